@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.metrics import Metrics
-from app.serving.decoder import warm_up
+from app.serving.decoder import Limits, warm_up
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
 from app.serving.reader import Reader
@@ -46,15 +46,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        limits = (
-            settings.max_pixels,
-            settings.decoder_memory_bytes,
-            settings.queue_seconds,
+        limits = Limits(
+            max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
         )
         decoders = Decoders(
             networks.files,
             settings.decoders,
-            *limits,
+            limits,
+            settings.queue_seconds,
             on_kill=metrics.decoders_killed.inc,
         )
         reader = Reader(networks, decoders)
@@ -66,16 +65,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         with (
             draining.on_sigterm(settings.drain_seconds, stopped_after),
-            closing(reader),
+            closing(decoders),
         ):
             await decoders.start()
             # In a thread, so that what FastAPI needs for its threads is loaded too.
             await run_in_threadpool(warm_up, networks.read_digit)
-            yield {
-                "service": Service(
-                    settings, reader, metrics, draining, admission, folder
-                )
-            }
+            service = Service(settings, reader, metrics, draining, admission, folder)
+            yield {"service": service}
 
     app = FastAPI(
         title="Digits",

@@ -3,13 +3,12 @@
 Loading runs no code from the file: nothing is unpickled.
 """
 
-import ctypes
 import hashlib
 import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -21,8 +20,8 @@ from numpy.typing import NDArray
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
-# How the names of outputs begin that show the inside of a network.
-INSIDE = "hidden_", "weight_"
+from app import malloc
+
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 # An input or output, float32: its name; its shape without N, None for any length.
 Node = tuple[str, list[int | None]]
@@ -46,6 +45,9 @@ class Model:
     training : str
         The module that trains such a network, for the error message if there is no
         file.
+    extras : tuple of str
+        How the names of outputs begin that any file may have besides; `run` computes
+        them on request only.
 
     Attributes
     ----------
@@ -69,6 +71,7 @@ class Model:
         is_accepted: Callable[[list[Node]], bool],
         expected: str,
         training: str,
+        extras: tuple[str, ...] = (),
     ) -> None:
         try:
             data = path.read_bytes()
@@ -80,24 +83,40 @@ class Model:
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
         self.path = private_copy(data, self)
-        self._session = open_session(path, self.path)
-        outputs = [
-            node
-            for node in self._session.get_outputs()
-            if not node.name.startswith(INSIDE)
-        ]
-        nodes = [*self._session.get_inputs(), *outputs]
-        if not is_accepted([*map(shape_of, nodes)]) or any(
-            node.type != "tensor(float)" for node in nodes
-        ):
-            found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
-            raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
-        self._outputs = [node.name for node in outputs]
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.version = self.sha256[:12]
-        self.metadata: dict[str, str] = (
-            self._session.get_modelmeta().custom_metadata_map
+        try:
+            session = self.session
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
+        self.metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+        all_outputs = session.get_outputs()
+        outputs = [node for node in all_outputs if not node.name.startswith(extras)]
+        nodes = [*session.get_inputs(), *outputs]
+        is_float = all(node.type == "tensor(float)" for node in nodes)
+        if not (is_float and is_accepted([*map(shape_of, nodes)])):
+            found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
+            raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
+        self.outputs = [node.name for node in outputs]
+
+    @cached_property
+    def session(self) -> ort.InferenceSession:
+        """The session, opened on first use."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # The arena would keep what the widest strip took.
+        options.enable_cpu_mem_arena = False
+        # It is for inputs of one shape, and would keep memory for each width of strips.
+        options.enable_mem_pattern = False
+        options.log_severity_level = (
+            4  # failures raise exceptions; do not print them too
         )
+        session = ort.InferenceSession(
+            self.path, options, providers=["CPUExecutionProvider"]
+        )
+        malloc.trim()  # of what loading took, 17 MB
+        return session
 
     def run(
         self,
@@ -105,23 +124,20 @@ class Model:
         values: NDArray[np.float32],
         wanted: Sequence[str] | None = None,
     ) -> list[NDArray[np.float32]]:
-        """Compute outputs for an input; raise MemoryError if memory is short: nothing
-        else can fail here.
-        """
+        """Compute outputs for an input; raise MemoryError if memory is short."""
+        session = self.session
         try:
-            outputs: list[NDArray[np.float32]] = self._session.run(
-                wanted or self._outputs, {name: values}
+            outputs: list[NDArray[np.float32]] = session.run(
+                wanted or self.outputs, {name: values}
             )
-        except Exception as error:  # ONNX Runtime's own
+        except Exception as error:  # ONNX Runtime's own; nothing else can fail here
             raise MemoryError from error
         return outputs
 
     def unload(self) -> None:
-        """Free the session, where only other processes run the network; its file stays
-        for them.
-        """
-        del self._session
-        return_freed_memory()
+        """Free the session until the network runs again."""
+        del self.session
+        malloc.trim()
 
     @property
     def about(self) -> dict[str, str]:
@@ -130,11 +146,10 @@ class Model:
 
 
 def private_copy(data: bytes, owner: object) -> Path:
-    """Copy a model to a file, on Linux in memory, that exists as long as its owner;
-    return where processes find it.
-    """
+    """Copy a model to a file, on Linux in memory, that lives as long as its owner."""
     if hasattr(os, "memfd_create"):
-        file = open(os.memfd_create("model"), "wb", buffering=0)  # noqa: SIM115 - it is open while its owner lives
+        # It stays open while its owner lives.
+        file = open(os.memfd_create("model"), "wb", buffering=0)  # noqa: SIM115
         weakref.finalize(owner, file.close)
         file.write(data)
         return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
@@ -142,31 +157,6 @@ def private_copy(data: bytes, owner: object) -> Path:
         copy.write(data)
     weakref.finalize(owner, Path(copy.name).unlink, missing_ok=True)
     return Path(copy.name)
-
-
-def open_session(path: Path, copy: Path) -> ort.InferenceSession:
-    """Open a session for the copy of a model; `path` is for error messages."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # it would keep what the widest strip took
-    # It is for inputs of one shape, and would keep memory for each width of strips.
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4  # failures raise exceptions; do not print them too
-    try:
-        session = ort.InferenceSession(
-            copy, options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
-    return_freed_memory()  # of what loading took, 17 MB
-    return session
-
-
-def return_freed_memory() -> None:
-    """Make glibc's malloc return to the system what was freed."""
-    with suppress(AttributeError, TypeError):  # another libc or operating system
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def shape_of(node: ort.NodeArg) -> Node:

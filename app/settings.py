@@ -48,153 +48,96 @@ class Settings(BaseSettings):
     # An empty variable counts as unset. Errors leave the input out, since it may hold
     # an API key.
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
-    model: Path = Field(
-        default=shipped("digits.onnx"),
-        description="Path of the model file that reads single digits.",
-    )
-    lines_model: Path = Field(
-        default=shipped("lines.onnx"),
-        description="Path of the model file that reads numbers.",
-    )
-    pages_model: Annotated[Path | None, NoDecode] = Field(
-        default=shipped("pages.onnx"),
-        description="Path of the model file that finds the lines of a page, or `none`: then "
-        "a picture is read as one "
-        "line.",
-    )
-    second_opinion: bool = Field(
-        default=True,
-        description="Whether the network for numbers is asked about doubtful digits too.",
-    )
-    host: str = Field(
-        default="127.0.0.1",
-        description="Address to listen on. 0.0.0.0 listens on all interfaces.",
-    )
-    port: int = Field(
-        default=8000,
-        ge=0,
-        le=65535,
-        description="Port to listen on. 0 picks a free one.",
-    )
+    model: Path = shipped("digits.onnx")
+    """Path of the model file that reads single digits."""
+    lines_model: Path = shipped("lines.onnx")
+    """Path of the model file that reads numbers."""
+    pages_model: Annotated[Path | None, NoDecode] = shipped("pages.onnx")
+    """Path of the model file that finds the lines of a page, or `none`: then a picture
+    is read as one line.
+    """
+    second_opinion: bool = True
+    """Whether the network for numbers is asked about doubtful digits too."""
+    host: str = "127.0.0.1"
+    """Address to listen on. 0.0.0.0 listens on all interfaces."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on. 0 picks a free one."""
     workers: int = Field(
         default_factory=lambda: os.environ.get("WEB_CONCURRENCY") or 1,
         validate_default=True,
         ge=1,
         le=MAX_PROCESSES,
-        description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(),
-        description="Comma-separated API keys. If any are set, reading pictures and "
-        "`/metrics` require one.",
-    )
-    api_keys_file: Path | None = Field(
-        default=None,
-        description="Path of a file with further API keys, in lines `name: key`. It is read "
-        "again when it changes.",
-    )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
-        description="Comma-separated origins whose pages may call the API. `*` allows all.",
-    )
-    max_upload_bytes: int = Field(
-        default=20_000_000,
-        gt=0,
-        description="Maximum size of a request body, in bytes.",
-    )
-    max_held_bytes: int = Field(
-        default=50_000_000,
-        gt=0,
-        description="Maximum total size of the request bodies in memory, in bytes, per "
-        "worker.",
-    )
-    body_timeout_seconds: float = Field(
-        default=30,
-        gt=0,
-        description="Maximum time for a request body to arrive, in seconds.",
-    )
-    client_timeout_seconds: float = Field(
-        default=10,
-        gt=0,
-        description="Maximum time to wait for a client, in seconds: to send its request "
-        "headers, to finish a refused "
-        "body, or to read its response.",
-    )
-    max_pixels: int = Field(
-        default=MAX_PIXELS,
-        gt=0,
-        description="Maximum number of pixels (width × height) of a picture.",
-    )
-    max_pages: int = Field(
-        default=20,
-        gt=0,
-        description="Maximum number of pages of a PDF or TIFF that one request reads.",
-    )
-    min_legibility: float = Field(
-        default=0,
-        ge=0,
-        le=1,
-        description="Minimum legibility, except for `/read` and `/corrections`. Pictures "
-        "below it get the error "
-        "`not-a-digit`.",
-    )
-    corrections_dir: DirectoryPath | None = Field(
-        default=None,
-        description="Folder for corrections. If it is set, `/corrections` stores pictures in "
-        "it; it must exist.",
-    )
-    max_corrections: int = Field(
-        default=10_000, gt=0, description="Maximum number of corrections in the folder."
-    )
-    max_corrections_bytes: int = Field(
-        default=1_000_000_000,
-        gt=0,
-        description="Maximum total size of the folder of corrections, in bytes.",
-    )
+    """Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1."""
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Comma-separated API keys. If any are set, reading pictures and `/metrics` require
+    one.
+    """
+    api_keys_file: Path | None = None
+    """Path of a file with further API keys, in lines `name: key`. It is read again when
+    it changes.
+    """
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated origins whose pages may call the API. `*` allows all."""
+    max_upload_bytes: int = Field(default=20_000_000, gt=0)
+    """Maximum size of a request body, in bytes."""
+    max_held_bytes: int = Field(default=50_000_000, gt=0)
+    """Maximum total size of the request bodies in memory, in bytes, per worker."""
+    body_timeout_seconds: float = Field(default=30, gt=0)
+    """Maximum time for a request body to arrive, in seconds."""
+    client_timeout_seconds: float = Field(default=10, gt=0)
+    """Maximum time to wait for a client, in seconds: to send its request headers, to
+    finish a refused body, or to read its response.
+    """
+    max_pixels: int = Field(default=MAX_PIXELS, gt=0)
+    """Maximum number of pixels (width × height) of a picture."""
+    max_pages: int = Field(default=20, gt=0)
+    """Maximum number of pages of a PDF or TIFF that one request reads."""
+    min_legibility: float = Field(default=0, ge=0, le=1)
+    """Minimum legibility, except for `/read` and `/corrections`. Pictures below it get
+    the error `not-a-digit`.
+    """
+    corrections_dir: DirectoryPath | None = None
+    """Folder for corrections. If it is set, `/corrections` stores pictures in it; it
+    must exist.
+    """
+    max_corrections: int = Field(default=10_000, gt=0)
+    """Maximum number of corrections in the folder."""
+    max_corrections_bytes: int = Field(default=1_000_000_000, gt=0)
+    """Maximum total size of the folder of corrections, in bytes."""
     decoders: int = Field(
-        default_factory=lambda: min(2, usable_cores()),
-        ge=1,
-        le=MAX_PROCESSES,
-        description="Number of processes that decode large pictures, per worker.",
+        default_factory=lambda: min(2, usable_cores()), ge=1, le=MAX_PROCESSES
     )
-    decoder_memory_bytes: int = Field(
-        default=220_000_000,
-        gt=0,
-        le=10**12,
-        description="Maximum memory for one picture and its file in a decoder, in bytes. "
-        "Linux only.",
-    )
-    queue_seconds: float = Field(
-        default=5,
-        gt=0,
-        description="Maximum time that a picture waits for its turn, in seconds. A request "
-        "that would wait longer is "
-        "refused at once.",
-    )
-    drain_seconds: int = Field(
-        default=1,
-        ge=0,
-        description="Time after SIGTERM, in seconds, during which `/health` answers 503 and "
-        "the service still listens.",
-    )
-    shutdown_timeout_seconds: int = Field(
-        default=9,
-        ge=0,
-        description="Maximum time for running requests to finish, in seconds, after Ctrl-C "
-        "or `DIGITS_DRAIN_SECONDS`.",
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info",
-        description="Lowest log level to write: `debug`, `info`, `warning` or `error`.",
-    )
-    log_format: Literal["auto", "text", "json"] = Field(
-        default="auto",
-        description="Format of log lines: `text`, `json`, or `auto`, which is text on a "
-        "terminal and JSON elsewhere.",
-    )
+    """Number of processes that decode large pictures, per worker."""
+    decoder_memory_bytes: int = Field(default=220_000_000, gt=0, le=10**12)
+    """Maximum memory for one picture and its file in a decoder, in bytes.
+    Linux only.
+    """
+    queue_seconds: float = Field(default=5, gt=0)
+    """Maximum time that a picture waits for its turn, in seconds. A request that would
+    wait longer is refused at once.
+    """
+    drain_seconds: int = Field(default=1, ge=0)
+    """Time after SIGTERM, in seconds, during which `/health` answers 503 and the
+    service still listens.
+    """
+    shutdown_timeout_seconds: int = Field(default=9, ge=0)
+    """Maximum time for running requests to finish, in seconds, after Ctrl-C or
+    `DIGITS_DRAIN_SECONDS`.
+    """
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest log level to write: `debug`, `info`, `warning` or `error`."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and
+    JSON elsewhere.
+    """
 
     @property
     def files(self) -> tuple[Path, Path, Path | None]:

@@ -34,7 +34,7 @@ from servers import (
     pinned,
     running,
 )
-from training.paper import png
+from training.drawing import png
 from training.sample import digits
 
 CONNECTIONS = (1, 16)

@@ -29,7 +29,7 @@ from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import BIN, URL, running
 from training import data
-from training.paper import png
+from training.drawing import png
 
 PER_FOLDER, PART = 10_000, 2000  # pictures; a part as in digits bulk
 

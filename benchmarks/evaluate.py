@@ -37,10 +37,10 @@ from training import data
 from training.alphabet import CHARACTERS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
+from training.drawing import png
 from training.line_ink import ROWS, InkLine, ink_lines
 from training.line_paper import batch_of, painted
 from training.lines import text_of
-from training.paper import png
 
 # Test images whose label is disputed by most of several human raters (cleanlab's
 # mnist_mturk, Northcutt et al. 2021).
@@ -167,7 +167,7 @@ def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str
     for line in tqdm(lines, unit="line", disable=None):
         written = "".join(CHARACTERS[symbol - 1] for symbol in text_of(line))
         wrong += (
-            line_text(network, strip_of(line, network.form.height, generator))
+            line_text(network, strip_of(line, network.spec.height, generator))
             != written
         )
     return percent(wrong, count)
@@ -183,9 +183,10 @@ def strip_of(line: InkLine, height: int, generator: Generator) -> NDArray[np.uin
 
 def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
     """Read the digits, marks and gaps in a strip."""
-    form = network.form
-    symbols = symbols_of(best_path(form.only(network(pixels), DIGITS + form.marks)))
-    return form.text_of([symbol for symbol in symbols if symbol != form.other])
+    spec = network.spec
+    (output,) = network([pixels])
+    symbols = symbols_of(best_path(spec.only(output, DIGITS + spec.marks)))
+    return spec.text_of([symbol for symbol in symbols if symbol != spec.other])
 
 
 def plot(axes: Axes, path: Path, **settings: object) -> None:
@@ -343,7 +344,7 @@ def card_text(
         "torch": version("torch"),
         "report": digits_report,
         "asked": f"{asked:.1%}",
-        "lines_height": str(network.form.height),
+        "lines_height": str(network.spec.height),
         "origin": origin_report(network.metadata),
         "pages_origin": origin_report(pages.metadata),
         "lines_report": lines_report,

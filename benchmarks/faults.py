@@ -49,7 +49,7 @@ from app.serving.networks import Networks
 from measuring import header, held_out, row
 from servers import BIN, SERVE, URL, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
-from training.paper import png
+from training.drawing import png
 from training.scenes import number, render
 from training.sheets import jpeg, opened
 

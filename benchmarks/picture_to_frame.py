@@ -20,7 +20,7 @@ from app.digit.classifier import Classifier
 from app.digit.reading import COARSE_SIDE, read_digit
 from app.picture.decode import decode_image, open_image
 from training.config import MODEL
-from training.paper import png
+from training.drawing import png
 from training.sample import PER_CLASS, digits
 from training.scenes import render
 from training.sheets import opened

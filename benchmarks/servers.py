@@ -16,7 +16,7 @@ import httpx2
 import numpy as np
 from PIL import Image
 
-from training.paper import png
+from training.drawing import png
 from training.sample import digits
 from training.scenes import SCENES, Scene
 from training.sheets import jpeg, on_canvas, opened

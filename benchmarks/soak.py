@@ -24,7 +24,7 @@ from PIL import Image
 from measuring import Served
 from servers import URL, memory, pictures, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
-from training.paper import png
+from training.drawing import png
 from training.sample import digits
 
 GROWTH = 0.05

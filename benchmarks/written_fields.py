@@ -21,12 +21,12 @@ from PIL import Image, ImageDraw
 from app.picture.maps import Map
 from app.text.field import Field
 from training.data import Digits
+from training.drawing import extent, levels, png
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
-from training.paper import levels, png
 from training.scenes import scaled, without_specks
 from training.sheets import clouds, daylight, jpeg
 from training.strokes import felt, pen
-from training.writing import INKED, MARKS, Shapes, Span, extent, mark
+from training.writing import INKED, MARKS, Shapes, Span, mark
 from written_pages import finished, sheet_of
 
 # Digits, in MNIST's order, that a field is written with, so that each digit is among

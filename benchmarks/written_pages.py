@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from app.picture.maps import Map
 from training.data import Digits
+from training.drawing import levels, to_image
 from training.line_writer import HEIGHT
-from training.paper import levels, to_image
 from training.scenes import FROM, Scene, line, scaled
 from training.sheets import blended, clouds, daylight, noisy, shadowed
 

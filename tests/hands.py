@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.interpolate import make_interp_spline
 
-from training.paper import drawn, levels
+from training.drawing import drawn, levels
 from training.sheets import crumpled, on_canvas, scanned
 
 HEIGHT = 200  # of a digit in pixels, on average

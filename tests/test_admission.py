@@ -1,6 +1,4 @@
-"""Admission: which pictures wait, which are refused, and the memory that request bodies
-take.
-"""
+"""Admission: which pictures wait, which are refused, and the memory for bodies."""
 
 import asyncio
 from contextlib import closing
@@ -28,15 +26,12 @@ def admission() -> Admission:
 
 def note(queue: Queue, times: int, **seconds: float) -> None:
     """Let pictures take this long in each stage."""
+    stages = [Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()]
     for _ in range(times):
-        queue.note(
-            [Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()]
-        )
+        queue.note(stages)
 
 
-def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(
-    admission,
-):
+def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     queue = admission.large  # two decoders read two at once
     queue.seconds = 5
     queue.length = 10_000
@@ -50,28 +45,36 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of
         queue.length += 1
         with pytest.raises(Overloaded) as refused, queue.place():
             pass
-    assert (refused.value.seconds, queue.length) == (6, 10)
+    assert refused.value.seconds == 6
+    assert queue.length == 10
     note(queue, 50, decode=0.1)
     assert queue.wait == pytest.approx(0.5, rel=0.1)
 
 
+def assert_all_is_released(admission: Admission) -> None:
+    assert admission.held_bytes == 0
+    assert not admission.overdraft.locked()
+
+
 def test_one_body_may_exceed_the_memory_and_the_next_waits_for_it(admission):
     arrived = []
+    held = []
 
     async def send(name: str) -> None:
         with closing(Body(REQUEST, 30, admission)) as body:
             for part in (1, 2):
                 await body.take(10_000, part * 10_000)
                 await asyncio.sleep(0.01)
-            arrived.append((name, admission.held_bytes))
+            arrived.append(name)
+            held.append(admission.held_bytes)
 
     async def send_all() -> None:
         await asyncio.gather(*map(send, ("first", "second", "third")))
 
     asyncio.run(send_all())
-    assert [name for name, _ in arrived] == ["first", "second", "third"]
-    assert max(held for _, held in arrived) <= 50_000
-    assert (admission.held_bytes, admission.overdraft.locked()) == (0, False)
+    assert arrived == ["first", "second", "third"]
+    assert max(held) <= 50_000
+    assert_all_is_released(admission)
 
 
 def test_a_body_without_room_in_time_is_refused_and_releases_its_memory(admission):
@@ -84,4 +87,4 @@ def test_a_body_without_room_in_time_is_refused_and_releases_its_memory(admissio
                 await second.take(1, 1)
 
     asyncio.run(send())
-    assert (admission.held_bytes, admission.overdraft.locked()) == (0, False)
+    assert_all_is_released(admission)

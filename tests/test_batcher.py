@@ -1,6 +1,4 @@
-"""The batcher, with steps whose results are easy to check: each step is a frame, and
-the result counts them.
-"""
+"""The batcher, with steps whose results are easy to check: the square of a number."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,33 +13,34 @@ from app.stage import Stopwatch
 
 
 class Counting:
-    """A classifier that returns the mean of each frame, and counts the frames of each
-    batch.
-    """
+    """A classifier that returns each frame's mean, and notes the batch sizes."""
 
     def __init__(self, during: Callable[[], object] = lambda: None) -> None:
-        self.sizes, self.during = [], during
+        self.sizes = []
+        self.during = during
 
     def __call__(self, frames: np.ndarray) -> Classes:
         self.sizes.append(len(frames))
         self.during()
-        return Classes(
-            np.zeros((len(frames), 10), np.float32), frames.mean(axis=(1, 2))
-        )
+        probabilities = np.zeros((len(frames), 10), np.float32)
+        return Classes(probabilities, frames.mean(axis=(1, 2)))
 
 
 def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
-    """Have some frames of a number classified, some times; return its square."""
+    """Have frames of a number classified this many times; return its square."""
     for _ in range(times):
         classes = yield np.full((frames, 28, 28), number, np.float32)
         assert classes.legibility.tolist() == [number] * frames
     return number**2
 
 
+def start(batcher: Batcher[int], *several: Steps[int]) -> list[asyncio.Future]:
+    """Start to read pictures."""
+    return [asyncio.ensure_future(batcher(each, Stopwatch())) for each in several]
+
+
 async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
-    return await asyncio.gather(
-        *(batcher(each, Stopwatch()) for each in several), return_exceptions=True
-    )
+    return await asyncio.gather(*start(batcher, *several), return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +58,7 @@ MANY = 2 * MAX_BATCH + 3
         ([steps(1), steps(2, frames=3), steps(3)], [1, 4, 9], [5]),
         ([steps(1, times=3), steps(2), steps(3, times=0)], [1, 4, 9], [2, 1, 1]),
         (
-            list(map(steps, range(MANY))),
+            map(steps, range(MANY)),
             [number**2 for number in range(MANY)],
             [MAX_BATCH, MAX_BATCH, 3],
         ),
@@ -78,14 +77,11 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 
         def arrive() -> None:
             if not tasks:
-                tasks.extend(
-                    asyncio.ensure_future(batcher(steps(number), Stopwatch()))
-                    for number in (2, 3)
-                )
+                tasks.extend(start(batcher, steps(2), steps(3)))
 
         network.during = arrive
-        # The first does not wait.
-        return [await batcher(steps(1), Stopwatch()), *await asyncio.gather(*tasks)]
+        first = await batcher(steps(1), Stopwatch())  # does not wait
+        return [first, *await asyncio.gather(*tasks)]
 
     network = Counting()
     batcher = Batcher(network)
@@ -96,10 +92,7 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 @pytest.mark.parametrize("cancelled", [{1}, {0, 1, 2, 3}])
 def test_cancelled_pictures_are_dropped(cancelled):
     async def cancel() -> list:
-        tasks = [
-            asyncio.ensure_future(batcher(steps(number), Stopwatch()))
-            for number in range(5)
-        ]
+        tasks = start(batcher, *map(steps, range(5)))
         await asyncio.sleep(0)  # all are queued, none is being read
         for number in cancelled:
             tasks[number].cancel()
@@ -108,11 +101,10 @@ def test_cancelled_pictures_are_dropped(cancelled):
     network = Counting()
     batcher = Batcher(network)
     for number, answer in enumerate(asyncio.run(cancel())):
-        assert (
-            isinstance(answer, asyncio.CancelledError)
-            if number in cancelled
-            else answer == number**2
-        )
+        if number in cancelled:
+            assert isinstance(answer, asyncio.CancelledError)
+        else:
+            assert answer == number**2
     assert network.sizes == [5 - len(cancelled)]
 
 
@@ -121,14 +113,12 @@ def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
         network.during = lambda: None
         raise RuntimeError("no network")
 
-    async def fail_and_go_on() -> list:
-        return [
-            *await ask(batcher, *map(steps, range(3))),
-            *await ask(batcher, steps(4)),
-        ]
+    async def fail_and_go_on() -> tuple[list, list]:
+        failed = await ask(batcher, *map(steps, range(3)))
+        return failed, await ask(batcher, steps(4))
 
     network = Counting(fail)
     batcher = Batcher(network)
-    *failed, later = asyncio.run(fail_and_go_on())
+    failed, later = asyncio.run(fail_and_go_on())
     assert [type(answer) for answer in failed] == [RuntimeError] * 3
-    assert later == 16
+    assert later == [16]

@@ -176,7 +176,7 @@ def test_an_invalid_label_is_refused(service, folder, pictures):
             "invalid-parameter",
             "/corrections",
         )
-    signs = service.app_state["service"].reader.lines.form.signs
+    signs = service.app_state["service"].reader.lines.spec.signs
     detail = (
         f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
     )

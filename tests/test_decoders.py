@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
@@ -83,7 +83,8 @@ def test_processes_start_on_the_first_picture_and_others_are_served_meanwhile(
         return new_pool(*arguments)
 
     async def longest_pause() -> float:
-        reading, pauses = asyncio.ensure_future(read(pool, PHOTO)), []
+        reading = asyncio.ensure_future(read(pool, PHOTO))
+        pauses = []
         while not reading.done():
             started = time.perf_counter()
             await asyncio.sleep(0.01)
@@ -107,19 +108,15 @@ def ends_at_once(count: int, _) -> ProcessPool:
     return ended
 
 
+NO_SPACE = "No decoder process can be started: [Errno 28] No space left on device."
+ENDED = (
+    "Two pools of decoder processes ended before they took a picture: can the "
+    "processes start?"
+)
+
+
 @pytest.mark.parametrize(
-    ("start", "logged"),
-    [
-        (
-            no_space,
-            "No decoder process can be started: [Errno 28] No space left on device.",
-        ),
-        (
-            ends_at_once,
-            "Two pools of decoder processes ended before they took a picture: can "
-            "the processes start?",
-        ),
-    ],
+    ("start", "logged"), [(no_space, NO_SPACE), (ends_at_once, ENDED)]
 )
 def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(
     start, logged, pool, monkeypatch, caplog
@@ -137,33 +134,21 @@ def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(
 
 
 def jpeg_in_scans(grey: Image.Image) -> bytes:
-    """Encode a grey image as a baseline JPEG in colour, with a scan for each component."""
-    planes = [
-        encode(grey, "JPEG"),
-        *[encode(Image.new("L", grey.size, 128), "JPEG")] * 2,
-    ]
-    head, _, _ = planes[0].partition(b"\xff\xda")
+    """Encode a grey image as a baseline JPEG in colour, with a scan per component."""
+    luma = encode(grey, "JPEG")
+    chroma = encode(Image.new("L", grey.size, 128), "JPEG")
+    head, _, _ = luma.partition(b"\xff\xda")
     # Its header: length, precision, height, width, components.
     frame = head.index(b"\xff\xc0")
     size = head[frame + 4 : frame + 9]
-    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
-    head = (
-        head[:frame]
-        + b"\xff\xc0\x00\x11"
-        + size
-        + b"\x03"
-        + components
-        + head[frame + 13 :]
-    )
-    scans = [plane.partition(b"\xff\xda")[2][8:-2] for plane in planes]
-    headers = [
-        b"\xff\xda\x00\x08\x01" + bytes([number, 0, 0, 63, 0]) for number in (1, 2, 3)
-    ]
-    return (
-        head
-        + b"".join(header + scan for header, scan in zip(headers, scans, strict=True))
-        + b"\xff\xd9"
-    )
+    jpeg = head[:frame] + b"\xff\xc0\x00\x11" + size + b"\x03"
+    for component in (1, 2, 3):
+        jpeg += bytes([component, 0x11, 0])
+    jpeg += head[frame + 13 :]
+    for component, plane in enumerate((luma, chroma, chroma), 1):
+        _, _, scan = plane.partition(b"\xff\xda")
+        jpeg += b"\xff\xda\x00\x08\x01" + bytes([component, 0, 0, 63, 0]) + scan[8:-2]
+    return jpeg + b"\xff\xd9"
 
 
 def large_png(megapixels: float) -> bytes:
@@ -172,13 +157,12 @@ def large_png(megapixels: float) -> bytes:
 
 @linux
 def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
+    in_scans = jpeg_in_scans(drawing_of_megapixels(24).convert("L"))
     pictures = {
         "a drawing": PHOTO,
         "2 megapixels": large_png(1.9),
         "3 megapixels": large_png(3),
-        "a JPEG with a scan for each colour": jpeg_in_scans(
-            drawing_of_megapixels(24).convert("L")
-        ),
+        "a JPEG with a scan for each colour": in_scans,
     }
     alone = []
 
@@ -200,9 +184,8 @@ def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
 
 @linux
 def test_the_size_of_a_file_counts_as_memory(decoders, monkeypatch):
-    monkeypatch.setattr(
-        decoders, "limits", decoders.limits._replace(memory_bytes=130_000_000)
-    )
+    limits = decoders.limits._replace(memory_bytes=130_000_000)
+    monkeypatch.setattr(decoders, "limits", limits)
     picture = large_png(12)
     assert asyncio.run(read(decoders, picture)).digit == 7
     with pytest.raises(TooComplex, match="130 MB"):
@@ -211,28 +194,21 @@ def test_the_size_of_a_file_counts_as_memory(decoders, monkeypatch):
 
 @linux
 def test_a_hard_limit_on_memory_holds():
-    program = "resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))\n"
-    program += (
-        "with limited(SHARED._replace(memory_bytes=2**41)): "
-        "print(resource.getrlimit(resource.RLIMIT_AS)[0])"
-    )
-    command = [
-        sys.executable,
-        "-c",
-        f"import resource; from app.serving.decoder import SHARED, limited; {program}",
-    ]
-    assert int(subprocess.check_output(command)) == 2**40
+    program = """
+import resource
+from app.serving.decoder import SHARED, limited
+resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))
+with limited(SHARED._replace(memory_bytes=2**41)):
+    print(resource.getrlimit(resource.RLIMIT_AS)[0])
+"""
+    limit = subprocess.check_output([sys.executable, "-c", program])
+    assert int(limit) == 2**40
 
 
 @linux
 def test_a_number_is_read_beside_others(decoders, digits, labels):
-    picture, written = number(
-        "cheque",
-        Digits(torch.from_numpy(digits), torch.from_numpy(labels)),
-        1,
-        1,
-        (4, 6),
-    )
+    samples = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    picture, written = number("cheque", samples, 1, 1, (4, 6))
     large = Image.open(BytesIO(picture)).resize((1600, 1200))
     # Its memory is measured, not the machine.
     limits = SHARED._replace(processor_seconds=10, seconds=20)
@@ -241,42 +217,24 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
 
 
 @linux
-@pytest.mark.parametrize(
-    ("make", "read", "error", "message"),
-    [
-        (lambda: flat(255), Networks.read_digit, BlankImage, "no ink"),
-        (
-            lambda: flat(255),
-            partial(Networks.read_text, field=Field(length=3)),
-            ImpossibleLength,
-            "a length of 3",
-        ),
-        (
-            lambda: b"This is no picture.",
-            Networks.read_digit,
-            NotAnImage,
-            "not a picture",
-        ),
-        (
-            lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1),
-            Networks.read_digit,
-            TooComplex,
-            "60 MB",
-        ),
-    ],
-    ids=["blank", "impossible length", "no picture", "too much memory"],
-)
-def test_an_error_keeps_its_message_and_its_process(
-    make: Callable[[], bytes], read, error, message, decoders, monkeypatch
-):
-    monkeypatch.setattr(
-        decoders, "limits", decoders.limits._replace(memory_bytes=60_000_000)
-    )
-    asyncio.run(decoders(PHOTO, Networks.read_digit))
+def test_an_error_keeps_its_message_and_its_process(decoders, monkeypatch):
+    async def read_one(picture: bytes, read_picture=Networks.read_digit) -> object:
+        return await decoders(picture, read_picture)
+
+    limits = decoders.limits._replace(memory_bytes=60_000_000)
+    monkeypatch.setattr(decoders, "limits", limits)
+    asyncio.run(read_one(PHOTO))
     before = pids()
-    with pytest.raises(error, match=message):
-        asyncio.run(decoders(make(), read))
-    assert asyncio.run(decoders(PHOTO, Networks.read_digit)).digit == 7
+    with pytest.raises(BlankImage, match="no ink"):
+        asyncio.run(read_one(flat(255)))
+    with pytest.raises(NotAnImage, match="not a picture"):
+        asyncio.run(read_one(b"This is no picture."))
+    with pytest.raises(TooComplex, match="60 MB"):
+        asyncio.run(read_one(large_png(22.5)))
+    three_digits = partial(Networks.read_text, field=Field(length=3))
+    with pytest.raises(ImpossibleLength, match="a length of 3"):
+        asyncio.run(read_one(flat(255), three_digits))
+    assert asyncio.run(read_one(PHOTO)).digit == 7
     assert pids() == before
 
 
@@ -309,7 +267,8 @@ def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, monke
 
 @pytest.mark.alone
 def test_time_in_the_queue_does_not_count_as_work(pool):
-    pool.wait_seconds, pool.limits = 30.0, pool.limits._replace(seconds=0.5)
+    pool.wait_seconds = 30.0
+    pool.limits = pool.limits._replace(seconds=0.5)
     large = encode(drawing_of_megapixels(24), compress_level=1)  # takes about 0.1 s
 
     async def read_eight() -> None:
@@ -339,9 +298,7 @@ def test_a_refused_picture_is_freed_without_a_garbage_collection(decoders):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_queued_pictures_survive_the_death_of_the_last_process(pool):
-    """pebble forgets pictures not yet passed to a process: those that do not fit into a
-    pipe.
-    """
+    """pebble forgets pictures that it has not passed on: those too large for a pipe."""
     large = encode(drawing_of_megapixels(1), compress_level=0)
 
     async def kill_while_many_wait() -> None:
@@ -361,10 +318,11 @@ def test_queued_pictures_survive_the_death_of_the_last_process(pool):
 async def read_with_faults(
     pool: Decoders, data: bytes, *faults: signal.Signals
 ) -> Reading:
-    """Read a picture while its process, and then those that read it again, get a
-    signal, and 2 s later SIGCONT.
+    """Read a picture; send its process, and then those that read it again, a signal,
+    and SIGCONT 2 s later.
     """
-    reading, hit = asyncio.ensure_future(read(pool, data)), set[int]()
+    reading = asyncio.ensure_future(read(pool, data))
+    hit = set[int]()
     for fault in faults:
         while not (working := working_in(pool) - hit) and not reading.done():
             await asyncio.wait([reading], timeout=0.005)
@@ -379,10 +337,8 @@ async def read_with_faults(
 
 def working_in(pool: Decoders) -> set[int]:
     """Return the ids of the processes that read a picture now."""
-    return {
-        task.worker_id
-        for task in [*pool.pool._pool_manager.task_manager.tasks.values()]
-    } - {0}
+    tasks = pool.pool._pool_manager.task_manager.tasks
+    return {task.worker_id for task in [*tasks.values()]} - {0}
 
 
 def resume(pid: int) -> None:
@@ -428,7 +384,8 @@ def test_a_picture_that_crashes_its_process_is_blamed_at_once(crash, pool):
 @pytest.mark.parametrize("kills", [1, 2])
 def test_processes_that_are_killed_as_they_start_are_replaced(kills, pool):
     async def start_and_read() -> Reading:
-        before, starting = pids(), asyncio.ensure_future(pool.start())
+        before = pids()
+        starting = asyncio.ensure_future(pool.start())
         while len(started := [*(pids() - before)]) < 2:
             await asyncio.wait([starting], timeout=0.02)
         for pid in started[:kills]:
@@ -462,8 +419,8 @@ def test_every_picture_is_answered_while_busy_processes_are_killed(pool):
 
     asyncio.run(read(pool, PHOTO))
     outcomes = asyncio.run(read_many(60, kills=3))
-    # a process killed while it receives a picture leaves pebble's lock taken for a
-    # while: waiting pictures are Busy
+    # A process killed while it receives a picture leaves pebble's lock taken for a
+    # while: waiting pictures are Busy.
     assert all(isinstance(outcome, Reading | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, Interrupted) for outcome in outcomes) <= 1
     assert until(lambda: isinstance(asyncio.run(read_many(1))[0], Reading), seconds=20)

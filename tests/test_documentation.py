@@ -115,7 +115,8 @@ def test_each_setting_is_documented():
     expected = {}
     for name, field in Settings.model_fields.items():
         shown = SHOWN.get(name) or f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
-        expected[name.upper()] = f"{shown} | {field.description}"
+        sentence = " ".join(field.description.split())
+        expected[name.upper()] = f"{shown} | {sentence}"
     assert rows == expected
 
 

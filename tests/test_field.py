@@ -154,7 +154,7 @@ def test_characters_that_are_not_known_are_refused(
 ):
     answer = ask(client, b"not read", characters)
     assert_problem(answer, 422, "invalid-parameter", "/read")
-    assert answer.json()["detail"] == detail.replace("{signs}", line_network.form.signs)
+    assert answer.json()["detail"] == detail.replace("{signs}", line_network.spec.signs)
 
 
 def test_a_plus_in_a_url_has_to_be_encoded(client):
@@ -171,9 +171,9 @@ def test_a_plus_in_a_url_has_to_be_encoded(client):
 def test_all_known_characters_may_be_requested(client, line_network):
     picture, _ = write("+d", 0)
     answer = client.post(
-        f"/read?characters={quote(line_network.form.signs)}", content=picture
+        f"/read?characters={quote(line_network.spec.signs)}", content=picture
     )
-    assert answer.json()["characters"] == line_network.form.signs
+    assert answer.json()["characters"] == line_network.spec.signs
 
 
 def test_amounts_in_parentheses_are_negative(client):

@@ -15,8 +15,8 @@ from app.network import ModelError
 from app.serving.decoder import Limits, limited
 from app.text.field import Field
 from app.text.forms import GRAMMARS
-from app.text.line_network import LineNetwork
-from app.text.line_spec import Form
+from app.text.line_network import LineNetwork, batches
+from app.text.line_spec import LineSpec
 from app.text.text import read_text
 from support import LINES_MODEL, MODEL, encode, number
 
@@ -32,15 +32,15 @@ def test_real_digits_are_classified_correctly(classifier, digits, labels):
 
 @pytest.mark.parametrize("width", [24, 159, 160, 161, 400])
 def test_there_is_a_column_for_each_stride_of_the_padded_strip(line_network, width):
-    form = line_network.form
+    spec = line_network.spec
     noise = np.random.default_rng(0).integers(
-        0, 256, (form.height, width), dtype=np.uint8
+        0, 256, (spec.height, width), dtype=np.uint8
     )
     for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no contrast
-        columns = line_network(pixels)
-        padded = -(-width // form.padding) * form.padding
+        (columns,) = line_network([pixels])
+        padded = -(-width // spec.padding) * spec.padding
         assert (columns.shape, columns.dtype) == (
-            (padded // form.stride, form.classes),
+            (padded // spec.stride, spec.classes),
             np.float32,
         )
         np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
@@ -50,15 +50,32 @@ def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contras
     line_network, digits
 ):
     drawn = number(digits[[350, 120, 60]])
-    height = line_network.form.height
+    height = line_network.spec.height
     strip = np.asarray(
         drawn.resize((round(drawn.width * height / drawn.height), height))
     )
-    alone = line_network(strip)
+    (alone,) = line_network([strip])
     for width in (32, 500):
-        line_network(np.full((height, width), 7, np.uint8))
-        np.testing.assert_array_equal(line_network(strip), alone)
-    np.testing.assert_allclose(line_network(120 + strip // 2), alone, atol=0.05)
+        other = np.full((height, width), 7, np.uint8)
+        np.testing.assert_array_equal(line_network([other, strip])[1], alone)
+    np.testing.assert_allclose(line_network([120 + strip // 2])[0], alone, atol=0.05)
+
+
+def test_strips_are_read_together_as_each_is_alone(line_network, digits):
+    height = line_network.spec.height
+    strips = []
+    for place in range(24):
+        sheet = number(digits[20 * place : 20 * place + 2 + place % 7])
+        width = round(sheet.width * height / sheet.height)
+        strips.append(np.asarray(sheet.resize((width, height))))
+    for strip, columns in zip(strips, line_network(strips), strict=True):
+        (alone,) = line_network([strip])
+        np.testing.assert_allclose(columns, alone, atol=1e-4)
+
+
+def test_a_batch_has_strips_of_one_width_and_only_so_many():
+    widths = [160, 320, 160, 800, 160, 160, 160]
+    assert [*batches(widths)] == [[0, 2, 4, 5], [6], [1], [3]]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
@@ -68,7 +85,7 @@ def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
         limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)),
         pytest.raises(MemoryError) as raised,
     ):
-        line_network(np.zeros((line_network.form.height, 60_000), np.uint8))
+        line_network([np.zeros((line_network.spec.height, 60_000), np.uint8)])
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
@@ -103,28 +120,28 @@ EARLIER = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
 ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities) { probabilities = Identity(strips) }"""
 # Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only
 # the middle ones are, or else a .
-FORM = Form(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
+SPEC = LineSpec(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
 # Rows, and their weight.
 SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}
-ABOUT = {name: str(value) for name, value in asdict(FORM).items() if name != "height"}
+ABOUT = {name: str(value) for name, value in asdict(SPEC).items() if name != "height"}
 
 
 def tiny() -> str:
-    """Write a line network of FORM, which sees what is SEEN."""
+    """Write a line network of SPEC, which sees what is SEEN."""
     weights, bias = (
-        np.zeros((FORM.classes, FORM.height, FORM.stride)),
-        np.zeros(FORM.classes),
+        np.zeros((SPEC.classes, SPEC.height, SPEC.stride)),
+        np.zeros(SPEC.classes),
     )
     bias[0] = 10  # the blank
     for character, (rows, weight) in SEEN.items():
         # Dark is below 0.
-        weights[FORM.class_of(character), rows] = (
-            -weight / (rows.stop - rows.start) / FORM.stride
+        weights[SPEC.class_of(character), rows] = (
+            -weight / (rows.stop - rows.start) / SPEC.stride
         )
-    return f"""(float[N, {FORM.height}, W] strips) => (float[N, T, {FORM.classes}] probabilities)
-    <float[{FORM.classes}, {FORM.height}, {FORM.stride}] weights = {{{", ".join(map(str, weights.ravel()))}}},
-     float[{FORM.classes}] bias = {{{", ".join(map(str, bias))}}}>
-    {{ scores = Conv <strides = [{FORM.stride}]> (strips, weights, bias)
+    return f"""(float[N, {SPEC.height}, W] strips) => (float[N, T, {SPEC.classes}] probabilities)
+    <float[{SPEC.classes}, {SPEC.height}, {SPEC.stride}] weights = {{{", ".join(map(str, weights.ravel()))}}},
+     float[{SPEC.classes}] bias = {{{", ".join(map(str, bias))}}}>
+    {{ scores = Conv <strides = [{SPEC.stride}]> (strips, weights, bias)
        columns = Transpose <perm = [0, 2, 1]> (scores)
        probabilities = Softmax <axis = 2> (columns) }}"""
 
@@ -195,20 +212,17 @@ def test_a_network_of_another_height_stride_and_alphabet_is_served(
 
 @pytest.mark.parametrize("width", [1, 31, 32, 33])
 def test_a_network_gets_strips_of_its_own_form(tiny_network, width):
-    assert tiny_network.form == FORM
-    assert tiny_network(np.zeros((16, width), np.uint8)).shape == (
-        -(-width // 32) * 32 / 4,
-        15,
-    )
+    assert tiny_network.spec == SPEC
+    (columns,) = tiny_network([np.zeros((16, width), np.uint8)])
+    assert columns.shape == (-(-width // 32) * 32 / 4, 15)
 
 
 def test_faint_ink_counts_by_the_least_contrast(tiny_network):
     faint = np.full((16, 40), 200, np.uint8)
     faint[3:6, 16:20] = 199  # a twentieth of the least contrast
-    columns = np.log(tiny_network(faint)[4])
-    assert columns[FORM.class_of("7")] - columns[0] == pytest.approx(
-        200 / 20 - 10, abs=1e-3
-    )
+    (columns,) = tiny_network([faint])
+    logs = np.log(columns[4])
+    assert logs[SPEC.class_of("7")] - logs[0] == pytest.approx(200 / 20 - 10, abs=1e-3)
 
 
 NO_MODEL = "truncated, or not an ONNX model"

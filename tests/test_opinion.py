@@ -55,17 +55,16 @@ def behind_a_grid(digit: np.ndarray) -> bytes:
 
 
 def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
-    form = line_network.form
+    spec = line_network.spec
     for digit in digits[::50]:
-        output = line_network(
-            255 - np.asarray(Image.fromarray(digit).resize((form.height, form.height)))
-        )
-        columns = moved(output, [form.gap], BLANK)
+        image = Image.fromarray(digit).resize((spec.height, spec.height))
+        (output,) = line_network([255 - np.asarray(image)])
+        columns = moved(output, [spec.gap], BLANK)
         expected = [
-            np.exp(log_probability(columns, [symbol])) for symbol in form.digits
+            np.exp(log_probability(columns, [symbol])) for symbol in spec.digits
         ]
         seen = digit_probabilities(
-            columns[:, form.digits].astype(float), columns[:, BLANK].astype(float)
+            columns[:, spec.digits].astype(float), columns[:, BLANK].astype(float)
         )
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-12)
 

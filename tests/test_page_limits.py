@@ -154,12 +154,12 @@ def test_no_more_is_read_of_a_page_than_was_asked_for(digits, monkeypatch):
 
 
 def noted(
-    network: LineNetwork, read: list[int], call: Callable, pixels: np.ndarray
-) -> np.ndarray:
-    """Compute what is written in a strip, and note its width with padding."""
-    columns = call(network, pixels)
-    read.append(len(columns) * network.form.stride)
-    return columns
+    network: LineNetwork, read: list[int], call: Callable, strips: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Compute what is written in strips, and note their widths with padding."""
+    outputs = call(network, strips)
+    read += [len(columns) * network.spec.stride for columns in outputs]
+    return outputs
 
 
 def test_a_page_of_much_writing_is_read_alone(digits):

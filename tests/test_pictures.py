@@ -6,8 +6,8 @@ import pytest
 
 from app.cli import pictures
 from app.cli.answers import Unanswered
-from app.cli.messages import printable
 from app.cli.pictures import all_pages, expand, read, whole_files
+from app.printable import printable
 from support import A4, ENCRYPTED, ONE, pdf_of
 
 

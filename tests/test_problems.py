@@ -300,9 +300,8 @@ WRONG_PARAMETERS = {
     "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
     "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
     "/read/batch?lengths=4": "lengths is no parameter of this route: /docs lists them",
-    "/read/batch?characters=%20": "characters must not have a space: gaps are read in any case. In a URL, + "
-    "means a "
-    "space: write %2B for it",
+    "/read/batch?characters=%20": "characters must not have a space: gaps are read in "
+    "any case. In a URL, + means a space: write %2B for it",
     "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
     "/read?length=0": "length must be at least 1, and not '0'",
     "/read?length=65": "length must be at most 64, and not '65'",

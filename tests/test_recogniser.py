@@ -128,8 +128,8 @@ def test_the_shipped_file_is_small_and_has_weights_in_16_bits():
 
 
 def test_the_shipped_file_has_the_alphabet(line_network):
-    form = line_network.form
-    assert (form.characters, form.marks, form.space) == (CHARACTERS, MARKS, SPACE)
+    spec = line_network.spec
+    assert (spec.characters, spec.marks, spec.space) == (CHARACTERS, MARKS, SPACE)
 
 
 def test_a_saved_file_says_what_it_is_and_is_served(original, tmp_path):
@@ -137,14 +137,14 @@ def test_a_saved_file_says_what_it_is_and_is_served(original, tmp_path):
         cut(original, range(60, 80)), tmp_path / "lines.onnx", {"seed": "7"}
     )
     network = LineNetwork(tmp_path / "lines.onnx")
-    form = network.form
-    assert (form.height, form.stride, form.padding, form.least_contrast) == (
+    spec = network.spec
+    assert (spec.height, spec.stride, spec.padding, spec.least_contrast) == (
         48,
         8,
         160,
         8,
     )
-    assert (form.characters, form.marks, form.space, form.threshold) == (
+    assert (spec.characters, spec.marks, spec.space, spec.threshold) == (
         CHARACTERS,
         MARKS,
         SPACE,

@@ -1,4 +1,4 @@
-"""The answers of the endpoints, for real digits in every kind of picture and request."""
+"""The answers of the endpoints to real digits in every kind of picture and request."""
 
 import base64
 import gzip
@@ -14,14 +14,7 @@ from app.main import create_app
 from app.settings import Settings
 from support import MAX_PIXELS, WAYS, drawing, encode, letter, levels_of, page_network
 
-FIELDS = [
-    "digit",
-    "confidence",
-    "probabilities",
-    "legibility",
-    "second_opinion",
-    "model",
-]
+FIELDS = "digit confidence probabilities legibility second_opinion model".split()
 
 
 @pytest.fixture
@@ -33,15 +26,13 @@ def in_base64(picture: bytes) -> str:
     return base64.b64encode(picture).decode()
 
 
+def with_type(type: str) -> Callable[[bytes], dict]:
+    return lambda picture: {"content": picture, "headers": {"content-type": type}}
+
+
 SENT: dict[str, Callable[[bytes], dict]] = {
-    "with another type": lambda picture: {
-        "content": picture,
-        "headers": {"content-type": "text/plain"},
-    },
-    "by curl": lambda picture: {
-        "content": picture,
-        "headers": {"content-type": "application/x-www-form-urlencoded"},
-    },
+    "with another type": with_type("text/plain"),
+    "by curl": with_type("application/x-www-form-urlencoded"),
     "in pieces": lambda picture: {"content": iter([picture[:9], picture[9:]])},
     "compressed": lambda picture: {
         "content": gzip.compress(picture),
@@ -73,70 +64,53 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
 ):
     answer = client.post("/predict?frame=true", content=picture).json()
     assert list(answer) == [*FIELDS, "frame", "box"]
-    assert client.post("/predict", content=picture).json() == {
-        field: answer[field] for field in FIELDS
-    }
-    expected = read_digit(picture, classifier, MAX_PIXELS)
+    without_frame = client.post("/predict", content=picture).json()
+    assert without_frame == {field: answer[field] for field in FIELDS}
+    probabilities = answer["probabilities"]
     assert answer["digit"] == 7
-    assert len(answer["probabilities"]) == 10
-    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
-    assert (
-        answer["confidence"]
-        == max(answer["probabilities"])
-        == answer["probabilities"][7]
-    )
+    assert len(probabilities) == 10
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    assert answer["confidence"] == max(probabilities) == probabilities[7]
+    expected = read_digit(picture, classifier, MAX_PIXELS)
     assert answer["legibility"] == round(expected.legibility, 6) > 0.9
-    np.testing.assert_allclose(
-        levels_of(answer["frame"]), 255 * expected.frame, atol=0.51
-    )
-    assert (
-        client.post("/predict", content=encode(letter("A"))).json()["legibility"] < 0.5
-    )
+    frame = levels_of(answer["frame"])
+    np.testing.assert_allclose(frame, 255 * expected.frame, atol=0.51)
+    of_letter = client.post("/predict", content=encode(letter("A"))).json()
+    assert of_letter["legibility"] < 0.5
 
 
 def test_without_a_second_opinion_the_dense_network_answers_alone(client, classifier):
     picture = encode(letter("A"))
-    both, alone = (
-        client.post("/predict", params=asked, content=picture).json()
-        for asked in ({}, {"opinion": "false"})
-    )
-    assert (both["second_opinion"], alone["second_opinion"]) == (True, False)
-    assert (
-        alone["model"]
-        == classifier.version
-        == both["model"].partition("+")[0]
-        != both["model"]
-    )
+    both = client.post("/predict", content=picture).json()
+    alone = client.post("/predict?opinion=false", content=picture).json()
+    assert both["second_opinion"]
+    assert not alone["second_opinion"]
+    first_model, plus, _ = both["model"].partition("+")
+    assert alone["model"] == classifier.version == first_model
+    assert plus
     expected = read_digit(picture, classifier, MAX_PIXELS)
     assert alone["legibility"] == round(expected.legibility, 6) != both["legibility"]
-    np.testing.assert_allclose(
-        alone["probabilities"], expected.probabilities, atol=1e-6
-    )
+    assert alone["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     files = [("files", picture)]
-    assert client.post("/predict/batch?opinion=false", files=files).json() == {
-        "results": [alone]
-    }
+    batch = client.post("/predict/batch?opinion=false", files=files).json()
+    assert batch == {"results": [alone]}
     explanation = client.post("/explain?opinion=false", content=picture).json()
     assert {field: explanation[field] for field in FIELDS} == alone
     with TestClient(create_app(Settings(second_opinion=False))) as without:
         assert without.post("/predict", content=picture).json() == alone
-        assert (
-            without.get("/health").json()["models"]["digits"]["second_opinion_used"]
-            == "no"
-        )
+        models = without.get("/health").json()["models"]
+    assert models["digits"]["second_opinion_used"] == "no"
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way):
     scale = 40 if way == "large" else 10
-    left, top, right, bottom = (
-        Image.fromarray(seven).point(lambda level: 255 * (level > 64)).getbbox()
-    )
+    ink = Image.fromarray(seven).point(lambda level: 255 * (level > 64))
+    left, top, right, bottom = ink.getbbox()
     # As `drawing` drew it.
     drawn = np.array([left + 5, top + 10, right - left, bottom - top])
-    box = client.post("/predict?frame=true", content=WAYS[way](drawing(seven))).json()[
-        "box"
-    ]
+    picture = WAYS[way](drawing(seven))
+    box = client.post("/predict?frame=true", content=picture).json()["box"]
     assert list(box) == ["left", "top", "width", "height"]
     assert list(box.values()) == pytest.approx(scale * drawn, abs=scale)
 
@@ -156,14 +130,10 @@ def test_health_and_each_answer_name_the_models(
         "lines": {"version": line_network.version, **line_network.metadata},
         "pages": {"version": pages.version, **pages.metadata},
     }
-    both = f"{classifier.version}+{line_network.version}"
-    for path, model in (
-        ("/predict", both),
-        ("/explain", both),
-        ("/read", f"{line_network.version}+{pages.version}"),
-    ):
+    of_digits = f"{classifier.version}+{line_network.version}"
+    of_texts = f"{line_network.version}+{pages.version}"
+    models = {"/predict": of_digits, "/explain": of_digits, "/read": of_texts}
+    for path, model in models.items():
         assert client.post(path, content=picture).json()["model"] == model
-    (batched,) = client.post("/predict/batch", files={"files": picture}).json()[
-        "results"
-    ]
-    assert batched["model"] == both
+    batch = client.post("/predict/batch", files={"files": picture}).json()
+    assert [each["model"] for each in batch["results"]] == [of_digits]

@@ -10,12 +10,12 @@ import pytest
 
 from app.text.ctc import best_path, spans_of
 from app.text.hypotheses import Hypothesis, LineReader, is_sure
-from app.text.line_spec import Form
+from app.text.line_spec import LineSpec
 from app.text.strips import Strip
 from app.text.text import Text, text_of
 from app.text.transcript import Transcript
 
-FORM = Form(
+SPEC = LineSpec(
     height=32,
     stride=2,
     padding=8,
@@ -38,14 +38,14 @@ def output_of(written: str, certainty: float = 0.99) -> np.ndarray:
     its WIDE ones; x is other ink.
     """
     output = np.full(
-        (WIDE * len(written) or WIDE, FORM.classes),
-        (1 - certainty) / (FORM.classes - 1),
+        (WIDE * len(written) or WIDE, SPEC.classes),
+        (1 - certainty) / (SPEC.classes - 1),
         np.float32,
     )
     read = np.zeros(len(output), int)
     for place, character in enumerate(written):
         read[WIDE * place + 3 : WIDE * place + 5] = (
-            FORM.other if character == "x" else FORM.class_of(character)
+            SPEC.other if character == "x" else SPEC.class_of(character)
         )
     output[np.arange(len(read)), read] = certainty
     return output
@@ -53,7 +53,7 @@ def output_of(written: str, certainty: float = 0.99) -> np.ndarray:
 
 def strip_of(written: str) -> Strip:
     """Make a strip with a bar for each symbol, 6 pixels wide, and nothing for a gap."""
-    pixels = np.full((FORM.height, 2 * WIDE * len(written) or 2 * WIDE), 250, np.uint8)
+    pixels = np.full((SPEC.height, 2 * WIDE * len(written) or 2 * WIDE), 250, np.uint8)
     for place, character in enumerate(written):
         if character != " ":
             pixels[6:20, 2 * WIDE * place + 5 : 2 * WIDE * place + 11] = 20
@@ -62,18 +62,18 @@ def strip_of(written: str) -> Strip:
 
 def transcript(written: str, certainty: float = 0.99) -> Transcript:
     output = output_of(written, certainty)
-    return Transcript(strip_of(written), output, FORM, spans_of(best_path(output)))
+    return Transcript(strip_of(written), output, SPEC, spans_of(best_path(output)))
 
 
 class Network(dict[bytes, np.ndarray]):
     """Answers from a table."""
 
-    form = FORM
+    spec = SPEC
     calls = 0
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, strips: list[np.ndarray]) -> list[np.ndarray]:
         self.calls += 1
-        return self[pixels.tobytes()]
+        return [self[pixels.tobytes()] for pixels in strips]
 
 
 Ways = list[tuple[Strip, ...]]  # to see a picture, each as lines from top to bottom
@@ -106,7 +106,7 @@ def hypotheses_of(
 
 
 def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Text:
-    return text_of(hypotheses_of(network, ways), network.form, alternatives)
+    return text_of(hypotheses_of(network, ways), network.spec, alternatives)
 
 
 def read(
@@ -116,7 +116,7 @@ def read(
     sure of none of them.
     """
     network, strips = network_of(*ways, certainty=certainty)
-    return text_of(hypotheses_of(network, strips, length), FORM)
+    return text_of(hypotheses_of(network, strips, length), SPEC)
 
 
 @pytest.mark.parametrize(
@@ -147,32 +147,32 @@ def test_only_the_width_of_a_gap_makes_a_space_not_what_the_network_says_of_it(
     middle, gap, text
 ):
     """The network sees gaps between digits in the cells of a form, too."""
-    pixels = np.full((FORM.height, 48), 250, np.uint8)
+    pixels = np.full((SPEC.height, 48), 250, np.uint8)
     pixels[6:20, 2:46] = 20
     pixels[:, 34 - gap : 34] = 250
     output = np.concatenate([output_of(part) for part in ("1", middle, "2")])
     line = Transcript(
-        Strip(pixels, AT, (2000, 200)), output, FORM, spans_of(best_path(output))
+        Strip(pixels, AT, (2000, 200)), output, SPEC, spans_of(best_path(output))
     )
     assert line.text == text
 
 
 def test_the_confidence_is_the_probability_of_the_text():
-    columns = np.zeros((2, FORM.classes), np.float32)
+    columns = np.zeros((2, SPEC.classes), np.float32)
     columns[0, 0], columns[0, 4] = 0.3, 0.7  # a 3, in one of two columns
     columns[1, 0], columns[1, 4] = 0.9, 0.1
-    line = Transcript(strip_of("3"), columns, FORM, [(4, 0, 0)])
+    line = Transcript(strip_of("3"), columns, SPEC, [(4, 0, 0)])
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
 def test_something_else_counts_as_blank():
     line = transcript("1x2", 0.9)
     as_blank = line.output.copy()
-    as_blank[:, 0] += as_blank[:, FORM.other]
-    as_blank[:, FORM.other] = 0
-    spans = [span for span in line.spans if span[0] != FORM.other]
+    as_blank[:, 0] += as_blank[:, SPEC.other]
+    as_blank[:, SPEC.other] = 0
+    spans = [span for span in line.spans if span[0] != SPEC.other]
     assert line.confidence == pytest.approx(
-        Transcript(line.strip, as_blank, FORM, spans).confidence
+        Transcript(line.strip, as_blank, SPEC, spans).confidence
     )
     assert transcript("1x2x", 0.999).confidence == pytest.approx(1, abs=0.03)
 
@@ -182,7 +182,7 @@ def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(
     written, columns
 ):
     assert transcript(written).confidence == pytest.approx(
-        (0.99 + 2 * 0.01 / (FORM.classes - 1)) ** columns
+        (0.99 + 2 * 0.01 / (SPEC.classes - 1)) ** columns
     )
     assert read(("7",), certainty=0.4).confidence < 0.6
 
@@ -212,7 +212,7 @@ def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
     boxes = [
         box
         for (box, _), (symbol, _, _) in zip(line.places, line.spans, strict=True)
-        if FORM.is_sign(symbol)
+        if SPEC.is_sign(symbol)
     ]
     assert [(box.left + late, box.right + late) for box in boxes] == [
         (5, 11),
@@ -238,7 +238,7 @@ def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
 
 
 def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
-    blank = Strip(np.full((FORM.height, 16), 128, np.uint8), AT, (2000, 200))
+    blank = Strip(np.full((SPEC.height, 16), 128, np.uint8), AT, (2000, 200))
     ((line,), *_) = text_in(
         Network({blank.pixels.tobytes(): output_of("7")}), [(blank,)]
     )
@@ -311,11 +311,11 @@ def test_other_readings_lower_the_confidence():
 def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
     network, strips = network_of(("12",), certainty=0.97)
     plain = text_in(network, strips, alternatives=3)
-    network.form = replace(FORM, confidence_scale=0.5, confidence_offset=1.0)
+    network.spec = replace(SPEC, confidence_scale=0.5, confidence_offset=1.0)
     found = text_in(network, strips, alternatives=3)
-    assert found.confidence == pytest.approx(network.form.calibrated(plain.confidence))
+    assert found.confidence == pytest.approx(network.spec.calibrated(plain.confidence))
     (before,), (line,) = plain.lines, found.lines
-    assert line.confidence == pytest.approx(network.form.calibrated(before.confidence))
+    assert line.confidence == pytest.approx(network.spec.calibrated(before.confidence))
     assert [text for text, _ in line.alternatives] == [
         text for text, _ in before.alternatives
     ]
@@ -352,7 +352,7 @@ def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_of_its_r
     network, strips = network_of(("12", "xx"))
     network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
     ((number,), (beside,)) = hypotheses_of(network, strips)[0]
-    (line,) = text_of([((number, beside),)], FORM).lines
+    (line,) = text_of([((number, beside),)], SPEC).lines
     assert line.text == "12"
     assert line.confidence < 0.5
 

@@ -253,7 +253,7 @@ def test_from_the_pretrained_file_twice_makes_the_same_file_which_says_what_it_i
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     network = LineNetwork(tmp_path / "a.onnx")
     about = network.metadata
-    assert network.form.characters == CHARACTERS
+    assert network.spec.characters == CHARACTERS
     assert {
         *MADE_FROM,
         "training_data",
@@ -332,9 +332,9 @@ def test_the_shipped_network_learns_from_own_pictures_without_the_pretrained_fil
     assert command("--output", tmp_path / "lines.onnx", pictures=own) == 0
     network, shipped = LineNetwork(tmp_path / "lines.onnx"), LineNetwork(LINES_MODEL)
     about = network.metadata
-    scale, offset = network.form.confidence_scale, network.form.confidence_offset
-    assert network.form == replace(
-        shipped.form, confidence_scale=scale, confidence_offset=offset
+    scale, offset = network.spec.confidence_scale, network.spec.confidence_offset
+    assert network.spec == replace(
+        shipped.spec, confidence_scale=scale, confidence_offset=offset
     )
     assert {name: about[name] for name in MADE_FROM} == {
         name: shipped.metadata[name] for name in MADE_FROM

@@ -5,11 +5,16 @@ import torch
 
 from tensors import generator
 from training import wear
+from training.noise import Random
 
 
 @pytest.fixture
 def images(digits):
     return torch.from_numpy(digits).float() / 255
+
+
+def worn(images, effect):
+    return effect(images, Random(len(images), generator()))
 
 
 @pytest.mark.parametrize(
@@ -24,14 +29,10 @@ def images(digits):
 def test_an_effect_adds_or_removes_ink_in_each_image_in_its_own_way(
     effect, adds, removes, images
 ):
-    worn = effect(images, generator())
-    change = worn - images
-    assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
+    change = worn(images, effect) - images
     assert (change.max() > 1e-3, change.min() < -1e-3) == (adds, removes)
-    assert (
-        len(torch.unique(effect(images[:1].expand(20, 28, 28), generator()), dim=0))
-        >= 18
-    )
+    same = images[:1].expand(20, 28, 28)
+    assert len(torch.unique(worn(same, effect), dim=0)) >= 18
 
 
 @pytest.mark.parametrize("effect", [effect for effect, _ in wear.EFFECTS])
@@ -39,9 +40,9 @@ def test_each_effect_changes_images_within_their_range_and_the_same_way_again(
     effect, images
 ):
     before = images.clone()
-    worn = effect(images, generator())
-    assert worn.shape == images.shape
-    assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
-    assert (worn != images).flatten(1).any(dim=1).float().mean() > 0.5
-    assert worn.equal(effect(images, generator()))
+    after = worn(images, effect)
+    assert after.shape == images.shape
+    assert -1e-6 <= after.min() <= after.max() <= 1 + 1e-6
+    assert (after != images).flatten(1).any(dim=1).float().mean() > 0.5
+    assert after.equal(worn(images, effect))
     assert images.equal(before)

@@ -13,18 +13,21 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.picture.frame import BOX_SIDE, FRAME_SIDE
-from training.pen import INK, extent, uniform
+from training.noise import Random
+from training.pen import EXTENT_LEVEL, extent
+from training.resampling import sample
 from training.styles import restyle
 from training.wear import wear
 
 # Maximum difference of an affine map from the identity.
-OFF_LINEAR = (0.1, 0.28), (0.17, 0.1)
+OFF_LINEAR = ((0.1, 0.28), (0.17, 0.1))
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 CUT = 0.04  # share of the digits
 # Maximum jitter of the frame, in log size and in position.
 OFF_SIZE = 0.06
 OFF_PLACE_PIXELS = 0.7
+CENTRE = (FRAME_SIDE - 1) / 2
 
 
 def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
@@ -44,7 +47,8 @@ def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 28, 28) float in [0, 1].
     """
-    return augment_others(cut(restyle(images, labels, generator), generator), generator)
+    styled = restyle(images, labels, generator)
+    return augment_others(cut(styled, generator), generator)
 
 
 def augment_others(images: Tensor, generator: Generator) -> Tensor:
@@ -53,49 +57,20 @@ def augment_others(images: Tensor, generator: Generator) -> Tensor:
 
 
 def cut(images: Tensor, generator: Generator) -> Tensor:
-    """Cut off up to a quarter of the height or width of some digits at a random side,
-    as a picture's edge does.
-    """
-    random = torch.rand(len(images), generator=generator, device=generator.device)
-    chosen = (random < CUT).nonzero()[:, 0]
+    """Cut up to a quarter off some digits at a random side, as an edge does."""
+    is_cut = Random(len(images), generator)(0, 1) < CUT
+    chosen = is_cut.nonzero()[:, 0]
+    random = Random(len(chosen), generator)
     axis = torch.arange(FRAME_SIDE, device=images.device).expand(FRAME_SIDE, FRAME_SIDE)
-    from_side = torch.stack([axis, -axis, axis.T, -axis.T])
-    from_side = from_side[
-        torch.randint(4, (len(chosen),), generator=generator, device=generator.device)
-    ]
-    has_ink = images[chosen] > INK
-    low, high = (
-        torch.where(has_ink, from_side, end).flatten(1)
-        for end in (FRAME_SIDE, -FRAME_SIDE)
-    )
-    low, high = low.amin(dim=1)[:, None, None], high.amax(dim=1)[:, None, None]
+    directions = torch.stack([axis, -axis, axis.T, -axis.T])
+    place = directions[random.integers(0, 4)]  # (n, 28, 28), rising from the side
+    has_ink = images[chosen] > EXTENT_LEVEL
+    first = torch.where(has_ink, place, FRAME_SIDE).amin(dim=(1, 2), keepdim=True)
+    last = torch.where(has_ink, place, -FRAME_SIDE).amax(dim=(1, 2), keepdim=True)
+    edge = first + random.between(0, 0.25) * (last - first)
     cut_off = images.clone()
-    cut_off[chosen] *= from_side >= low + uniform(
-        (len(chosen), 1, 1), 0, 0.25, generator
-    ) * (high - low)
+    cut_off[chosen] *= place >= edge
     return cut_off
-
-
-def affine(n: int, generator: Generator) -> Tensor:
-    """Draw random affine matrices (n, 2, 2), which stretch, turn and slant."""
-    off = uniform((n, 2, 2), -1, 1, generator)
-    return torch.eye(2, device=off.device) + off * torch.tensor(
-        OFF_LINEAR, device=off.device
-    )
-
-
-def elastic(n: int, generator: Generator) -> Tensor:
-    """Draw random displacements of a coarse control grid, in pixels: (n, 2,
-    ELASTIC_GRID, ELASTIC_GRID).
-
-    Simard et al. (2003) smooth one random vector per pixel. A bicubic surface through a
-    few control points is as smooth and takes a fraction of the work.
-    """
-    shape = (n, 2, ELASTIC_GRID, ELASTIC_GRID)
-    return (
-        torch.randn(shape, generator=generator, device=generator.device)
-        * ELASTIC_PIXELS
-    )
 
 
 def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> Tensor:
@@ -122,27 +97,24 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
         (N, 28 / step, 28 / step, 2) positions as (x, y), with the image's edges at -1
         and 1.
     """
-    n, side = len(linear), elastic.shape[-1]
-    place = torch.arange(FRAME_SIDE, device=linear.device) - (FRAME_SIDE - 1) / 2
+    n = len(linear)
+    side = elastic.shape[-1]
+    place = torch.arange(FRAME_SIDE, device=linear.device) - CENTRE
     points = torch.eye(side, device=linear.device)[None, :, :, None]
-    surface = F.interpolate(
-        points, (FRAME_SIDE, 1), mode="bicubic", align_corners=False
-    )[0, :, :, 0].T
-    # (28, G + 2).
-    basis = torch.cat(
-        [surface, place[:, None], torch.ones_like(place)[:, None]], dim=1
-    )[::step]
+    surface = F.interpolate(points, (FRAME_SIDE, 1), mode="bicubic")[0, :, :, 0].T
+    ends = torch.stack([place, torch.ones_like(place)], dim=1)
+    basis = torch.cat([surface, ends], dim=1)[::step]  # (28 / step, G + 2)
     weights = elastic.new_zeros((n, 2, side + 2, side + 2))  # rows for y, columns for x
     weights[:, :, :side, :side] = elastic
-    weights[:, :, -1, -2], weights[:, :, -2, -1], weights[:, :, -1, -1] = (
-        linear[:, :, 0],
-        linear[:, :, 1],
-        shift,
-    )
+    weights[:, :, -1, -2] = linear[:, :, 0]
+    weights[:, :, -2, -1] = linear[:, :, 1]
+    weights[:, :, -1, -1] = shift
     return (basis @ weights @ basis.T).permute(0, 2, 3, 1) * (2 / FRAME_SIDE)
 
 
-def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
+def reframing(
+    coarse: Tensor, step: int, random: Random, strength: float
+) -> tuple[Tensor, Tensor]:
     """Compute the scale and shift that frame the digits, with random jitter.
 
     Parameters
@@ -151,8 +123,10 @@ def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, 
         (N, h, w) float: the images, sampled at every `step`-th pixel.
     step : int
         Distance between samples, in pixels.
-    generator : Generator
-        Source of randomness, on the images' device.
+    random : Random
+        Random numbers for N images.
+    strength : float
+        Factor of the jitter.
 
     Returns
     -------
@@ -160,31 +134,23 @@ def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, 
         (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image
         positions.
     """
-    n = len(coarse)
-    place = (
-        torch.arange(coarse.shape[-1], device=coarse.device) * step
-        - (FRAME_SIDE - 1) / 2
-    )
+    place = torch.arange(coarse.shape[-1], device=coarse.device) * step - CENTRE
     box = extent(coarse)
     size = step * (1 + torch.maximum(box.width, box.height)[:, None])
-    sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)
+    sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)  # (N, 2, w)
     centre = (sums @ place) / sums.sum(dim=2).clamp(min=1e-6)  # (N, 2)
-    scale = size / BOX_SIDE * uniform((n, 1), -OFF_SIZE, OFF_SIZE, generator).exp()
+    scale = size / BOX_SIDE * (strength * random(-OFF_SIZE, OFF_SIZE, 1)).exp()
+    jitter = strength * random(-OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, 2)
     # MNIST's centre is 14.5, not 14.
-    off = 0.5 + uniform((n, 2), -OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, generator)
-    return scale, centre - scale * off
+    return scale, centre - scale * (0.5 + jitter)
 
 
-def sample(images: Tensor, grid: Tensor) -> Tensor:
-    """Sample images (N, H, W) at grid positions (N, h, w, 2), with bilinear
-    interpolation.
-    """
-    return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
-
-
-def deform(images: Tensor, generator: Generator) -> Tensor:
+def deform(images: Tensor, generator: Generator, strength: float = 1.0) -> Tensor:
     """Deform each image by a random affine and elastic map, and frame it as the service
     would.
+
+    Simard et al. (2003) smooth one random vector per pixel. A bicubic surface through a
+    few control points is as smooth and takes a fraction of the work.
 
     A first pass at half the resolution finds the deformed digit's bounding box and
     centre of mass. The image itself is resampled only once.
@@ -195,18 +161,20 @@ def deform(images: Tensor, generator: Generator) -> Tensor:
         (N, 28, 28) float in [0, 1], background = 0.
     generator : Generator
         Source of randomness, on the images' device.
+    strength : float
+        Factor of all random deviations; with 0, images are only framed.
 
     Returns
     -------
     Tensor
         (N, 28, 28) float in [0, 1].
     """
-    n = len(images)
-    linear, bend = affine(n, generator), elastic(n, generator)
-    coarse = sample(
-        F.avg_pool2d(images, 2),
-        positions(linear, linear.new_zeros((n, 2)), bend, step=2),
-    )
-    scale, shift = reframing(coarse, 2, generator)
+    random = Random(len(images), generator)
+    off = random(-1, 1, 2, 2) * images.new_tensor(OFF_LINEAR)
+    linear = torch.eye(2, device=images.device) + strength * off  # (N, 2, 2)
+    bend = strength * ELASTIC_PIXELS * random.normal(2, ELASTIC_GRID, ELASTIC_GRID)
+    half = F.avg_pool2d(images, 2)
+    coarse = sample(half, positions(linear, half.new_zeros((len(half), 2)), bend, 2))
+    scale, shift = reframing(coarse, 2, random, strength)
     shift = (linear @ shift[:, :, None])[:, :, 0]
     return sample(images, positions(linear * scale[:, :, None], shift, bend))

@@ -6,7 +6,7 @@ Where data and results are stored is an argument of the run, not part of the rec
 import argparse
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,51 +16,52 @@ from training import start
 from training.convolution import SHAPES, dense_widths
 from training.errors import TrainingError
 from training.model import ACTIVATIONS, OUTPUTS
+from training.run import with_tuples
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Peak learning rate of the dense stage, relative to the convolutional one. Ten times as
 # much undoes what that learned.
 CONVERTED_RATE = 0.001
 MODELS = Path(__file__).parent.parent / "models"
-MODEL, LINES_MODEL, PAGES_MODEL = (
-    MODELS / f"{name}.onnx" for name in ("digits", "lines", "pages")
-)
+MODEL = MODELS / "digits.onnx"
+LINES_MODEL = MODELS / "lines.onnx"
+PAGES_MODEL = MODELS / "pages.onnx"
 RUNS = Path("runs")
+
+# How the command line parses an option.
+Parsing = dict[str, Any]
 
 
 def limited(
     kind: type[int] | type[float], low: float, high: float = math.inf
-) -> dict[str, Any]:
-    """Describe an option that takes numbers in [low, high)."""
+) -> Parsing:
+    """Parse numbers in [low, high)."""
 
     def number(text: str) -> float:  # argparse says "invalid number value"
-        if not low <= (value := kind(text)) < high:
-            raise argparse.ArgumentTypeError(
-                f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}"
-            )
+        value = kind(text)
+        if not low <= value < high:
+            limit = f"at least {low}" if high == math.inf else "below 1"
+            raise argparse.ArgumentTypeError(f"{text} is not {limit}")
         return value
 
     return {"type": number, "metavar": "N"}
 
 
-def option(default: Any, meaning: str, **parsing: Any) -> Any:  # noqa: ANN401
+COUNT = limited(int, 1)
+SHARE = limited(float, 0, 1)
+FILE: Parsing = {"type": Path, "metavar": "FILE"}
+FOLDER: Parsing = {"type": Path, "metavar": "DIR"}
+
+
+def option(default: Any, meaning: str, parsing: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Make a field of a recipe that is an option of the command line too."""
-    shown = (
-        "none"
-        if default == ()
-        else numbers(default)
-        if isinstance(default, tuple)
-        else default
-    )
-    if isinstance(default, bool):
-        parsing, shown = {"action": argparse.BooleanOptionalAction}, "on"
-    return field(
-        default=default,
-        metadata={
-            "help": meaning if default is None else f"{meaning} ({shown})",
-            **parsing,
-        },
-    )
+    shown = default
+    if isinstance(default, tuple):
+        shown = numbers(default) or "none"
+    elif default is True:
+        shown = "on"
+    text = meaning if default is None else f"{meaning} ({shown})"
+    return field(default=default, metadata={"help": text, **parsing})
 
 
 def numbers(values: Sequence[int]) -> str:
@@ -69,13 +70,11 @@ def numbers(values: Sequence[int]) -> str:
 
 
 def option_of(name: str) -> str:
-    """Return the option of the command line for a field; `from_` is named so because
-    `from` is a keyword.
-    """
+    """Return the option for a field; `from` is a keyword, so its field is `from_`."""
     return f"--{name.rstrip('_').replace('_', '-')}"
 
 
-COUNT, SHARE = limited(int, 1), limited(float, 0, 1)
+SWITCH: Parsing = {"action": argparse.BooleanOptionalAction}
 
 
 @dataclass(frozen=True)
@@ -83,50 +82,55 @@ class Config:
     """A training recipe. Runs of equal recipes on one machine end with equal weights."""
 
     hidden: tuple[int, ...] = option(
-        (800, 800), "widths of the hidden layers", nargs="*", **COUNT
+        (800, 800), "widths of the hidden layers", {"nargs": "*", **COUNT}
     )
     channels: tuple[int, ...] = option(
-        (), "channels of a convolutional network to begin with", nargs="*", **COUNT
+        (), "channels of a convolutional network to begin with", {"nargs": "*", **COUNT}
     )
     activation: str = option(
-        "relu", "activation of the hidden layers", choices=[*ACTIVATIONS]
+        "relu", "activation of the hidden layers", {"choices": [*ACTIVATIONS]}
     )
-    dropout: float = option(0.05, "dropout rate of the hidden layers", **SHARE)
+    dropout: float = option(0.05, "dropout rate of the hidden layers", SHARE)
     generated: bool = option(
         True,
         "also train on digits cut out of numbers, and on frames that show no digit",
+        SWITCH,
     )
-    augment: bool = option(True, "augment the images in each epoch")
+    augment: bool = option(True, "augment the images in each epoch", SWITCH)
     optimizer: str = option(
-        "adamw", "sgd uses Nesterov momentum 0.9", choices=[*PEAK_LEARNING_RATES]
+        "adamw", "sgd uses Nesterov momentum 0.9", {"choices": [*PEAK_LEARNING_RATES]}
     )
     learning_rate: float | None = option(
-        None, "its peak (adamw 0.002, sgd 0.1)", **limited(float, 1e-9)
+        None, "its peak (adamw 0.002, sgd 0.1)", limited(float, 1e-9)
     )
     weight_decay: float = option(
-        0.01, "weight decay; sgd uses a hundredth of it", **limited(float, 0)
+        0.01, "weight decay; sgd uses a hundredth of it", limited(float, 0)
     )
     batch_size: int = option(
-        512, "digits per batch; half as many non-digits are added", **limited(int, 2)
+        512, "digits per batch; half as many non-digits are added", limited(int, 2)
     )
-    epochs: int = option(60, "passes over the training digits", **COUNT)
+    epochs: int = option(60, "passes over the training digits", COUNT)
     convolution_share: float = option(
-        0.9, "with --channels: share of the epochs before it becomes dense", **SHARE
+        0.9, "with --channels: share of the epochs before it becomes dense", SHARE
     )
     seeds: tuple[int, ...] = option(
-        (0,), "random seeds; the mean of their networks is written", type=int, nargs="+"
+        (0,),
+        "random seeds; the mean of their networks is written",
+        {"type": int, "nargs": "+"},
     )
-    threads: int | None = option(None, "CPU threads (number of cores)", **COUNT)
+    threads: int | None = option(None, "CPU threads (number of cores)", COUNT)
     precision: str = option(
         "auto",
         "of matrix products; auto is the faster one",
-        choices=["auto", "fp32", "bf16"],
+        {"choices": ["auto", "fp32", "bf16"]},
     )
     digits: int | None = option(
-        None, "how many of MNIST's training digits, from the first (55,000)", **COUNT
+        None, "how many of MNIST's training digits, from the first (55,000)", COUNT
     )
     from_: str | None = option(
-        None, "model file to train further, such as models/digits.onnx", metavar="FILE"
+        None,
+        "model file to train further, such as models/digits.onnx",
+        {"metavar": "FILE"},
     )
 
     @property
@@ -136,9 +140,7 @@ class Config:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The highest learning rate of the run; by default, it depends on the
-        optimizer.
-        """
+        """The highest learning rate; its default depends on the optimizer."""
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
     @property
@@ -150,33 +152,35 @@ class Config:
 
     @property
     def keeps_statistics(self) -> bool:
-        """Whether the dense network keeps the statistics of the network that it starts
-        from.
-        """
+        """Whether the dense network keeps the statistics that it starts with."""
         return bool(self.channels or self.from_)
 
     def stage(self, epoch: float) -> tuple[float, float]:
-        """Return the peak learning rate of the stage at a fractional epoch, and its
-        completed share, in [0, 1).
+        """Return the peak learning rate and the completed share of a stage.
+
+        Parameters
+        ----------
+        epoch : float
+            A point in the run, in epochs.
         """
         first = self.convolution_epochs
         if epoch < first:
             return self.peak_learning_rate, epoch / first
         relative = CONVERTED_RATE if first else 1
-        return relative * self.peak_learning_rate, (epoch - first) / (
-            self.epochs - first
-        )
+        completed = (epoch - first) / (self.epochs - first)  # in [0, 1)
+        return relative * self.peak_learning_rate, completed
 
     @property
     def course(self) -> str:
         """A description of the run in words."""
         if self.from_:
             return f"epochs from {self.from_} on: {self.epochs}"
-        start = (
-            f", the first {self.convolution_epochs} as a convolutional network "
-            f"({numbers(self.channels)} channels)"
+        if not self.channels:
+            return f"{self.epochs} epochs"
+        return (
+            f"{self.epochs} epochs, the first {self.convolution_epochs} as a "
+            f"convolutional network ({numbers(self.channels)} channels)"
         )
-        return f"{self.epochs} epochs{start if self.channels else ''}"
 
     def command(self) -> str:
         """Return the command line that repeats this recipe."""
@@ -185,11 +189,10 @@ class Config:
             option = option_of(name)
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-"))
+            elif isinstance(value, tuple):
+                words += [option, numbers(value)]
             elif value is not None:
-                words.append(
-                    f"{option} "
-                    f"{numbers(value) if isinstance(value, tuple) else shlex.quote(str(value))}"
-                )
+                words += [option, shlex.quote(str(value))]
         return " ".join(words)
 
 
@@ -207,78 +210,65 @@ RECIPES = {
 }
 
 
-# How a network is trained further; the rate and the epochs were chosen on pictures by
-# three drawn hands.
-FURTHER: dict[str, Any] = {
-    "optimizer": "adamw",
-    "learning_rate": 1e-4,
-    "batch_size": 256,
-    "epochs": 1,
-    "digits": 20_000,
-    "threads": None,
-    "precision": "auto",
-}
 # What training further cannot change.
 OF_NETWORKS = "hidden", "channels", "activation", "seeds"
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of all programs: where data is stored."""
+    """Add the options that say where data is stored."""
     group = parser.add_argument_group("data")
-    for name, metavar, meaning in (
-        (
-            "data",
-            "DIR",
-            "folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else "
-            "data/)",
-        ),
-        (
-            "others",
-            "FILE",
-            "Omniglot's images_background.zip: characters that are no digits "
-            "(data/omniglot.zip)",
-        ),
-    ):
-        group.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
+    group.add_argument(
+        "--data",
+        help="folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else "
+        "data/)",
+        **FOLDER,
+    )
+    group.add_argument(
+        "--others",
+        help="Omniglot's images_background.zip: characters that are no digits "
+        "(data/omniglot.zip)",
+        **FILE,
+    )
 
 
 def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> None:
-    """Add the options of programs that train: where data and results are stored, and
-    the run to resume.
-    """
+    """Add the options that say where a run's data and results are stored."""
     add_data_options(parser)
-    run = parser.add_argument_group("run")
-    for name, metavar, meaning in (
-        (
-            "pictures",
-            "DIR",
-            "also train on your own pictures, such as corrected ones: DIR/images and "
-            "DIR/labels.csv",
-        ),
-        ("output", "FILE", f"model file to write ({model} in the run's folder)"),
-    ):
-        run.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
-    run.add_argument(
-        "--runs",
-        type=Path,
-        default=runs,
-        metavar="DIR",
-        help=f"parent of the run's folder ({runs})",
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--pictures",
+        help="also train on your own pictures, such as corrected ones: DIR/images and "
+        "DIR/labels.csv",
+        **FOLDER,
     )
-    resume = "resume the run in this folder (by default the newest), with its options"
-    run.add_argument("--resume", nargs="?", const="", metavar="RUN", help=resume)
+    group.add_argument(
+        "--output", help=f"model file to write ({model} in the run's folder)", **FILE
+    )
+    group.add_argument(
+        "--runs", default=runs, help=f"parent of the run's folder ({runs})", **FOLDER
+    )
+    group.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="resume the run in this folder (by default the newest), with its options",
+    )
 
 
-def require_file_name(parser: argparse.ArgumentParser, output: Path | None) -> None:
-    """Refuse an --output that cannot be a file."""
+def parsed(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse a command line, and refuse an --output that cannot be a file."""
+    arguments = parser.parse_args(argv)
+    output = arguments.output
     if output and (output.is_dir() or output.parent.is_file()):
         parser.error(f"--output {output} is not a file's name")
+    return arguments
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a recipe. Those that are not given are absent from the
-    parser's result.
-    """
+    """Add the options of a recipe; those that are not given will be absent."""
     recipe = parser.add_argument_group("recipe", argument_default=argparse.SUPPRESS)
     for each in fields(Config):
         recipe.add_argument(option_of(each.name), dest=each.name, **each.metadata)
@@ -286,32 +276,35 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 def choices_in(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of a recipe that were given."""
-    found = {
-        each.name: getattr(arguments, each.name)
-        for each in fields(Config)
-        if hasattr(arguments, each.name)
-    }
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in found.items()
-    }
+    names = [each.name for each in fields(Config) if hasattr(arguments, each.name)]
+    return with_tuples({name: getattr(arguments, name) for name in names})
 
 
 def further(file: str) -> Config:
-    """Return the recipe that trains the networks of a file further: their own with
-    another end.
+    """Return the recipe of a file's networks, with another end, to train them further.
+
+    The rate and the epochs were chosen on pictures by three drawn hands.
     """
     given = start.load(Path(file))
     earlier = argparse.ArgumentParser(exit_on_error=False)
     add_recipe_options(earlier)
     try:
-        words, _ = earlier.parse_known_args(shlex.split(given.recipe))
+        arguments, _ = earlier.parse_known_args(shlex.split(given.recipe))
     except (argparse.ArgumentError, ValueError) as error:
         raise TrainingError(
             f"{file} cannot be trained further: its recipe is unknown."
         ) from error
     config = replace(
-        Config(**choices_in(words)), seeds=tuple(given.networks), **FURTHER, from_=file
+        Config(**choices_in(arguments)),
+        seeds=tuple(given.networks),
+        optimizer="adamw",
+        learning_rate=1e-4,
+        batch_size=256,
+        epochs=1,
+        digits=20_000,
+        threads=None,
+        precision="auto",
+        from_=file,
     )
     if any(network.widths != config.widths for network in given.networks.values()):
         raise TrainingError(
@@ -344,37 +337,25 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace]:
     """Parse the command line into a recipe and the run's arguments."""
     p = parser()
-    arguments = p.parse_args(argv)
+    arguments = parsed(p, argv)
     choices = choices_in(arguments)
-    given = [
-        *choices,
-        *(name for name in ("recipe", "pictures") if getattr(arguments, name)),
-    ]
-    if arguments.resume is not None and given:
-        names = ", ".join(map(option_of, given))
-        p.error(
-            f"--resume uses the options of the run that it resumes: leave out {names}"
-        )
-    require_file_name(p, arguments.output)
-    if arguments.recipe and "from_" in choices:
+    if arguments.resume is not None:
+        others = [name for name in ("recipe", "pictures") if getattr(arguments, name)]
+        if given := [*choices, *others]:
+            p.error(
+                "--resume uses the options of the run that it resumes: leave out "
+                f"{options(given)}"
+            )
+    if "from_" not in choices:
+        begun = RECIPES[arguments.recipe or "quick"]
+    elif arguments.recipe:
         p.error("--from uses the recipe of its file: leave out --recipe")
-    begun = (
-        further(choices["from_"])
-        if "from_" in choices
-        else RECIPES[arguments.recipe or "quick"]
-    )
+    else:
+        begun = further(choices["from_"])
     config = replace(begun, **choices)
-    if config.from_ and (
-        changed := [
-            name
-            for name in OF_NETWORKS
-            if getattr(config, name) != getattr(begun, name)
-        ]
-    ):
-        p.error(
-            "--from uses the networks of its file: leave out "
-            f"{', '.join(map(option_of, changed))}"
-        )
+    changed = [n for n in OF_NETWORKS if getattr(config, n) != getattr(begun, n)]
+    if config.from_ and changed:
+        p.error(f"--from uses the networks of its file: leave out {options(changed)}")
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
     if config.channels and not (config.convolution_epochs or config.from_):
@@ -384,3 +365,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments
+
+
+def options(names: Sequence[str]) -> str:
+    """List the options for some fields."""
+    return ", ".join(map(option_of, names))

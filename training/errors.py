@@ -1,4 +1,4 @@
-"""How both programs end: done, stopped, or with an error."""
+"""How a program ends: done, stopped, or with an error."""
 
 import sys
 from collections.abc import Callable
@@ -8,15 +8,11 @@ from app.network import ModelError
 
 
 class TrainingError(Exception):
-    """Training cannot go on, for a reason that the user can change: data, pictures, a
-    device or a run is missing.
-    """
+    """Training cannot go on; the message says what the user can change."""
 
 
 def exit_status(work: Callable[[], int]) -> int:
-    """Do the work of a program; return its exit status, or 1 after an error, which is
-    printed.
-    """
+    """Do the work of a program; return its exit status. Errors are printed."""
     try:
         return work()
     except (TrainingError, ModelError) as error:
@@ -25,9 +21,7 @@ def exit_status(work: Callable[[], int]) -> int:
 
 
 def until_interrupted(work: Callable[[], None], module: str, folder: Path) -> int:
-    """Do the work of a program until it is done or stopped by Ctrl-C; return the exit
-    status.
-    """
+    """Work until it is done or stopped by Ctrl-C; return the exit status."""
     try:
         work()
     except KeyboardInterrupt:

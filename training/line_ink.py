@@ -16,9 +16,9 @@ from app.picture.maps import Map
 from training import line_text
 from training.alphabet import OTHER
 from training.data import Digits
+from training.drawing import levels
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
 from training.omniglot import Characters
-from training.paper import levels
 from training.styles import restyle
 from training.writing import Row
 

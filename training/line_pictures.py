@@ -68,7 +68,7 @@ def strips_of(
     """Cut a picture into as many lines as there are texts, in each way that the service
     does.
     """
-    picture = decoded(content, MAX_PIXELS, page)
+    picture = decoded(content, page)
     ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))

@@ -14,11 +14,17 @@ from numpy.typing import NDArray
 from app.picture.maps import Map
 from training import line_text, omniglot
 from training.alphabet import OTHER, SPACE, class_of
-from training.characters import invented_character, letter, lines, look_alike, scribble
+from training.characters import (
+    invented_character,
+    letter,
+    look_alike,
+    printed_lines,
+    scribble,
+)
 from training.data import NOTHING, Digits
+from training.drawing import resized
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
-from training.paper import resized
 from training.strokes import Digit, felt, pen, smaller
 from training.writing import Row, Span, mark, written
 
@@ -47,7 +53,7 @@ GAPS, GAP_SHARES = (
 MARK_GAP, SPACE_GAP = (0.03, 0.3), (0.95, 2.2)
 SLANTS, SLANT_SHARES = ((-0.1, 0.1), (-0.15, 0.45), (0.2, 0.75)), (0.5, 0.35, 0.15)
 Pen = Callable[[Digit], Map]  # redraws a digit
-THINGS = invented_character, scribble, lines, shape, texture
+THINGS = invented_character, scribble, printed_lines, shape, texture
 
 
 class Glyphs:

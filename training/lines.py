@@ -36,7 +36,14 @@ from app.text.pages import PageNetwork
 from training import data, line_pictures, omniglot, recogniser
 from training.alphabet import CHARACTERS, OTHER
 from training.calibrate import confidence_line
-from training.config import COUNT, LINES_MODEL, PAGES_MODEL, add_run_options
+from training.config import (
+    COUNT,
+    FILE,
+    LINES_MODEL,
+    PAGES_MODEL,
+    add_run_options,
+    parsed,
+)
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
@@ -112,8 +119,7 @@ def setup(
         folder,
         first=recipe.epochs - 1,
     )
-    saved = checkpoint(folder, torch.device("cpu"))
-    return run.restore(saved) if saved else run
+    return run.continued(checkpoint(folder, torch.device("cpu")))
 
 
 def batches(
@@ -434,14 +440,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
     p.add_argument(
-        "--pretrained",
-        type=Path,
-        default=PRETRAINED.file,
-        metavar="FILE",
-        help=PRETRAINED.meaning,
+        "--pretrained", default=PRETRAINED.file, help=PRETRAINED.meaning, **FILE
     )
     add_run_options(p, RUNS, LINES_MODEL.name)
-    arguments = p.parse_args(argv)
+    arguments = parsed(p, argv)
     if arguments.resume is not None and arguments.pictures:
         p.error(
             "--resume uses the pictures of the run that it resumes: leave out "

@@ -8,7 +8,7 @@ again in each epoch.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -21,75 +21,36 @@ from training.characters import (
     CANVAS,
     invented_character,
     letter,
-    lines,
     look_alike,
+    printed_lines,
     scribble,
 )
 from training.data import Digits
+from training.drawing import extent, levels, resized
 from training.omniglot import Characters, character
-from training.paper import levels
-from training.writing import extent
 
-INK = 0.12  # pixels above this count as ink
+INK_LEVEL = 0.12  # pixels above this count as ink
 REAL = 0.2  # share of real characters, if there are any
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Kind = Callable[[Digits, Generator], Map]
-
-
-def non_digits(
-    digits: Digits, count: int, seed: int, characters: Characters = ()
-) -> NDArray[np.uint8]:
-    """Generate frames that show no single whole digit.
-
-    Parameters
-    ----------
-    digits : Digits
-        Source of the parts and groups of digits.
-    count : int
-        Number of frames.
-    seed : int
-        Seed of the random generator.
-    characters : Characters
-        Real ones; see `training.omniglot`.
-
-    Returns
-    -------
-    NDArray
-        (count, 28, 28) uint8, ink = 255.
-    """
-    rng = np.random.default_rng(seed)
-    real = REAL if characters else 0.0
-    kinds: list[Kind] = [
-        lambda _, rng: character(characters, rng),
-        *(kind for kind, _ in KINDS),
-    ]
-    shares = [real, *((1 - real) * share for _, share in KINDS)]
-    frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
-    for frame, kind in zip(
-        frames, rng.choice(len(kinds), count, p=shares), strict=True
-    ):
-        while (cropped := crop(kinds[kind](digits, rng))) is None:
-            pass
-        frame[:] = np.round(255 * frame_from_ink(cropped))
-    return frames
+Kinds = Sequence[tuple[Kind, float]]
 
 
 def crop(ink: Map) -> Map | None:
     """Crop ink to its bounding box; return None if there is too little of it."""
-    if np.count_nonzero(ink > INK) < 12:
+    if np.count_nonzero(ink > INK_LEVEL) < 12:
         return None
-    cropped = ink[extent(ink, INK)]
-    return None if max(cropped.shape) < 6 else cropped / cropped.max()
+    cropped = ink[extent(ink, INK_LEVEL)]
+    return cropped / cropped.max() if max(cropped.shape) >= 6 else None
 
 
 def digit(
     digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))
 ) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
-    return levels(
-        digits.images[int(rng.choice(np.flatnonzero(np.isin(digits.labels, among))))]
-    )
+    candidates = np.flatnonzero(np.isin(digits.labels, among))
+    return levels(digits.images[int(rng.choice(candidates))])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
@@ -98,18 +59,13 @@ def part_of_digit(digits: Digits, rng: Generator) -> Map:
     """
     axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
     while True:
-        whole, angle = (
-            digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9)),
-            rng.uniform(0, 2 * math.pi),
-        )
-        part = whole * (
-            axis * math.cos(angle) + axis[:, None] * math.sin(angle)
-            > rng.uniform(-5, 5)
-        )
-        rows, columns = np.nonzero(part > INK)
-        if 0.25 < part.sum() / whole.sum() < 0.6 and np.ptp(columns) > 0.4 * np.ptp(
-            rows
-        ):
+        whole = digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9))
+        angle = rng.uniform(0, 2 * math.pi)
+        distance = axis * math.cos(angle) + axis[:, None] * math.sin(angle)
+        part = whole * (distance > rng.uniform(-5, 5))
+        rows, columns = np.nonzero(part > INK_LEVEL)
+        share = part.sum() / whole.sum()
+        if 0.25 < share < 0.6 and np.ptp(columns) > 0.4 * np.ptp(rows):
             return part
 
 
@@ -123,46 +79,82 @@ def shape(_: Digits, rng: Generator) -> Map:
     an object in a photo.
     """
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
-    radii = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1)) * rng.uniform(
-        15, 65, 2
-    )
+    shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
+    radii = shares * rng.uniform(15, 65, 2)
     corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)
-    return (
-        ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng))
-        if rng.random() < 0.5
-        else ink
-    )
+    if rng.random() < 0.5:
+        ink = ink * (np.float32(0.2) + np.float32(0.8) * blots(rng))
+    return ink
 
 
 def texture(_: Digits, rng: Generator) -> Map:
     """Draw blots and gradients of all sizes."""
-    ground = clouds(rng)
-    return np.where(
-        ground > rng.uniform(0.3, 0.6),
-        ground if rng.random() < 0.5 else np.float32(1),
-        np.float32(0),
-    )
+    ground = blots(rng)
+    is_ink = ground > rng.uniform(0.3, 0.6)
+    ink = ground if rng.random() < 0.5 else np.float32(1)
+    return np.where(is_ink, ink, np.float32(0))
 
 
-def clouds(rng: Generator) -> Map:
+def blots(rng: Generator) -> Map:
     """Make smooth noise in [0, 1] over the canvas."""
-    coarse = np.uint8(rng.uniform(0, 256, rng.integers(2, 12, 2)))
-    return levels(
-        Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
-    )
+    coarse = rng.uniform(0, 256, rng.integers(2, 12, 2)).astype(np.uint8)
+    return levels(resized(coarse, (CANVAS, CANVAS)))
 
 
-KINDS: tuple[tuple[Kind, float], ...] = (
+KINDS: Kinds = (
     (part_of_digit, 0.29),
     (turned_digit, 0.1),
     (letter, 0.15),
     (look_alike, 0.09),
     (invented_character, 0.14),
     (scribble, 0.06),
-    (lines, 0.06),
+    (printed_lines, 0.06),
     (shape, 0.07),
     (texture, 0.04),
 )
+
+
+def non_digits(
+    digits: Digits,
+    count: int,
+    seed: int,
+    characters: Characters = (),
+    kinds: Kinds = KINDS,
+) -> NDArray[np.uint8]:
+    """Generate frames that show no single whole digit.
+
+    Parameters
+    ----------
+    digits : Digits
+        Source of the parts and groups of digits.
+    count : int
+        Number of frames.
+    seed : int
+        Seed of the random generator.
+    characters : Characters
+        Real ones; see `training.omniglot`.
+    kinds : sequence of (Kind, float)
+        With their shares of the frames that show no real character.
+
+    Returns
+    -------
+    NDArray
+        (count, 28, 28) uint8, ink = 255.
+    """
+    rng = np.random.default_rng(seed)
+    real = REAL if characters else 0.0
+    makers: list[Kind] = [lambda _, rng: character(characters, rng)]
+    shares = [real]
+    for kind, share in kinds:
+        makers.append(kind)
+        shares.append((1 - real) * share)
+    frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
+    chosen = rng.choice(len(makers), count, p=shares)
+    for frame, place in zip(frames, chosen, strict=True):
+        while (cropped := crop(makers[place](digits, rng))) is None:
+            pass
+        frame[:] = np.round(255 * frame_from_ink(cropped))
+    return frames

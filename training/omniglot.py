@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from app.picture.maps import Map
 from training.data import DEFAULT_ROOT
-from training.paper import levels
+from training.drawing import levels
 
 FILE = DEFAULT_ROOT / "omniglot.zip"
 ADDRESS = "https://github.com/brendenlake/omniglot"
@@ -57,27 +57,24 @@ def load(file: Path | None = None) -> list[NDArray[np.uint8]]:
     if not file.exists():
         print(f"Training without Omniglot's characters: {file} does not exist.")
         return []
+    found = []
     with zipfile.ZipFile(file) as archive:
-        names = [
-            name
-            for name in sorted(archive.namelist())
-            if name.endswith(".png") and is_used(name)
-        ]
-        return [
-            255 - np.asarray(Image.open(archive.open(name)).convert("L"))
-            for name in names
-        ]
+        for name in sorted(filter(is_used, archive.namelist())):
+            image = Image.open(archive.open(name)).convert("L")
+            found.append(255 - np.asarray(image))
+    return found
 
 
 def split(characters: Characters) -> tuple[Characters, Characters]:
-    """Split the characters into those to train on and the last tenth, for the
-    validation set.
-    """
-    return characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
+    """Split off the last tenth of the characters, for the validation set."""
+    end = -len(characters) // 10
+    return characters[:end], characters[end:]
 
 
 def is_used(name: str) -> bool:
     """Return whether a file shows a character to train on."""
+    if not name.endswith(".png"):
+        return False
     alphabet, character = Path(name).parts[-3:-1]
     number = character.removeprefix("character").lstrip("0")
     return alphabet in ALPHABETS and number not in ALPHABETS[alphabet].split()
@@ -85,11 +82,11 @@ def is_used(name: str) -> bool:
 
 def character(characters: Characters, rng: Generator) -> Map:
     """Pick a character (105, 105) and draw it with a pen of random width."""
-    return drawn(characters[int(rng.integers(len(characters)))], int(rng.choice(PENS)))
+    picked = characters[int(rng.integers(len(characters)))]
+    return drawn(picked, int(rng.choice(PENS)))
 
 
 def drawn(character: NDArray[np.uint8], radius: int) -> Map:
-    """Draw a character (105, 105) with strokes that are wider by a radius on each side."""
-    return levels(
-        Image.fromarray(character).filter(ImageFilter.MaxFilter(2 * radius + 1))
-    )
+    """Draw a character (105, 105) with strokes wider by a radius on each side."""
+    widened = ImageFilter.MaxFilter(2 * radius + 1)
+    return levels(Image.fromarray(character).filter(widened))

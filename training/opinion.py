@@ -40,15 +40,14 @@ from app.picture.maps import Box
 from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
-from training.config import LINES_MODEL, MODEL, add_data_options, require_file_name
+from training.config import FILE, LINES_MODEL, MODEL, add_data_options, parsed
 from training.data import Digits
+from training.drawing import extent, png
 from training.errors import exit_status
 from training.objective import NONE
 from training.omniglot import Characters, drawn
-from training.paper import png
 from training.run import unfinished
 from training.scenes import NUMBERS, SCENES, number, render
-from training.writing import extent
 
 SEED = 10**6  # of the pictures
 # Pictures of digits in each scene, of characters, and of each kind of numbers.
@@ -274,26 +273,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Fit how much the line network's second opinion on a digit counts.",
     )
     p.add_argument(
-        "--model",
-        type=Path,
-        default=MODEL,
-        metavar="FILE",
-        help="the dense network (models/digits.onnx)",
-    )
-    meaning = "the line network (models/lines.onnx)"
-    p.add_argument(
-        "--lines-model", type=Path, default=LINES_MODEL, metavar="FILE", help=meaning
+        "--model", default=MODEL, help="the dense network (models/digits.onnx)", **FILE
     )
     p.add_argument(
-        "--output",
-        type=Path,
-        metavar="FILE",
-        help="model file to write (that of --model)",
+        "--lines-model",
+        default=LINES_MODEL,
+        help="the line network (models/lines.onnx)",
+        **FILE,
     )
+    p.add_argument("--output", help="model file to write (that of --model)", **FILE)
     add_data_options(p)
-    arguments = p.parse_args(argv)
-    require_file_name(p, arguments.output)
-    return arguments
+    return parsed(p, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

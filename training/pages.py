@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from training.config import PAGES_MODEL, require_file_name
+from training.config import FILE, PAGES_MODEL, parsed
 from training.errors import exit_status
 from training.pretrained import LICENSE, WHEEL, Pretrained, halved
 from training.run import unfinished
@@ -107,19 +107,15 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="Make the file of the network for pages.",
     )
     p.add_argument(
-        "--pretrained",
-        type=Path,
-        default=PRETRAINED.file,
-        metavar="FILE",
-        help=PRETRAINED.meaning,
+        "--pretrained", default=PRETRAINED.file, help=PRETRAINED.meaning, **FILE
     )
-    meaning = f"the file to write ({PAGES_MODEL})"
     p.add_argument(
-        "--output", type=Path, default=PAGES_MODEL, metavar="FILE", help=meaning
+        "--output",
+        default=PAGES_MODEL,
+        help=f"the file to write ({PAGES_MODEL})",
+        **FILE,
     )
-    arguments = p.parse_args(argv)
-    require_file_name(p, arguments.output)
-    return arguments
+    return parsed(p, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

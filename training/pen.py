@@ -1,15 +1,14 @@
-"""Find where the ink of a batch of images is, and draw strokes on them, each with its
-own pen.
-"""
+"""Find the ink of a batch of images, and draw strokes with a pen for each image."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from app.picture.frame import FRAME_SIDE
 
-INK = 0.3  # pixels above this belong to a digit's extent
+EXTENT_LEVEL = 0.3  # pixels above this belong to a digit's extent
 
 
 class Extent(NamedTuple):
@@ -31,52 +30,39 @@ class Extent(NamedTuple):
         return self.right - self.left
 
 
+def points(x: Tensor, y: Tensor) -> Tensor:
+    """Return points (..., 2) with these coordinates."""
+    return torch.stack([x, y], dim=-1)
+
+
 def extent(images: Tensor) -> Extent:
     """Find the extent of each image's ink."""
-    ends = []
-    for axis in (2, 1):
-        inked = (images.amax(dim=axis) > INK).float()
-        ends += [
-            inked.argmax(dim=1).float(),
-            inked.shape[1] - 1 - inked.flip(1).argmax(dim=1).float(),
-        ]
-    return Extent(*ends)
+    return Extent(*ends(images.amax(dim=2)), *ends(images.amax(dim=1)))
+
+
+def ends(profiles: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the first and last positions (N,) with ink in profiles (N, S)."""
+    inked = (profiles > EXTENT_LEVEL).float()
+    last = inked.shape[1] - 1 - inked.flip(1).argmax(dim=1)
+    return inked.argmax(dim=1).float(), last.float()
 
 
 def ink_column(images: Tensor, row: Tensor) -> Tensor:
-    """Return the column (N,) of the ink's centre of mass, in the two rows that start at
-    `row` (N,).
-    """
+    """Find the column (N,) of the centre of mass of the two rows from `row` (N,) on."""
     axis = torch.arange(FRAME_SIDE, device=images.device)
-    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)
-    profile = (images * rows[:, :, None]).sum(dim=1)
+    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)  # (N, 28)
+    profile = (images * rows[:, :, None]).sum(dim=1)  # (N, 28)
     return (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, generator: Generator
-) -> Tensor:
-    """Draw uniform random numbers in [low, high) on the generator's device."""
-    return (
-        torch.rand(shape, generator=generator, device=generator.device) * (high - low)
-        + low
-    )
-
-
 def stroke_width(images: Tensor) -> Tensor:
-    """Estimate the mean stroke width of each image in pixels, (N,): twice the ink over
-    the outline's length.
-    """
+    """Estimate each image's mean stroke width (N,): twice the ink over its outline."""
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
-    down, right = (
-        padded[:, 1:, :-1] - padded[:, :-1, :-1],
-        padded[:, :-1, 1:] - padded[:, :-1, :-1],
-    )
-    return (
-        2
-        * images.sum(dim=(1, 2))
-        / torch.hypot(down, right).sum(dim=(1, 2)).clamp(min=1e-6)
-    )
+    corner = padded[:, :-1, :-1]
+    down = padded[:, 1:, :-1] - corner
+    right = padded[:, :-1, 1:] - corner
+    outline = torch.hypot(down, right).sum(dim=(1, 2))
+    return 2 * images.sum(dim=(1, 2)) / outline.clamp(min=1e-6)
 
 
 def draw(points: Tensor, width: Tensor) -> Tensor:
@@ -96,22 +82,14 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
         (N, 28, 28) float in [0, 1].
     """
     axis = torch.arange(FRAME_SIDE, device=points.device)
-    # (28, 28, 2).
     pixels = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
     distance = points.new_full((len(points), FRAME_SIDE, FRAME_SIDE), torch.inf)
-    for start, end in zip(points.unbind(1)[:-1], points.unbind(1)[1:], strict=True):
-        along = (end - start)[:, None, None]
-        from_start = pixels - start[:, None, None]
+    vertices = points[:, :, None, None].unbind(1)  # P times (N, 1, 1, 2)
+    for start, end in pairwise(vertices):
+        along = end - start
+        from_start = pixels - start  # (N, 28, 28, 2)
         share = (from_start * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-6)
         nearest = share.clamp(0, 1)[..., None] * along
-        distance = torch.minimum(
-            distance, torch.linalg.vector_norm(from_start - nearest, dim=-1)
-        )
+        to_segment = torch.linalg.vector_norm(from_start - nearest, dim=-1)
+        distance = torch.minimum(distance, to_segment)
     return (width[:, None, None] / 2 + 0.5 - distance).clamp(0, 1)
-
-
-def pens(images: Tensor, generator: Generator) -> Tensor:
-    """Pick a width (N,) for each image's new stroke, close to that of its own strokes."""
-    return stroke_width(images).clamp(1.2, 5) * uniform(
-        (len(images),), 0.75, 1.05, generator
-    )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from app.digit.classifier import CLASSES, Classifier
-from app.digit.reading import read_digit
+from app.digit.reading import DigitOptions, read_digit
 from app.picture.errors import PreprocessError
 from training.alphabet import CHARACTERS
 from training.data import Digits
@@ -89,7 +89,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     def framed(
         content: bytes, page: int | None, label: int
     ) -> list[tuple[Tensor, int]]:
-        frame = read_digit(content, classifier, page=page).frame
+        frame = read_digit(content, classifier, options=DigitOptions(page)).frame
         return [((255 * torch.from_numpy(frame)).round().byte(), label)]
 
     frames, labels = zip(*read_all(folder, digits_below(folder), framed), strict=True)

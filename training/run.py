@@ -1,6 +1,4 @@
-"""A training run: its network, optimizer and history, its checkpoints, and its folder
-in runs/.
-"""
+"""A training run: its network, its optimizer, its history, and its folder in runs/."""
 
 import argparse
 import json
@@ -20,6 +18,8 @@ from training.errors import TrainingError
 
 Row = dict[str, float]
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
+CHECKPOINT = "last.pt"  # in the run's folder: the run after its last epoch
+RECIPE = "config.json"  # likewise: its options
 
 
 @dataclass
@@ -50,21 +50,18 @@ class Run:
 
     def add(self, row: Row) -> None:
         """Add an epoch, keep its weights if no epoch was better, and save the run."""
+        weights = self.model.state_dict()
         if self.epochs >= self.first and row["validation_loss"] <= self.best_loss:
-            self.best = {
-                name: value.clone() for name, value in self.model.state_dict().items()
-            }
+            self.best = {name: value.clone() for name, value in weights.items()}
         self.history.append(row)
-        self.save()
-
-    def save(self) -> None:
-        """Write the checkpoint into the folder, atomically."""
         state = {
-            "model": self.model.state_dict(),
+            "model": weights,
             "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "history": self.history,
         }
-        with unfinished(self.folder / "last.pt") as file:
-            torch.save({**state, "best": self.best, "history": self.history}, file)
+        with unfinished(self.folder / CHECKPOINT) as file:
+            torch.save(state, file)
 
     def step(self, rate: float) -> None:
         """Take a step at a learning rate, and clear the gradients."""
@@ -73,18 +70,21 @@ class Run:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def restore(self, state: Mapping[str, Any]) -> "Run":
-        """Continue from a checkpoint."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.best, self.history = state["best"], state["history"]
+    def continued(self, state: Mapping[str, Any]) -> "Run":
+        """Continue from a checkpoint, unless it is empty."""
+        if state:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.best = state["best"]
+            self.history = state["history"]
         return self
 
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """Yield the path of a file beside another one, which it replaces at the end, or is
-    deleted after an error.
+    """Yield a temporary path; the file there becomes `path` at the end.
+
+    After an error, it is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(f".{path.name}.{os.getpid()}")
@@ -95,56 +95,53 @@ def unfinished(path: Path) -> Iterator[Path]:
         file.unlink(missing_ok=True)
 
 
-def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """Load what `Run.save` left in a folder, if there is something."""
-    file = folder / "last.pt"
-    return (
-        torch.load(file, map_location=device, weights_only=True)
-        if file.exists()
-        else None
-    )
+def checkpoint(folder: Path, device: torch.device) -> dict[str, Any]:
+    """Load the state of a run that a folder holds; it is empty if there is none."""
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return {}
+    state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    return state
 
 
 def fit(
     run: Run,
     epochs: int,
     next_epoch: Callable[[], Row],
-    log: Callable[[Row], None] = lambda _: None,
+    log: Callable[[Row], None] | None = None,
 ) -> None:
-    """Train up to a number of epochs, saving the run after each. `next_epoch` returns
-    its measures.
-    """
+    """Train up to a number of epochs; `next_epoch` trains for one and measures it."""
     while run.epochs < epochs:
         row = next_epoch()
         run.add({"epoch": run.epochs + 1, **row})
-        log(run.history[-1])
-        measures = (
-            f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}"
-            for name, v in row.items()
-        )
-        print(
-            f"epoch {run.epochs:3} of {epochs}  "
-            f"{', '.join(measures).replace('_', ' ')}",
-            flush=True,
-        )
+        if log:
+            log(run.history[-1])
+        measures = ", ".join(measure(*item) for item in row.items())
+        print(f"epoch {run.epochs:3} of {epochs}  {measures}", flush=True)
+
+
+def measure(name: str, value: float) -> str:
+    """Format a measure of an epoch, such as "training loss 0.0213"."""
+    kind = ".2%" if name.endswith("error") else ".4f"
+    return f"{name.replace('_', ' ')} {value:{kind}}"
 
 
 def learning_rate(peak: float, progress: float) -> float:
-    """Return the learning rate at `progress` in [0, 1) of a stage: linear warm-up, then
-    cosine decay to 0.
+    """Return the learning rate at `progress` in [0, 1) of a stage.
 
-    The one-cycle policy of Smith & Topin (2018) with the cosine of Loshchilov & Hutter
-    (2017).
+    It rises linearly and decays to 0 as a cosine: the one-cycle policy of Smith & Topin
+    (2018) with the cosine of Loshchilov & Hutter (2017).
     """
     if progress < WARM_UP:
         return peak * progress / WARM_UP
-    return peak * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+    angle = math.pi * (progress - WARM_UP) / (1 - WARM_UP)
+    return peak * (1 + math.cos(angle)) / 2
 
 
 def make_optimizer(
     model: nn.Module, weight_decay: float, name: str = "adamw"
 ) -> torch.optim.Optimizer:
-    """Create the optimizer. `train_epoch` sets its learning rate."""
+    """Make the optimizer; `Run.step` sets its learning rate."""
     if name == "sgd":
         return torch.optim.SGD(
             model.parameters(),
@@ -160,9 +157,9 @@ def run_to_resume(arguments: argparse.Namespace) -> Path | None:
     """Find the folder of the run that --resume names, or of the newest one."""
     if arguments.resume is None:
         return None
-    earlier = [config.parent for config in arguments.runs.glob("*/config.json")]
+    earlier = [config.parent for config in arguments.runs.glob(f"*/{RECIPE}")]
     folder = Path(arguments.resume or max(earlier, default=arguments.runs))
-    if not (folder / "config.json").exists():
+    if not (folder / RECIPE).exists():
         raise TrainingError(
             f"{folder} holds no run to resume: pass the folder of a run, or leave "
             "out --resume."
@@ -174,13 +171,17 @@ def new_folder(runs: Path, options: Mapping[str, object]) -> Path:
     """Create a folder for a new run, with its recipe."""
     folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(options, indent=2))
+    (folder / RECIPE).write_text(json.dumps(options, indent=2))
     return folder
 
 
 def options_in(folder: Path) -> dict[str, Any]:
     """Read the recipe of an earlier run."""
-    options: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return with_tuples(json.loads((folder / RECIPE).read_text()))
+
+
+def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace lists, which JSON and argparse make, with tuples."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in options.items()

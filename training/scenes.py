@@ -22,11 +22,11 @@ from app.picture.maps import Map, connected
 from training import sample, sheets
 from training.alphabet import CHARACTERS, DEFAULT
 from training.data import Digits
+from training.drawing import extent, png, resized
 from training.line_writer import HEIGHT, Glyphs, Pen, Writer
-from training.paper import png, resized
 from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, turned
 from training.strokes import Digit, felt, pen
-from training.writing import INKED, TIGHT, Row, Span, extent, written
+from training.writing import INKED, TIGHT, Row, Span, written
 
 # Digits, in MNIST's order, that a number is written with; a Writer needs more than 2 ·
 # NEARBY.

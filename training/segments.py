@@ -20,9 +20,10 @@ from app.digit.classifier import CLASSES
 from app.picture.frame import frame_from_ink
 from app.picture.maps import Map
 from training.data import Digits
+from training.drawing import extent
 from training.line_writer import HEIGHT, Glyphs, Writer
 from training.objective import NONE
-from training.writing import INKED, extent
+from training.writing import INKED
 
 # Share of a digit's ink: a segment that is a digit has at least, a non-digit at most.
 WHOLE, PARTIAL = 0.9, 0.65

@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageFilter
 
 from app.picture.maps import Map
-from training.paper import levels, png, resized, to_image
-from training.writing import extent
+from training.drawing import extent, levels, png, resized, to_image
 
 Shape = tuple[int, int]
 Finish = Callable[[Map, float, Generator], bytes]

@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt, uniform_filter
 from skimage.morphology import skeletonize
 
 from app.picture.maps import Map
-from training.paper import blurred
+from training.drawing import extent, levels, resized
 
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
@@ -27,11 +27,9 @@ def enlarged(digit: Digit) -> Map:
     """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and
     pixel edges smoothed.
     """
-    image = Image.fromarray(digit).resize(
-        (28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC
-    )
-    image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
-    level = blurred(image, 0.5 * CELLS)
+    image = Image.fromarray(resized(digit, (28 * CELLS, 28 * CELLS)))
+    sharp = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
+    level = levels(sharp.filter(ImageFilter.GaussianBlur(0.5 * CELLS)))
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 
@@ -49,15 +47,13 @@ def pen(digit: Digit, width: float) -> Map:
     a 6.
     """
     ink = enlarged(digit) > 0
-    line, depth = np.asarray(skeletonize(ink)), distance_transform_edt(ink)  # type: ignore[no-untyped-call]
-    height = int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
-    trace = width * height / 2 - uniform_filter(distance_transform_edt(~line), SMOOTH)
-    return np.asarray(
-        np.maximum(
-            trace, uniform_filter(depth, SMOOTH) - 1.15 * np.median(depth[line])
-        ),
-        np.float32,
-    )
+    centre = np.asarray(skeletonize(ink))  # type: ignore[no-untyped-call]
+    depth = distance_transform_edt(ink)
+    rows, _ = extent(ink, 0)
+    radius = width * (rows.stop - rows.start) / 2
+    trace = radius - uniform_filter(distance_transform_edt(~centre), SMOOTH)
+    full = uniform_filter(depth, SMOOTH) - 1.15 * np.median(depth[centre])
+    return np.asarray(np.maximum(trace, full), np.float32)
 
 
 def smaller(strokes: Map) -> Map:

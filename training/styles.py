@@ -9,14 +9,17 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.picture.frame import FRAME_SIDE
-from training.pen import INK, draw, extent, ink_column, pens, uniform
+from training.noise import Random
+from training.pen import EXTENT_LEVEL, draw, extent, ink_column, points, stroke_width
+from training.resampling import affine_grid, sample
 
 Range = tuple[float, float]
 RIGHT = math.pi / 2  # an angle, from downwards
+# Heights at which the upper bow of a 3 begins, is widest, and ends.
+BOW = 0, 0.35, 0.65
 
 
 def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
@@ -38,63 +41,46 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     """
     styled = images.clone()
     for digit, source, style, share in STYLES:
-        random = torch.rand(len(images), generator=generator, device=generator.device)
-        chosen = ((labels == digit) & (random < share)).nonzero()[:, 0]
+        is_chosen = Random(len(images), generator)(0, 1) < share
+        chosen = ((labels == digit) & is_chosen).nonzero()[:, 0]
         sources = styled[chosen] if source == digit else images[labels == source]
-        if len(chosen) and len(sources):
-            if source != digit:
-                sources = sources[
-                    torch.randint(
-                        len(sources),
-                        chosen.shape,
-                        generator=generator,
-                        device=chosen.device,
-                    )
-                ]
-            styled[chosen] = style(Ink(sources, generator))
+        if not len(chosen) or not len(sources):
+            continue
+        if source != digit:
+            sources = sources[Random(len(chosen), generator).integers(0, len(sources))]
+        styled[chosen] = style(Ink(sources, generator))
     return styled
 
 
 class Ink:
-    """A batch of images of one digit, where their ink is, and a pen for each that is
-    like its own.
-    """
+    """Images of one digit, where their ink is, and a pen like that of each."""
 
     def __init__(self, images: Tensor, generator: Generator) -> None:
-        self.images, self.generator = images, generator
-        self.box, self.pen = extent(images), pens(images, generator)
+        self.images = images
+        self.generator = generator
+        self.random = Random(len(images), generator)
+        self.box = box = extent(images)
+        width = stroke_width(images).clamp(1.2, 5)
+        self.pen = pen = width * self.random(0.75, 1.05)
         self.axis = torch.arange(FRAME_SIDE, device=images.device)
-        self.middle = (
-            torch.stack(
-                [self.box.left + self.box.right, self.box.top + self.box.bottom], dim=1
-            )
-            / 2
-        )
-        self.top = torch.stack(
-            [ink_column(images, self.box.top), self.box.top + self.pen / 2], dim=1
-        )
-        self.left = torch.stack(
-            [self.box.left + self.pen / 2, ink_column(images.mT, self.box.left)], dim=1
-        )
-        self.foot = torch.stack(
-            [ink_column(images, self.box.bottom - 1), self.box.bottom - self.pen / 2],
-            dim=1,
-        )
-
-    def random(self, low: float, high: float, *columns: int) -> Tensor:
-        """Draw a random number (N,) for each image, or some (N, columns)."""
-        return uniform((len(self.images), *columns), low, high, self.generator)
+        self.middle = points(box.left + box.right, box.top + box.bottom) / 2
+        self.top = points(ink_column(images, box.top), box.top + pen / 2)
+        self.left = points(box.left + pen / 2, ink_column(images.mT, box.left))
+        self.foot = points(ink_column(images, box.bottom - 1), box.bottom - pen / 2)
 
     @property
     def height(self) -> Tensor:
-        """Each pixel row's height in the ink, (N, 28): 0 at the top, 1 at the bottom."""
-        return (self.axis - self.box.top[:, None]) / self.box.height.clamp(min=1)[
-            :, None
-        ]
+        """Each row's height in the ink, (N, 28): 0 at the top, 1 at the bottom."""
+        from_top = self.axis - self.box.top[:, None]
+        return from_top / self.box.height.clamp(min=1)[:, None]
 
-    def with_stroke(self, *points: Tensor) -> Tensor:
+    def part(self, mask: Tensor) -> "Ink":
+        """Return the ink of a mask (N, 28, 28)."""
+        return Ink(self.images * mask, self.generator)
+
+    def with_stroke(self, *vertices: Tensor) -> Tensor:
         """Draw a stroke through points (N, 2) each."""
-        return torch.maximum(self.images, draw(torch.stack(points, dim=1), self.pen))
+        return torch.maximum(self.images, draw(torch.stack(vertices, dim=1), self.pen))
 
     def with_line(
         self, point: Tensor, angle: Range, before: Range, after: Range
@@ -103,17 +89,15 @@ class Ink:
         sides; see `downwards`.
         """
         direction = downwards(self.random(*angle), torch.ones_like(self.pen))
-        return self.with_stroke(
-            point - direction * self.random(*before, 1),
-            point + direction * self.random(*after, 1),
-        )
+        start = point - direction * self.random(*before, 1)
+        return self.with_stroke(start, point + direction * self.random(*after, 1))
 
 
 def downwards(angle: Tensor, length: Tensor) -> Tensor:
     """Return vectors (N, 2) of an angle and a length (N,) each; 0 is downwards,
     positive ones turn right.
     """
-    return torch.stack([angle.sin(), angle.cos()], dim=1) * length[:, None]
+    return points(angle.sin(), angle.cos()) * length[:, None]
 
 
 def with_upstroke(ones: Ink) -> Tensor:
@@ -121,10 +105,8 @@ def with_upstroke(ones: Ink) -> Tensor:
     slant = torch.atan2((ones.top - ones.foot)[:, 0], ones.box.height).clamp(-0.3, 0.8)
     angle = -(slant + ones.random(0.35, 0.95)).clamp(max=1.1)
     length = ones.random(0.3, 0.95) * ones.box.height
-    stroke, bend = (
-        downwards(angle, length),
-        downwards(angle - math.pi / 2, ones.random(-0.12, 0.12) * length),
-    )
+    stroke = downwards(angle, length)
+    bend = downwards(angle - math.pi / 2, ones.random(-0.12, 0.12) * length)
     return ones.with_stroke(ones.top, ones.top + stroke / 2 + bend, ones.top + stroke)
 
 
@@ -136,7 +118,7 @@ def with_base(ones: Ink) -> Tensor:
 def crossed(sevens: Ink) -> Tensor:
     """Add a bar through the stem of 7s."""
     row = sevens.box.top + sevens.box.height * sevens.random(0.42, 0.68)
-    stem = torch.stack([ink_column(sevens.images, row.floor()), row], dim=1)
+    stem = points(ink_column(sevens.images, row.floor()), row)
     return sevens.with_line(stem, (RIGHT - 0.15, RIGHT + 0.35), (2.5, 6), (2.5, 6))
 
 
@@ -146,57 +128,43 @@ def hooked(sevens: Ink) -> Tensor:
 
 
 def curled(nines: Ink) -> Tensor:
-    """Curl the tail of 9s to the left and up, some after a turn to the right. They are
-    first shrunk to make room.
+    """Curl the tail of 9s to the left and up, some after a turn to the right.
+
+    They are first shrunk to make room.
     """
-    shrunk = nines.images.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(
-        len(nines.images), 2, 3
-    )
+    shrunk = nines.images.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]])
     nines = Ink(warped(nines.images, shrunk), nines.generator)
-    radii = nines.random(2, 5.5, 1) * torch.cat(
-        [nines.random(1, 1, 1), nines.random(0.5, 1, 1)], dim=1
-    )
+    radius = nines.random(2, 5.5, 1)
+    radii = radius * torch.cat([nines.random(1, 1, 1), nines.random(0.5, 1, 1)], dim=1)
     # 0 goes straight down.
     first = nines.random(math.radians(-80), math.radians(20), 1).clamp(max=0)
     last = nines.random(math.radians(70), math.radians(190), 1)
     angles = first + torch.linspace(0, 1, 7, device=first.device) * (last - first)
-    circle = torch.stack(
-        [angles.cos() - first.cos(), angles.sin() - first.sin()], dim=2
-    )
-    return nines.with_stroke(*(nines.foot[:, None] + radii[:, None] * circle).unbind(1))
+    circle = points(angles.cos() - first.cos(), angles.sin() - first.sin())  # (N, 7, 2)
+    tail = nines.foot[:, None] + radii[:, None] * circle
+    return nines.with_stroke(*tail.unbind(1))
 
 
 def nines_from_threes(threes: Ink) -> Tensor:
     """Close the upper bow of 3s to a loop: 9s whose tail swings to the right first."""
-    parts = (
-        threes.images * ((low <= threes.height) & (threes.height < high))[:, :, None]
-        for low, high in BOW
-    )
-    upper, lower = (Ink(part, threes.generator).left for part in parts)
-    off = downwards(
-        torch.full_like(threes.pen, -math.pi / 2),
-        threes.random(0.05, 0.2) * threes.box.height,
-    )
+    top, middle, bottom = BOW
+    height = threes.height[:, :, None]
+    upper = threes.part((top <= height) & (height < middle)).left
+    lower = threes.part((middle <= height) & (height < bottom)).left
+    leftwards = torch.full_like(threes.pen, -RIGHT)
+    off = downwards(leftwards, threes.random(0.05, 0.2) * threes.box.height)
     return threes.with_stroke(upper, (upper + lower) / 2 + off, lower)
 
 
 def closed(fours: Ink) -> Tensor:
     """Join the two upper ends of 4s, as in print."""
-    upper, left = (
-        (fours.height < 0.45)[:, :, None],
-        (fours.axis < fours.middle[:, :1])[:, None, :],
-    )
-    halves = [
-        Ink(fours.images * upper * half, fours.generator) for half in (left, ~left)
-    ]
-    has_both = torch.stack([half.images.amax(dim=(1, 2)) > INK for half in halves]).all(
-        dim=0
-    )
-    return torch.where(
-        has_both[:, None, None],
-        fours.with_stroke(*(half.top for half in halves)),
-        fours.images,
-    )
+    is_upper = (fours.height < 0.45)[:, :, None]
+    is_left = (fours.axis < fours.middle[:, :1])[:, None, :]
+    left = fours.part(is_upper * is_left)
+    right = fours.part(is_upper * ~is_left)
+    levels = torch.minimum(left.images.amax(dim=(1, 2)), right.images.amax(dim=(1, 2)))
+    has_both = (levels > EXTENT_LEVEL)[:, None, None]
+    return torch.where(has_both, fours.with_stroke(left.top, right.top), fours.images)
 
 
 def waved(sevens: Ink) -> Tensor:
@@ -206,12 +174,10 @@ def waved(sevens: Ink) -> Tensor:
     box = sevens.box
     # 0 to 1 over the width.
     along = (sevens.axis - box.left[:, None]) / box.width.clamp(min=1)[:, None]
-    rise = (
-        sevens.random(1.5, 4.5, 1)
-        * (2 * math.pi * along / sevens.random(0.65, 0.85, 1)).cos()
-    )
+    height = sevens.random(1.5, 4.5, 1)
+    rise = height * (2 * math.pi * along / sevens.random(0.65, 0.85, 1)).cos()
     near_top = (1 - 2 * sevens.height).clamp(0, 1)
-    identity = torch.eye(2, 3, device=rise.device).expand(len(rise), 2, 3)
+    identity = torch.eye(2, 3, device=rise.device)
     wave = warped(sevens.images, identity, near_top[:, :, None] * rise[:, None, :])
     return crossed(Ink(wave, sevens.generator))
 
@@ -220,22 +186,13 @@ def tailed(zeros: Ink) -> Tensor:
     """Add a tail to 0s: the end of the stroke curls from the top into the inside, in
     either direction.
     """
-    side = (
-        1
-        - 2
-        * torch.randint(
-            2, zeros.pen.shape, generator=zeros.generator, device=zeros.pen.device
-        )[:, None]
-    )
+    side = 1 - 2 * zeros.random.integers(0, 2)[:, None]
     share = torch.linspace(0, 1, 8, device=side.device)
     turn = side * zeros.random(math.radians(80), math.radians(250), 1) * share
     inner = 1 - zeros.random(0.4, 0.8, 1) * share
-    radii = torch.stack([zeros.box.width, zeros.box.height], dim=1) / 2
-    ellipse = (
-        torch.stack([turn.sin(), -turn.cos()], dim=2)
-        * radii[:, None]
-        * inner[:, :, None]
-    )
+    radii = points(zeros.box.width, zeros.box.height) / 2
+    circle = points(turn.sin(), -turn.cos())  # (N, 8, 2)
+    ellipse = circle * radii[:, None] * inner[:, :, None]
     # Starts at the ink.
     off = (zeros.top - zeros.middle - ellipse[:, 0])[:, None] * (1 - share)[:, None]
     return zeros.with_stroke(*(zeros.middle[:, None] + ellipse + off).unbind(1))
@@ -255,29 +212,26 @@ def roofed(sixes: Ink) -> Tensor:
 
 def short_stemmed(fours: Ink) -> Tensor:
     """Cut the stem of open 4s off a little above the bar, or at the bar."""
-    inside = fours.images * ((fours.height > 0.35) & (fours.height < 0.8))[:, :, None]
+    is_middle = (fours.height > 0.35) & (fours.height < 0.8)
+    inside = fours.images * is_middle[:, :, None]
     bar = inside.sum(dim=2).argmax(dim=1, keepdim=True)  # its row
-    is_above, is_right = (
-        fours.axis < bar - fours.random(1, 4, 1),
-        fours.axis > fours.middle[:, :1],
-    )
+    is_above = fours.axis < bar - fours.random(1, 4, 1)
+    is_right = fours.axis > fours.middle[:, :1]
     return fours.images * ~(is_above[:, :, None] & is_right[:, None, :])
 
 
-def warped(images: Tensor, matrices: Tensor, lowered: Tensor | float = 0.0) -> Tensor:
-    """Resample images (N, 28, 28) by affine maps (N, 2, 3) from output to input, with
+def warped(images: Tensor, matrix: Tensor, lowered: Tensor | float = 0.0) -> Tensor:
+    """Resample images (N, 28, 28) by an affine map (2, 3) from output to input, with
     the edges at -1 and 1.
 
     Each pixel is then lowered by as many pixels as `lowered` (N, 28, 28) says.
     """
-    grid = F.affine_grid(
-        matrices, [len(images), 1, FRAME_SIDE, FRAME_SIDE], align_corners=False
-    )
+    matrices = matrix.expand(len(images), 2, 3)
+    grid = affine_grid(matrices, images)
     grid[..., 1] -= lowered * (2 / FRAME_SIDE)
-    return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
+    return sample(images, grid)
 
 
-BOW = (0, 0.35), (0.35, 0.65)  # heights at which the upper bow of a 3 begins and ends
 Style = Callable[[Ink], Tensor]
 # The digit to make, the digit it is made from, the style, and the share of the digit
 # that gets it. Except for the European 1s, the share is a third of the one with the

@@ -78,9 +78,8 @@ def setup(
     saved = checkpoint(folder, on)
     torch.manual_seed(seed)
     model: nn.Module
-    if config.convolution_epochs and (
-        saved is None or len(saved["history"]) <= config.convolution_epochs
-    ):
+    epochs = len(saved.get("history", []))
+    if epochs <= config.convolution_epochs > 0:
         model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
     else:
         model = DigitNet(
@@ -92,7 +91,7 @@ def setup(
         model.load_state_dict(begun.state_dict())
     optimizer = make_optimizer(model.to(on), config.weight_decay, config.optimizer)
     run = Run(config, seed, model, optimizer, folder, config.convolution_epochs)
-    return run.restore(saved) if saved else run
+    return run.continued(saved)
 
 
 def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]:
@@ -351,8 +350,8 @@ def fit_all(
             begun.get(seed),
         )
         runs.append(run)
-        log = {"log": plots.tensorboard(run.folder)} if with_board else {}
-        fit(run, config.epochs, partial(next_epoch, run, *parts), **log)
+        log = plots.tensorboard(run.folder) if with_board else None
+        fit(run, config.epochs, partial(next_epoch, run, *parts), log)
         plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
         if run.best:
             plots.plot_weights(
@@ -377,7 +376,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         torch.save((own.images, own.labels), folder / PICTURES)
         if config.from_:
             shutil.copyfile(config.from_, folder / START)
-    training = training.take(torch.arange(len(training), device=place)[: config.digits])
+    training = training.take(slice(config.digits))
     begun = start.load(folder / START) if config.from_ else start.NOTHING
     print(
         f"Training {architecture(config)} on {place.type} in {config.precision}; the "

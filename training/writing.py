@@ -7,11 +7,12 @@ from numpy.random import Generator
 from PIL import Image
 
 from app.picture.maps import Map
-from training.paper import drawn, levels
+from training.drawing import drawn, extent, levels
 
 Span = tuple[float, float]
 TIGHT = (0.02, 0.12)  # gaps, in digit heights
 INKED = 0.1  # pixels above this count as ink
+FAR = 10**6  # columns: no ink in a row
 Shapes = dict[str, list[tuple[Span, ...]]]  # the strokes of each mark
 # For each stroke, the range of x and y of its first point, then of the steps to the
 # next ones, in digit heights.
@@ -43,36 +44,23 @@ def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> 
     slanted to the right, stretched.
     """
     rows, columns = extent(strokes, 0)
-    top, bottom, left, right = rows.start, rows.stop, columns.start, columns.stop
-    scale = (bottom - top) / height
-    across, x = scale / stretch, scale * slant  # higher rows lie further to the right
+    scale = (rows.stop - rows.start) / height
+    across = scale / stretch
+    shear = scale * slant  # higher rows lie further to the right
     reach = abs(slant) * height / 2 * stretch
-    size = (
-        int(np.ceil((right - left) / across + 2 * reach)) + 4,
-        int(np.ceil(height)) + 4,
-    )
-    middle = (left + right) / 2, (top + bottom) / 2
-    onto = (
-        across,
-        x,
-        middle[0] - across * size[0] / 2 - x * size[1] / 2,
-        0,
-        scale,
-        middle[1] - scale * size[1] / 2,
-    )
+    width = int(np.ceil((columns.stop - columns.start) / across + 2 * reach)) + 4
+    tall = int(np.ceil(height)) + 4
+    x = (columns.start + columns.stop) / 2 - across * width / 2 - shear * tall / 2
+    y = (rows.start + rows.stop) / 2 - scale * tall / 2
     field = Image.fromarray(strokes).transform(
-        size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
+        (width, tall),
+        Image.Transform.AFFINE,
+        (across, shear, x, 0, scale, y),
+        Image.Resampling.BICUBIC,
+        fillcolor=-99,
     )
     mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
     return mask[extent(mask, INKED)]
-
-
-def extent(mask: Map, level: float) -> tuple[slice, slice]:
-    """Return the rows and the columns of a mask that have ink above a level, from the
-    first to the last.
-    """
-    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def mark(
@@ -90,20 +78,16 @@ def mark(
     heights. Returns the mask, cropped to its ink, and by how many digit heights its top
     is above that of the digits.
     """
-    # Pixels per pixel of the mask; room above the digits' top, in digit heights.
-    fine, above = 4, 0.3
-    unit, width = height * fine, round(height * fine * max(0.06, width))
-    strokes = [
-        rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0)
-        for stroke in shapes[kind]
-    ]
-    strokes = [
-        unit * (stroke @ [[1, 0], [-slant, 1]] + [0.8 + 0.5 * slant, above])
-        for stroke in strokes
-    ]
-    mask = levels(
-        drawn((int(2.4 * unit), int(1.8 * unit)), strokes, width).reduce(fine)
-    )
+    fine = 4  # pixels per pixel of the mask
+    above = 0.3  # room above the digits' top, in digit heights
+    unit = height * fine
+    strokes = []
+    for spans in shapes[kind]:
+        points = rng.uniform(*np.array(spans).T).reshape(-1, 2).cumsum(axis=0)
+        slanted = points @ [[1, 0], [-slant, 1]]
+        strokes.append(unit * (slanted + np.array([0.8 + 0.5 * slant, above])))
+    size = (int(2.4 * unit), int(1.8 * unit))
+    mask = levels(drawn(size, strokes, round(unit * max(0.06, width))).reduce(fine))
     rows, columns = extent(mask, 0.2)
     return mask[rows, columns], above - float(rows.start) / height
 
@@ -133,14 +117,14 @@ class Row:
         if start:
             shift = nearest(self.strip[rows], mask) + gap * self.height
             start = max(0, round(start + shift))
-        place = rows, slice(start, start + mask.shape[1])
-        more = (0, 0), (0, max(0, place[1].stop - self.strip.shape[1]))
-        self.strip, self.source = np.pad(self.strip, more), np.pad(self.source, more)
+        end = start + mask.shape[1]
+        more = max(0, end - self.strip.shape[1])
+        self.strip = np.pad(self.strip, ((0, 0), (0, more)))
+        self.source = np.pad(self.source, ((0, 0), (0, more)))
         self.count += 1
-        self.source[place] = np.where(
-            mask > self.strip[place], self.count, self.source[place]
-        )
-        self.strip[place] = np.maximum(self.strip[place], mask)
+        ink = self.strip[rows, start:end]
+        self.source[rows, start:end][mask > ink] = self.count
+        np.maximum(ink, mask, out=ink)
 
     @property
     def rows(self) -> slice:
@@ -157,13 +141,13 @@ def nearest(before: Map, after: Map) -> float:
     `before`, 0 or negative.
     """
     reach = max(1, len(before) // 8)  # rows this close count as the same row
-    ends = before.shape[1] - 1 - (before[:, ::-1] > 0.3).argmax(axis=1)
-    ends = np.where((before > 0.3).any(axis=1), ends, -(10**6))
+    inked = before > 0.3
+    last = before.shape[1] - 1 - inked[:, ::-1].argmax(axis=1)
+    ends = np.where(inked.any(axis=1), last, -FAR)
     ends = np.max([np.roll(ends, k) for k in range(-reach, reach + 1)], axis=0)
-    begins = np.where((after > 0.3).any(axis=1), (after > 0.3).argmax(axis=1), 10**6)
+    inked = after > 0.3
+    begins = np.where(inked.any(axis=1), inked.argmax(axis=1), FAR)
     distance = (begins - ends).min()
-    return (
-        float(max(1 - distance - before.shape[1], -after.shape[1] * 0.7))
-        if distance < 10**5
-        else 0.0
-    )
+    if distance >= FAR / 10:
+        return 0.0
+    return float(max(1 - distance - before.shape[1], -after.shape[1] * 0.7))

@@ -16,27 +16,33 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
     str | Omitted,
     Field(
-        description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as "
-        "a data URI."
+        description="With ?frame=true: the network's input, a 28×28 PNG, white on "
+        "black, as a data URI."
     ),
 ]
 Model = Annotated[
     str,
     Field(
-        description="Version of the model that read the picture: the first 12 hex digits of "
-        "its file's SHA-256. If two "
-        "models read a digit, both, as in `1f0c2a9b7d3e+8d41b6e05c72`."
+        description="Version of the model that read the picture: the first 12 hex "
+        "digits of its file's SHA-256. If two models read a digit, both, as in "
+        "`1f0c2a9b7d3e+8d41b6e05c72`."
     ),
 ]
 
 
-class Complete(BaseModel):
+class Described(BaseModel):
+    """A model whose fields are described by the docstrings below them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class Complete(Described):
     """An answer that has all its fields, also those with a default."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-class Box(BaseModel):
+class Box(Described):
     """A bounding box, in pixels of the upright picture."""
 
     left: int = Field(ge=0)
@@ -45,200 +51,177 @@ class Box(BaseModel):
     height: int = Field(ge=1)
 
 
-class Classification(BaseModel):
+class Classification(Described):
     """The most probable digit, and the probabilities of all ten."""
 
-    digit: int = Field(ge=0, le=9, description="The most probable digit.")
-    confidence: Share = Field(description="Its probability.")
-    probabilities: list[Share] = Field(
-        min_length=10,
-        max_length=10,
-        description="Probabilities of the digits 0 to 9, in that order; they sum to 1.",
-    )
+    digit: int = Field(ge=0, le=9)
+    """The most probable digit."""
+    confidence: Share
+    """Its probability."""
+    probabilities: list[Share] = Field(min_length=10, max_length=10)
+    """Probabilities of the digits 0 to 9, in that order; they sum to 1."""
 
 
 class Prediction(Classification):
     """The digit in a picture."""
 
-    legibility: Share = Field(
-        description="Probability that the picture shows one whole digit, and no other beside "
-        "it."
-    )
-    second_opinion: bool = Field(
-        default=False,
-        description="Whether the network for numbers was asked too, since there was a doubt.",
-    )
+    legibility: Share
+    """Probability that the picture shows one whole digit, and no other beside it."""
+    second_opinion: bool = False
+    """Whether the network for numbers was asked too, since there was a doubt."""
     model: Model
     frame: Frame = None
-    box: Box | Omitted = Field(
-        default=None,
-        description="With ?frame=true: the digit's box in the upright picture.",
-    )
+    box: Box | Omitted = None
+    """With ?frame=true: the digit's box in the upright picture."""
 
 
-class Layer(BaseModel):
+class Layer(Described):
     """What a hidden layer of the network computes for the digit's frame."""
 
-    shape: tuple[int, int, int] = Field(
-        description="Number of its maps, and their rows and columns."
-    )
-    picture: str = Field(
-        description="The maps side by side, a pixel apart if they have several units, a PNG "
-        "as a data URI; the most "
-        "active unit is white."
-    )
+    shape: tuple[int, int, int]
+    """Number of its maps, and their rows and columns."""
+    picture: str
+    """The maps side by side, a pixel apart if they have several units, a PNG as a data
+    URI; the most active unit is white.
+    """
 
 
-class Unit(BaseModel):
+class Unit(Described):
     """A unit of the first hidden layer."""
 
     unit: int = Field(ge=0)
-    weights: str = Field(
-        description="Its weights, a 28×28 PNG as a data URI: blue above 0, orange below, "
-        "black at 0."
-    )
+    weights: str
+    """Its weights, a 28×28 PNG as a data URI: blue above 0, orange below,
+    black at 0.
+    """
 
 
 class Explanation(Prediction):
     """The digit in a picture, and how it was found and classified."""
 
-    frame: str = Field(
-        description="The network's input, a 28×28 PNG, white on black, as a data URI."
-    )
-    box: Box = Field(description="The digit's box in the upright picture.")
-    ink: str = Field(
-        description="All ink in the upright picture, at the resolution that was searched, a "
-        "PNG, white on black, as a "
-        "data URI."
-    )
-    runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
+    frame: str
+    """The network's input, a 28×28 PNG, white on black, as a data URI."""
+    box: Box
+    """The digit's box in the upright picture."""
+    ink: str
+    """All ink in the upright picture, at the resolution that was searched, a PNG, white
+    on black, as a data URI.
+    """
+    runner_up: int = Field(ge=0, le=9)
+    """The second most probable digit."""
     evidence: list[
         Annotated[list[float], Field(min_length=PATCHES, max_length=PATCHES)]
-    ] = Field(
-        min_length=PATCHES,
-        max_length=PATCHES,
-        description="By row and column of the frame: the decrease in the log-odds of the "
-        "digit against the runner-up "
-        "when the 4×4 patch there is blanked. A positive value supports the digit.",
-    )
-    layers: list[Layer] = Field(
-        description="The hidden layers, of the first network if there are several; may be "
-        "empty."
-    )
+    ] = Field(min_length=PATCHES, max_length=PATCHES)
+    """By row and column of the frame: the decrease in the log-odds of the digit against
+    the runner-up when the 4×4 patch there is blanked. A positive value supports the
+    digit.
+    """
+    layers: list[Layer]
+    """The hidden layers, of the first network if there are several; may be empty."""
 
 
 class Digit(Classification):
     """A digit in a text."""
 
-    legibility: Share = Field(description="Probability that it is a digit.")
+    legibility: Share
+    """Probability that it is a digit."""
     box: Box
-    frame: str | Omitted = Field(
-        default=None,
-        description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on "
-        "black, as a data URI.",
-    )
+    frame: str | Omitted = None
+    """With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on black, as
+    a data URI.
+    """
 
 
-class Mark(BaseModel):
+class Mark(Described):
     """A mark in a text."""
 
-    mark: str = Field(
-        min_length=1,
-        max_length=1,
-        description="One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of "
-        "the signs among those.",
-    )
+    mark: str = Field(min_length=1, max_length=1)
+    """One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of the signs
+    among those.
+    """
     box: Box
 
 
-class Alternative(BaseModel):
+class Alternative(Described):
     """Another text of a line."""
 
     text: str
-    confidence: Share = Field(description="Probability that this is the complete line.")
+    confidence: Share
+    """Probability that this is the complete line."""
 
 
 Value = Annotated[
     str | None,
     Field(
-        description="With ?format=amount: what that means. A number has a point before its "
-        "decimals and no separators; "
-        "dates and times are as in ISO 8601. The values of several cells are "
-        "separated by spaces, those of lines by "
-        "newlines. Null if something does not have the form."
+        description="With ?format=amount: what that means. A number has a point before "
+        "its decimals and no separators; dates and times are as in ISO 8601. The "
+        "values of several cells are separated by spaces, those of lines by newlines. "
+        "Null if something does not have the form."
     ),
 ]
 
 
-class Line(BaseModel):
+class Line(Described):
     """A line of a text."""
 
-    text: str = Field(
-        description="The line as written: digits, marks, and a space where a gap is about as "
-        "wide as a digit is high."
-    )
-    confidence: Share = Field(description="Probability that this is the complete line.")
+    text: str
+    """The line as written: digits, marks, and a space where a gap is about as wide as a
+    digit is high.
+    """
+    confidence: Share
+    """Probability that this is the complete line."""
     box: Box
-    digits: list[Digit] = Field(description="From left to right, at most 64.")
-    marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
-    alternatives: list[Alternative] | Omitted = Field(
-        default=None,
-        description="With ?alternatives=3: other texts, without spaces, the most probable "
-        "first.",
-    )
-    format: bool | Omitted = Field(
-        default=None, description="With ?format=amount: whether the line has that form."
-    )
+    digits: list[Digit]
+    """From left to right, at most 64."""
+    marks: list[Mark]
+    """From left to right; none with ?marks=false."""
+    alternatives: list[Alternative] | Omitted = None
+    """With ?alternatives=3: other texts, without spaces, the most probable first."""
+    format: bool | Omitted = None
+    """With ?format=amount: whether the line has that form."""
     value: Value = None
 
 
-class Size(BaseModel):
+class Size(Described):
     """The size of a picture, in pixels."""
 
     width: int = Field(ge=1)
     height: int = Field(ge=1)
 
 
-class Written(BaseModel):
+class Written(Described):
     """What is written in a picture or on a page."""
 
-    text: str = Field(
-        description="The lines, separated by newlines; empty if there are none."
-    )
-    confidence: Share = Field(
-        description="Probability that this is the complete text in the picture."
-    )
-    lines: list[Line] = Field(description="From top to bottom.")
+    text: str
+    """The lines, separated by newlines; empty if there are none."""
+    confidence: Share
+    """Probability that this is the complete text in the picture."""
+    lines: list[Line]
+    """From top to bottom."""
     value: Value = None
-    table: list[list[str]] | Omitted = Field(
-        default=None,
-        description="If the numbers stand in a grid: its rows, as the texts of their cells; "
-        "empty where nothing is.",
-    )
-    turn: int | Omitted = Field(
-        default=None,
-        description="With ?rotate=auto: by how many degrees the picture was turned "
-        "counter-clockwise to read it. "
-        "Boxes are in pixels of the turned picture.",
-    )
-    picture: str | Omitted = Field(
-        default=None,
-        description="With ?picture=true: the picture, upright and turned as it was read, at "
-        "most 1,600 pixels wide and "
-        "high: a JPEG as a data URI.",
-    )
-    size: Size | Omitted = Field(
-        default=None,
-        description="With ?picture=true: the size of that picture in its file, to which "
-        "boxes refer.",
-    )
+    table: list[list[str]] | Omitted = None
+    """If the numbers stand in a grid: its rows, as the texts of their cells; empty
+    where nothing is.
+    """
+    turn: int | Omitted = None
+    """With ?rotate=auto: by how many degrees the picture was turned counter-clockwise
+    to read it. Boxes are in pixels of the turned picture.
+    """
+    picture: str | Omitted = None
+    """With ?picture=true: the picture, upright and turned as it was read, at most 1,600
+    pixels wide and high: a JPEG as a data URI.
+    """
+    size: Size | Omitted = None
+    """With ?picture=true: the size of that picture in its file, to which
+    boxes refer.
+    """
 
 
 Characters = Annotated[
     str | Omitted,
     Field(
-        description="With ?characters=0123456789%2B: the characters that may stand in the "
-        "text."
+        description="With ?characters=0123456789%2B: the characters that may stand in "
+        "the text."
     ),
 ]
 
@@ -252,42 +235,39 @@ class Text(Written):
     model: Model
 
 
-class Numbered(BaseModel):
+class Numbered(Described):
     """A page of a document."""
 
-    page: int = Field(ge=1, description="Its number, from 1 on.")
+    page: int = Field(ge=1)
+    """Its number, from 1 on."""
 
 
 class Page(Written, Numbered):
     """What is written on a page of a document, as in a picture."""
 
 
-class Problem(BaseModel):
+class Problem(Described):
     """Why a request failed (RFC 9457)."""
 
-    type: str = Field(
-        description="The type of problem. Stable: programs can compare it."
-    )
-    title: str = Field(
-        description="A short summary, the same for every problem of this type."
-    )
-    status: int = Field(description="The HTTP status code.")
-    detail: str = Field(description="What is wrong with this request, and what to do.")
-    instance: str = Field(description="The path of the request.")
-    request_id: str = Field(
-        description="The id of the request, which is also in the X-Request-ID header and the "
-        "log."
-    )
-    error: str | Omitted = Field(
-        default=None,
-        description="Under /v2: the detail, where clients of the protocol expect it.",
-    )
-    reading: "Prediction | Text | Document | Omitted" = Field(
-        default=None, description="The answer that is not sure enough."
-    )
+    type: str
+    """The type of problem. Stable: programs can compare it."""
+    title: str
+    """A short summary, the same for every problem of this type."""
+    status: int
+    """The HTTP status code."""
+    detail: str
+    """What is wrong with this request, and what to do."""
+    instance: str
+    """The path of the request."""
+    request_id: str
+    """The id of the request, which is also in the X-Request-ID header and the log."""
+    error: str | Omitted = None
+    """Under /v2: the detail, where clients of the protocol expect it."""
+    reading: "Prediction | Text | Document | Omitted" = None
+    """The answer that is not sure enough."""
 
 
-class Failure(BaseModel):
+class Failure(Described):
     """Why one picture of several could not be read."""
 
     error: Problem
@@ -297,48 +277,41 @@ class FailedPage(Failure, Numbered):
     """Why a page of a document could not be read."""
 
 
-class Document(BaseModel):
+class Document(Described):
     """What is written on the pages of a PDF or TIFF with several."""
 
-    pages: list[Page | FailedPage] = Field(
-        min_length=2, description="All of them, in order."
-    )
-    text: str = Field(
-        description="Their texts, separated by form feeds; empty for a page that could not "
-        "be read."
-    )
-    confidence: Share = Field(
-        description="The lowest of the pages; 0 if one could not be read."
-    )
+    pages: list[Page | FailedPage] = Field(min_length=2)
+    """All of them, in order."""
+    text: str
+    """Their texts, separated by form feeds; empty for a page that could not be read."""
+    confidence: Share
+    """The lowest of the pages; 0 if one could not be read."""
     characters: Characters = None
     model: Model
 
 
-class Predictions(BaseModel):
+class Predictions(Described):
     """The digit on each of several pictures."""
 
-    results: list[Prediction | Failure] = Field(
-        description="In the order of the pictures."
-    )
+    results: list[Prediction | Failure]
+    """In the order of the pictures."""
 
 
-class Texts(BaseModel):
+class Texts(Described):
     """What is written in each of several pictures."""
 
-    results: list[Text | Document | Failure] = Field(
-        description="In the order of the pictures."
-    )
+    results: list[Text | Document | Failure]
+    """In the order of the pictures."""
 
 
-class Stored(BaseModel):
+class Stored(Described):
     """Whether a correction was stored."""
 
-    stored: bool = Field(
-        description="False if the picture is already stored with this label."
-    )
+    stored: bool
+    """False if the picture is already stored with this label."""
 
 
-class ModelFile(BaseModel, extra="allow"):
+class ModelFile(Described, extra="allow"):
     """The version of a model, and the metadata of its file."""
 
     __pydantic_extra__: dict[str, str]
@@ -352,9 +325,8 @@ class Models(Complete):
 
     digits: ModelFile
     lines: ModelFile
-    pages: ModelFile | None = Field(
-        default=None, description="Null if `DIGITS_PAGES_MODEL` is `none`."
-    )
+    pages: ModelFile | None = None
+    """Null if `DIGITS_PAGES_MODEL` is `none`."""
 
 
 class Live(Complete):
@@ -367,13 +339,14 @@ class Health(Complete):
     """The service is ready."""
 
     status: Literal["ok"] = "ok"
-    version: str = Field(description="The service's version.")
-    corrections: bool = Field(description="Whether `/corrections` stores pictures.")
-    models: Models = Field(
-        description="The version of each model and the metadata of its file. "
-        "`second_opinion_used` says whether the "
-        "second one also decides about digits."
-    )
+    version: str
+    """The service's version."""
+    corrections: bool
+    """Whether `/corrections` stores pictures."""
+    models: Models
+    """The version of each model and the metadata of its file. `second_opinion_used`
+    says whether the second one also decides about digits.
+    """
 
 
 DIGITS_EXAMPLE = {
@@ -449,8 +422,8 @@ TOO_COMPLEX = {
     **CORRUPT_IMAGE,
     "type": "/problems/too-complex",
     "title": "The picture takes too much memory or time to decode",
-    "detail": "The picture takes too long to decode, or crashes its decoder: re-save it "
-    "and try again.",
+    "detail": "The picture takes too long to decode, or crashes its decoder: re-save "
+    "it and try again.",
     "instance": "/read",
 }
 DOCUMENT_EXAMPLE = {

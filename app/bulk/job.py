@@ -4,9 +4,7 @@ machine.
 
 import asyncio
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +14,7 @@ from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
 from app.bulk.source import Part, Source
 from app.bulk.worker import Worker
+from app.serving.processes import end_with_parent
 from app.settings import Settings
 
 RETRIES = 3  # after a worker was lost
@@ -75,17 +74,9 @@ def prepare(source: Source, destination: Destination, settings: Settings) -> Non
     """
     global worker, loop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     loop = asyncio.Runner()
     worker = cache(partial(Worker, source, destination, settings))
-
-
-def end_with_parent() -> None:
-    """End this process when its parent ends, even if that was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    os._exit(1)
 
 
 def read(part: Part) -> int:

@@ -16,13 +16,14 @@ from app.bulk.destination import Destination, progress_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
-from app.digit.reading import Reading
+from app.digit.reading import DigitOptions, Reading
 from app.picture.errors import attempt
+from app.serving.decoder import Limits
 from app.serving.decoders import Busy, Decoders
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.text.text import Text
+from app.text.text import Text, TextOptions
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -71,12 +72,12 @@ class Worker:
                 f"On this node, {files} differs from the model with which the job "
                 "was started."
             )
-        limits = (
-            settings.max_pixels,
-            settings.decoder_memory_bytes,
-            settings.queue_seconds,
+        limits = Limits(
+            max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
         )
-        decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
+        decoders = Decoders(
+            networks.files, 1, limits, settings.queue_seconds, on_kill=lambda: None
+        )
         self.reader = Reader(networks, decoders)
         # That earlier workers have read, of documents they have not finished.
         self.pages = destination.pages()
@@ -124,7 +125,7 @@ class Worker:
                     self.destination.write(part, rows)
                     written = time.monotonic()
         finally:
-            self.reader.close()  # this process could not end while it has others
+            self.reader.decoders.close()  # this process could not end while it has others
         if rows:
             self.destination.write(part, rows)
         return len(part)
@@ -167,7 +168,7 @@ class Worker:
         small = await asyncio.gather(
             *(
                 outcome_of(
-                    partial(self.reader.read_small, page=picture.page), picture.data
+                    partial(self.read_small, DigitOptions(picture.page)), picture.data
                 )
                 for picture in batch
             )
@@ -175,18 +176,25 @@ class Worker:
         for picture, outcome in zip(batch, small, strict=True):
             if outcome is None:
                 outcome = await outcome_of(
-                    partial(self.reader.read_large, page=picture.page), picture.data
+                    partial(self.reader.read_large, options=DigitOptions(picture.page)),
+                    picture.data,
                 )
             yield (
                 picture,
                 attempt(lambda reading: reading.require_legible(least), outcome),
             )
 
+    async def read_small(self, options: DigitOptions, data: bytes) -> Reading | None:
+        """Read the digit in a small picture; return None for others."""
+        image = self.reader.open_small(data, options.page)
+        return await self.reader.read_small(image, options) if image else None
+
     async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the text in each picture, or yield the error."""
         for picture in batch:
             read = partial(
-                self.reader.read_text, field=self.destination.field, page=picture.page
+                self.reader.read_text,
+                options=TextOptions(self.destination.field, picture.page),
             )
             yield picture, await outcome_of(read, picture.data)
 

@@ -44,7 +44,7 @@ def read_all(
     pictures = Table(place, most, column, key) if column else Files(place, most)
     networks = Networks.load(*settings.files, settings.second_opinion)
     try:
-        field.require_possible(networks.lines.form)
+        field.require_possible(networks.lines.spec)
     except InvalidField as error:
         raise InvalidOption(str(error)) from error
     model = networks.text_model if is_text else networks.digit_model

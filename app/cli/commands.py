@@ -19,8 +19,9 @@ import typer
 from app.cli import options
 from app.cli.answers import InvalidOption, NoService, Unanswered
 from app.cli.corrections import corrections
-from app.cli.messages import printable, say
+from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
+from app.printable import printable
 
 if TYPE_CHECKING:
     from app.cli.client import Service

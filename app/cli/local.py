@@ -5,12 +5,13 @@ from typing import Any, Literal
 from app.answers import conversion
 from app.answers.responses import Prediction, Text
 from app.cli.answers import InvalidOption, Unanswered
-from app.digit.reading import NotADigit
+from app.digit.reading import DigitOptions, NotADigit
+from app.picture.budget import Budget
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from app.settings import Settings
 from app.text.field import ANYTHING, Field, InvalidField
-from app.text.text import TURNS, ImpossibleLength
+from app.text.text import TURNS, ImpossibleLength, TextOptions
 
 
 class Local:
@@ -21,14 +22,13 @@ class Local:
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
         self.settings = settings
+        self.budget = Budget(settings.max_pixels)
         self.networks = Networks.load(*settings.files, settings.second_opinion)
 
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = self.networks.read_digit(
-                data, self.settings.max_pixels, page=page
-            )
+            reading = self.networks.read_digit(data, DigitOptions(page), self.budget)
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
@@ -48,15 +48,10 @@ class Local:
         """Return the text in a picture, as the options say; raise Unanswered if it
         cannot be read.
         """
-        options = {
-            "field": field,
-            "page": page,
-            "turns": TURNS[rotate],
-            "alternatives": alternatives,
-        }
+        options = TextOptions(field, page, TURNS[rotate], alternatives)
         try:
-            field.require_possible(self.networks.lines.form)
-            text = self.networks.read_text(data, self.settings.max_pixels, **options)
+            field.require_possible(self.networks.lines.spec)
+            text = self.networks.read_text(data, options, self.budget)
         except InvalidField as error:
             raise InvalidOption(str(error)) from error
         except (PreprocessError, ImpossibleLength) as error:

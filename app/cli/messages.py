@@ -16,11 +16,6 @@ def say(lines: str | None, file: TextIO | None = None, err: bool = False) -> Non
             stream.flush()
 
 
-def printable(text: str) -> str:
-    """Replace non-printable characters, which could affect the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
-
-
 def tolerate_encoding_errors(stream: object) -> None:
     """Write file names that are not valid text, and characters that the encoding lacks,
     without an error.

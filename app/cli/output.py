@@ -12,9 +12,10 @@ import typer
 
 from app.cli import results
 from app.cli.answers import Unanswered, in_order
-from app.cli.messages import printable, say, tolerate_encoding_errors
+from app.cli.messages import say, tolerate_encoding_errors
 from app.cli.pictures import Picture
 from app.cli.records import Csv, Json
+from app.printable import printable
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = ".json", ".jsonl", ".ndjson"

@@ -17,8 +17,8 @@ from app.answers.spreadsheet import (
     quantity_of,
     unescaped,
 )
-from app.cli.messages import printable
 from app.cli.pictures import Picture
+from app.printable import printable
 
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
 END = "unsure", "model", "error", "page"
@@ -180,7 +180,7 @@ class Csv:
         self.header = []
         written = "\n".join(lines)
         return (
-            "\n".join(map(printable, written.split("\n")))
+            printable(written, kept="\n")
             if sys.stdout and sys.stdout.isatty()
             else written
         )

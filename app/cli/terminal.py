@@ -18,10 +18,10 @@ from rich.text import Text
 
 from app.answers import responses
 from app.answers.responses import LEGIBLE
-from app.cli.messages import printable
 from app.cli.pictures import Picture
 from app.cli.records import is_unsure
 from app.figures import MEASURED
+from app.printable import printable
 
 BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5

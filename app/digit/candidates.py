@@ -16,7 +16,7 @@ from app.picture.frame import FRAME_SIDE, as_frame, frame_from_ink
 from app.picture.ink import SMALL_SIDE, View, views
 from app.picture.maps import Box, Map
 from app.picture.pieces import Piece, pieces
-from app.picture.printed_lines import without_rules
+from app.picture.printed_lines import ink_without_printed_lines
 
 WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
@@ -73,7 +73,7 @@ def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
         found = pieces_in(view)
         yield view, found
         if number == 0:  # in other views, this gains nothing
-            yield view, pieces_without_rules(view, found)
+            yield view, pieces_without_printed_lines(view, found)
 
 
 def candidate(piece: Piece, view: View, picture: Picture) -> Candidate:
@@ -115,7 +115,7 @@ def pieces_in(view: View) -> list[Piece]:
     return list(distinct.values())
 
 
-def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
+def pieces_without_printed_lines(view: View, found: list[Piece]) -> list[Piece]:
     """Return the pieces in a view without its printed lines, if it has any, in other
     boxes than those found before.
 
@@ -129,7 +129,7 @@ def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
         or not any(is_clear(piece.box, view) for piece in found)
     ):
         return []
-    erased = without_rules(view.ink, min(view.levels))
+    erased = ink_without_printed_lines(view.ink, min(view.levels))
     if erased is None:
         return []
     boxes = {piece.box for piece in found}

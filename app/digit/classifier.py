@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.network import INSIDE, Model, Node
+from app.network import Model, Node
 from app.picture.frame import FRAME_SIDE
 
 PIXELS = FRAME_SIDE**2
 CLASSES = 10
+# How the names of outputs begin that show the inside of the network.
+INSIDE = ("hidden_", "weight_")
 FIRST_WEIGHTS = "weight_0_0"  # name of an output
 
 
@@ -75,11 +77,11 @@ class Classifier(Model):
             f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
         )
         super().__init__(
-            path, [nodes, nodes[:-1]].__contains__, expected, "training.train"
+            path, [nodes, nodes[:-1]].__contains__, expected, "training.train", INSIDE
         )
         widths = {
             node.name: node.shape[-1]
-            for node in self._session.get_outputs()
+            for node in self.session.get_outputs()
             if node.name.startswith(INSIDE)
         }
         shapes = [shape_in(text) for text in self.metadata.get("layers", "").split()]

@@ -143,16 +143,14 @@ class SecondOpinion:
 
 def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
     """Show the line network a digit with its box in a picture, and what is around it."""
-    form = network.form
-    output = form.only(
-        network(strip_around(picture, box, form.height).pixels, PADDING),
-        DIGITS + form.marks,
-    )
-    columns: NDArray[np.float64] = output.astype(np.float64)
-    digits, others = columns[:, form.digits], 1 - columns[:, form.digits].sum(axis=1)
+    spec = network.spec
+    strip = strip_around(picture, box, spec.height)
+    (output,) = network([strip.pixels], PADDING)
+    columns = spec.only(output, DIGITS + spec.marks).astype(np.float64)
+    digits, others = columns[:, spec.digits], 1 - columns[:, spec.digits].sum(axis=1)
     several = 1 - others.prod() - digit_probabilities(digits, others).sum()
     return Seen(
-        digit_probabilities(digits, columns[:, [BLANK, form.gap]].sum(axis=1)),
+        digit_probabilities(digits, columns[:, [BLANK, spec.gap]].sum(axis=1)),
         max(0.0, float(several)),
     )
 

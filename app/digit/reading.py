@@ -5,8 +5,11 @@ the digit. Once it is sure, no further view is tried.
 """
 
 import math
-from collections.abc import Generator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +19,20 @@ from app.digit.candidates import Candidate, candidates, ink_around
 from app.digit.classifier import Classes, Classifier
 from app.digit.opinion import SecondOpinion
 from app.network import log_odds_of
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import decode_image, open_image
 from app.picture.errors import BlankImage
-from app.picture.formats import MAX_PIXELS
 from app.picture.maps import Box, Map
-from app.stage import Stage, Stopwatch
+from app.stage import Stage
 
-# Longer sides to which a larger picture is downscaled, in pixels.
-SIDE, COARSE_SIDE = 320, 160
+SIDE = 320  # longer side to which a larger picture is downscaled, in pixels
+COARSE_SIDE = 160  # the same, when it is looked at first
 # Pixels of the coarse image, as in a frame: a digit that is not larger is looked at in
 # the finer one too.
 SMALL = 20
 SURE = 0.99  # that it is legible, and which digit it is: no further view is tried
 # Divides log-odds, since the errors of candidates of one picture are correlated.
 ALIKE = 2
-Result = TypeVar("Result")
-# Yields frames (n, 28, 28), is sent their classes, and returns the result.
-Steps = Generator[Map, Classes, Result]
 
 
 class NotADigit(Exception):
@@ -105,13 +105,77 @@ class Reading(NamedTuple):
         return int(np.argsort(-self.probabilities, kind="stable")[1])
 
 
+@dataclass(frozen=True)
+class DigitOptions:
+    """How to read a digit.
+
+    Attributes
+    ----------
+    page : int, optional
+        Which page of a TIFF or PDF, as for `open_image`.
+    has_opinion : bool
+        Whether the line network is asked about a doubtful digit.
+    with_ink : bool
+        Whether to return the ink of the whole picture with the reading.
+    """
+
+    page: int | None = None
+    has_opinion: bool = True
+    with_ink: bool = False
+
+
+AS_USUAL = DigitOptions()
+Steps = Generator[Map, Classes | None, Reading]  # yields frames, is sent their classes
+
+
+class Promise(Protocol):
+    """What will have a reading or an error: a future of asyncio or of a thread."""
+
+    def done(self) -> bool: ...  # noqa: D102
+    def set_result(self, result: Reading, /) -> None: ...  # noqa: D102
+    def set_exception(self, exception: Exception, /) -> None: ...  # noqa: D102
+
+
+@dataclass(eq=False)
+class Job:
+    """A picture that is being read.
+
+    Attributes
+    ----------
+    steps : Steps
+        From `judged`.
+    stages : list of Stage
+        The stages so far.
+    outcome : Promise
+        Gets the reading or the error; if it is done before, the job is given up.
+    classes : Classes or None
+        Those of the last frames.
+    """
+
+    steps: Steps
+    stages: list[Stage]
+    outcome: Promise
+    classes: Classes | None = None
+
+    def next_frames(self) -> Map | None:
+        """Take the next step; return its frames, or None at the end."""
+        if self.outcome.done():
+            return None
+        try:
+            return self.steps.send(self.classes)
+        except StopIteration as end:
+            self.outcome.set_result(end.value)
+        except Exception as error:
+            self.outcome.set_exception(error)
+        return None
+
+
 def read_digit(
     data: bytes,
     classifier: Classifier,
-    max_pixels: int = MAX_PIXELS,
-    with_ink: bool = False,
     opinion: SecondOpinion | None = None,
-    page: int | None = None,
+    options: DigitOptions = AS_USUAL,
+    budget: Budget = UNLIMITED,
 ) -> Reading:
     """Read the digit in one picture.
 
@@ -121,63 +185,127 @@ def read_digit(
         A picture file.
     classifier : Classifier
         The dense network.
-    max_pixels, page
-        As for `open_image`.
-    with_ink : bool
-        Whether to return the ink of the whole picture with the reading.
     opinion : SecondOpinion, optional
         Asked where the dense network is not sure, or there is other ink than that of
         the digit.
+    options : DigitOptions
+        How to read it.
+    budget : Budget
+        What that may cost.
 
     Raises
     ------
     PreprocessError
     """
-    watch = Stopwatch()
-    steps = judged(open_image(data, max_pixels, page=page), watch, with_ink, opinion)
-    frames = next(steps)
-    while True:
-        classes = classifier(frames)
-        watch.end("inference")
+    (outcome,) = read_digits([data], classifier, opinion, options, budget)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def read_digits(
+    pictures: Iterable[bytes],
+    classifier: Classifier,
+    opinion: SecondOpinion | None = None,
+    options: DigitOptions = AS_USUAL,
+    budget: Budget = UNLIMITED,
+) -> list[Reading | Exception]:
+    """Read the digit in each of several pictures, whose frames share batches.
+
+    The parameters are those of `read_digit`. For a picture that cannot be read, the
+    error is returned.
+    """
+    outcomes: list[Future[Reading]] = []
+    jobs: list[Job] = []
+    for data in pictures:
+        outcome = Future[Reading]()
+        outcomes.append(outcome)
+        stages = [Stage("begin", perf_counter_ns())]
         try:
-            frames = steps.send(classes)
-        except StopIteration as end:
-            reading: Reading = end.value
-            return reading
+            image = open_image(data, budget.max_pixels, page=options.page)
+            budget.check_header(image)
+        except Exception as error:
+            outcome.set_exception(error)
+        else:
+            steps = judged(image, stages, opinion, options)
+            jobs.append(Job(steps, stages, outcome))
+    while jobs:
+        jobs = take_steps(jobs, classifier)
+    readings: list[Reading | Exception] = []
+    for outcome in outcomes:
+        failure = outcome.exception()
+        readings.append(failure if isinstance(failure, Exception) else outcome.result())
+    return readings
+
+
+def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
+    """Take a step of each job, whose frames share a batch; return those that go on."""
+    going: list[Job] = []
+    frames: list[Map] = []
+    for job in jobs:
+        own = job.next_frames()
+        if own is not None:
+            going.append(job)
+            frames.append(own)
+    if not going:
+        return []
+    begin = perf_counter_ns()
+    try:
+        classes = classifier(np.concatenate(frames))
+    except Exception as error:  # callers must never wait forever
+        for job in going:
+            job.outcome.set_exception(error)
+        return []
+    end = perf_counter_ns()
+    first = 0
+    for job, own in zip(going, frames, strict=True):
+        last = first + len(own)
+        job.classes = Classes(
+            classes.probabilities[first:last], classes.legibility[first:last]
+        )
+        first = last
+        job.stages.append(Stage("wait", begin))
+        job.stages.append(Stage("inference", end, len(going)))
+    return going
 
 
 def judged(
     image: Image.Image,
-    watch: Stopwatch,
-    with_ink: bool = False,
+    stages: list[Stage],
     opinion: SecondOpinion | None = None,
-) -> Steps["Reading"]:
-    """Decode a picture and read the digit in it, step by step: yield frames, and be
-    sent their classes.
+    options: DigitOptions = AS_USUAL,
+) -> Steps:
+    """Decode a picture and judge which digit is in it, step by step.
+
+    Yields frames (n, 28, 28), and is sent their classes.
 
     Parameters
     ----------
     image : Image.Image
         From `open_image`.
-    watch : Stopwatch
-        Times the stages; the inference is timed by the caller.
-    with_ink, opinion
+    stages : list of Stage
+        The stages so far; further ones are added, those of the classifier by the
+        caller.
+    opinion, options
         As in `read_digit`.
 
     Raises
     ------
     PreprocessError
     """
+    stages.append(Stage("wait", perf_counter_ns()))
     picture = decode_image(image, SIDE)
-    watch.end("decode")
+    stages.append(Stage("decode", perf_counter_ns()))
     found: list[Candidate] = []
-    probabilities, legibility = np.zeros((0, 10), np.float32), np.zeros(0, np.float32)
+    probabilities = np.zeros((0, 10), np.float32)
+    legibility = np.zeros(0, np.float32)
     coarse = picture.reduced(COARSE_SIDE)
     for seen in (picture,) if coarse is picture else (coarse, picture):
         for further in candidates(seen):
             frames = np.stack([candidate.frame for candidate in further])
-            watch.end("preprocess")
+            stages.append(Stage("preprocess", perf_counter_ns()))
             classes = yield frames
+            assert classes is not None
             found += further
             probabilities = np.concatenate([probabilities, classes.probabilities])
             legibility = np.concatenate([legibility, classes.legibility])
@@ -188,27 +316,26 @@ def judged(
             break
     if not found:
         raise BlankImage(
-            "There is no ink in the picture: write the digit darker or larger, or "
-            "crop closer to it."
+            "There is no ink in the picture: write the digit darker or larger, or crop "
+            "closer to it."
         )
     if opinion and (
-        opinion.is_needed(reading.probabilities, reading.legibility)
-        or any(not best.box.contains(other.box) for other in found)
+        reading.probabilities.max() < opinion.weights.confidence
+        or reading.legibility < opinion.weights.legibility
+        or any(not best.box.contains(other.box) for other in found if other is not best)
     ):
         shares, legible, has_several = opinion(
             best.picture, best.box, reading.probabilities, reading.legibility
         )
-        has_several = has_several or reading.has_several
         reading = reading._replace(
             probabilities=shares,
             legibility=legible,
-            has_several=has_several,
+            has_several=has_several or reading.has_several,
             has_second_opinion=True,
         )
-        watch.end("inference")
-    return reading._replace(
-        ink=ink_around(best) if with_ink else None, stages=tuple(watch.stages)
-    )
+        stages.append(Stage("inference", perf_counter_ns()))
+    ink = ink_around(best) if options.with_ink else None
+    return reading._replace(ink=ink, stages=tuple(stages))
 
 
 def chosen(

@@ -1,7 +1,7 @@
 """Picture bytes → an upright, downscaled image, and its position in the picture.
 
-Colour profiles, and all frames of an animation but the first, are ignored. Of a TIFF or
-PDF, a page is read.
+Ignores colour profiles, and all frames of an animation but the first. Of a TIFF or PDF,
+one page is read.
 """
 
 import math
@@ -23,7 +23,7 @@ from app.picture.errors import (
     NotAnImage,
     TooManyPixels,
 )
-from app.picture.formats import FORMATS, PDF, format_of, has_pages
+from app.picture.formats import FORMATS, PDF, format_of
 from app.picture.maps import Box
 
 TURNS = {  # by EXIF orientation
@@ -36,8 +36,9 @@ TURNS = {  # by EXIF orientation
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations of pictures that lie on their side
-# A signature, and types of chunks.
-PNG, TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+ALPHA_MODES = ("LA", "RGBA")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # types of chunks that may inflate
 # An `infe` item entry of type `iovl`, image overlay.
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)
 
@@ -66,16 +67,16 @@ class Picture(NamedTuple):
     top: int = 0
 
     def reduced(self, side: int) -> "Picture":
-        """Return the same picture with a smaller image, or itself if that is small
-        enough.
-        """
+        """Return the picture with a smaller image, or itself if it is small enough."""
         image = reduced(self.image, side)
         factor = self.image.width / image.width
-        left, top = round(self.left / factor), round(self.top / factor)
-        return (
-            self
-            if factor == 1
-            else Picture(image, self.width, self.height, factor * self.scale, left, top)
+        if factor == 1:
+            return self
+        return self._replace(
+            image=image,
+            scale=factor * self.scale,
+            left=round(self.left / factor),
+            top=round(self.top / factor),
         )
 
     def turned(self, degrees: int) -> "Picture":
@@ -83,28 +84,12 @@ class Picture(NamedTuple):
         if not degrees:
             return self
         right = round(self.width / self.scale) - self.left - self.image.width
-        bottom = round(self.height / self.scale) - self.top - self.image.height
-        left, top = {
-            90: (self.top, right),
-            180: (right, bottom),
-            270: (bottom, self.left),
-        }[degrees]
-        width, height = (
-            (self.height, self.width) if degrees % 180 else (self.width, self.height)
-        )
-        return Picture(
-            self.image.rotate(degrees, expand=True),
-            width,
-            height,
-            self.scale,
-            left,
-            top,
-        )
+        image = self.image.transpose(Image.Transpose.ROTATE_90)
+        once = Picture(image, self.height, self.width, self.scale, self.top, right)
+        return once.turned(degrees - 90)
 
     def box(self, box: Box) -> Box:
-        """Convert a box in the image to pixels of the upright picture: at least one,
-        and none outside it.
-        """
+        """Convert a box in the image to pixels of the upright picture, within it."""
         edges = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
         return Box(*edges).within(self.width, self.height)
 
@@ -120,8 +105,9 @@ def open_image(
     formats: Collection[str] = FORMATS,
     page: int | None = None,
 ) -> Image.Image:
-    """Read and check a picture's header; `decode_image` decodes the pixels. The page of
-    a PDF is drawn at once.
+    """Read and check a picture's header; `decode_image` decodes the pixels.
+
+    The page of a PDF is drawn at once.
 
     Parameters
     ----------
@@ -132,7 +118,7 @@ def open_image(
         Maximum number of pixels (width × height) according to the header, which may be
         wrong.
     formats : collection of str
-        Accepted formats, a subset of FORMATS.
+        Accepted formats, a subset of FORMATS; PDFs are only accepted with all of them.
     page : int, optional
         Which page of a TIFF or PDF, from 1 on; needed if it has several.
 
@@ -148,9 +134,10 @@ def open_image(
     if not data:
         raise EmptyFile("The file is empty: send a picture.")
     if formats is FORMATS and format_of(data) is PDF:
-        from app.picture.pdf import drawn
+        from app.picture import pdf  # takes long to load
 
-        return drawn(data, page)
+        with pdf.opened(data) as document:
+            return pdf.drawn(document, index_of(page, len(document)))
     if HEIF_OVERLAY.search(data):  # libheif may never finish opening one
         raise NotAnImage(
             "HEIF files that overlay several pictures are not accepted: save the "
@@ -158,13 +145,11 @@ def open_image(
         )
     prepare_plugins()
     with errors_of_headers():
-        image: Image.Image = Image.open(
-            BytesIO(without_text(data)), formats=tuple(formats)
-        )
-        image.seek(
-            index_of(page, frames_of_tiff(image) if image.format == "TIFF" else 1)
-        )
-    if (pixels := image.width * image.height) > max_pixels:
+        image = Image.open(BytesIO(without_text(data)), formats=tuple(formats))
+        count = frames_of_tiff(image) if image.format == "TIFF" else 1
+        image.seek(index_of(page, count))
+    pixels = image.width * image.height
+    if pixels > max_pixels:
         raise TooManyPixels(
             f"The picture has {pixels:,} pixels, more than {max_pixels:,}: send a "
             "smaller one."
@@ -194,26 +179,29 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     CorruptImage
     """
     try:
-        width, height = image.size
-        factor = max(1, round(max(width, height) / side))
-        # JPEGs: down to 1/8.
-        image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))
-        image.load()
-        orientation = orientation_of(image)
-        if orientation in TURNS:
-            image = image.transpose(TURNS[orientation])
-        if orientation in SIDEWAYS:
-            width, height = height, width
-        image = plain(image)
-        image = reduced(image, side)
-        return without_margins(
-            Picture(image, width, height, max(width, height) / max(image.size))
-        )
+        return decoded(image, side)
     except MemoryError:
         raise
-    except Exception as error:  # as in `open_image`
+    except Exception as error:  # as in `errors_of_headers`
         cause = str(error).strip() or type(error).__name__
         raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
+
+
+def decoded(image: Image.Image, side: int) -> Picture:
+    """Decode a picture as `decode_image` does; raise what Pillow raises."""
+    width, height = image.size
+    factor = max(1, round(max(image.size) / side))
+    # Decode JPEGs at down to 1/8 of their size.
+    image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))
+    image.load()
+    orientation = orientation_of(image)
+    if orientation in TURNS:
+        image = image.transpose(TURNS[orientation])
+    image = reduced(plain(image), side)
+    scale = max(width, height) / max(image.size)
+    if orientation in SIDEWAYS:
+        return without_margins(Picture(image, height, width, scale))
+    return without_margins(Picture(image, width, height, scale))
 
 
 def page_count(data: bytes) -> int:
@@ -233,12 +221,14 @@ def page_count(data: bytes) -> int:
     ------
     NotAnImage, CorruptImage
     """
-    if not has_pages(data):
-        return 1
-    if format_of(data) is PDF:
-        from app.picture import pdf
+    format = format_of(data)
+    if format is PDF:
+        from app.picture import pdf  # takes long to load
 
-        return pdf.page_count(data)
+        with pdf.opened(data) as document:
+            return len(document)
+    if format is None or not format.has_pages:
+        return 1
     prepare_plugins()
     with errors_of_headers():
         return frames_of_tiff(Image.open(BytesIO(data), formats=["TIFF"]))
@@ -262,9 +252,7 @@ def errors_of_headers() -> Iterator[None]:
 
 
 def frames_of_tiff(image: Image.Image) -> int:
-    """Count the pages of a TIFF, including damaged ones, at the first of which Pillow's
-    `n_frames` would fail.
-    """
+    """Count the pages of a TIFF; Pillow's `n_frames` fails at the first damaged one."""
     count = 1
     while True:
         try:
@@ -280,9 +268,7 @@ def frames_of_tiff(image: Image.Image) -> int:
 
 
 def index_of(page: int | None, count: int) -> int:
-    """Return the index of the chosen page of so many; raise NoSuchPage if there is
-    none.
-    """
+    """Return the index of the chosen page of so many; raise NoSuchPage."""
     if count > 1 and page is None:
         raise NoSuchPage(
             f"The file has {count} pages: choose one, with ?page=1 or --page 1."
@@ -293,26 +279,29 @@ def index_of(page: int | None, count: int) -> int:
 
 
 def without_text(data: bytes) -> bytes:
-    """Remove the text and the colour profiles from a PNG: 7 kB of them may inflate to
-    28 MB.
-    """
-    if not data.startswith(PNG):
+    """Remove texts and colour profiles from a PNG: 7 kB may inflate to 28 MB."""
+    if not data.startswith(PNG_SIGNATURE):
         return data
-    view, start, begin = memoryview(data), len(PNG), 0
+    view = memoryview(data)
     kept = []
-    while start < len(data) and (name := data[start + 4 : start + 8]) != b"IEND":
-        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
-        if name in TEXTS:
-            kept.append(view[begin:start])
-            begin = end
+    kept_until = 0
+    start = len(PNG_SIGNATURE)
+    while start < len(data):
+        length = int.from_bytes(view[start : start + 4], "big")
+        name = data[start + 4 : start + 8]
+        end = start + 12 + length
+        if name == b"IEND":
+            break
+        if name in PNG_TEXTS:
+            kept.append(view[kept_until:start])
+            kept_until = end
         start = end
-    return b"".join([*kept, view[begin:]]) if kept else data
+    return b"".join([*kept, view[kept_until:]]) if kept else data
 
 
 @cache
 def prepare_plugins() -> None:
-    """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called
-    with the first picture.
+    """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread.
 
     `open_image` limits the pixels, so Pillow need not. Its warnings are ignored: a
     picture may cause hundreds, which Python remembers for ever.
@@ -341,45 +330,42 @@ def plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return image.convert("F")
     if image.has_transparency_data:
-        return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
-    return (
-        image
-        if image.mode in ("L", "RGB", "F")
-        else image.convert("L" if image.mode == "1" else "RGB")
-    )
+        return image if image.mode in ALPHA_MODES else image.convert("RGBA")
+    if image.mode in ("L", "RGB", "F"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def reduced(image: Image.Image, side: int) -> Image.Image:
-    """Downscale a larger image to a longer side of about this many pixels, by
-    averaging.
-    """
-    if (factor := round(max(image.size) / side)) <= 1:  # Pillow would only copy it
+    """Downscale a larger image to about this longer side, by averaging."""
+    factor = round(max(image.size) / side)
+    if factor <= 1:  # Pillow would only copy it
         return image
-    if image.mode not in ("LA", "RGBA"):
+    if image.mode not in ALPHA_MODES:
         return image.reduce(factor)
     # In strips, since Pillow copies such images.
-    strip = factor * 16
-    size = -(-image.width // factor), -(-image.height // factor)
+    strip_height = 16 * factor
+    size = math.ceil(image.width / factor), math.ceil(image.height / factor)
     small = Image.new(image.mode, size)
-    for top in range(0, image.height, strip):
-        part = image.crop((0, top, image.width, min(top + strip, image.height)))
-        small.paste(part.reduce(factor), (0, top // factor))
+    for top in range(0, image.height, strip_height):
+        bottom = min(top + strip_height, image.height)
+        strip = image.crop((0, top, image.width, bottom))
+        small.paste(strip.reduce(factor), (0, top // factor))
     return small
 
 
 def without_margins(picture: Picture) -> Picture:
     """Crop transparent margins, and drop an alpha channel that is opaque throughout."""
     image = picture.image
-    if image.mode not in ("LA", "RGBA"):
+    if image.mode not in ALPHA_MODES:
         return picture
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
-        return picture._replace(
-            image=image.convert("L" if image.mode == "LA" else "RGB")
-        )
-    if not (visible := alpha.getbbox()):
+        return picture._replace(image=image.convert(image.mode.removesuffix("A")))
+    visible = alpha.getbbox()
+    if not visible:
         return picture
     left, top, right, bottom = visible
-    # So that no ink touches the edges.
-    around = left - 1, top - 1, right + 1, bottom + 1
-    return picture._replace(image=image.crop(around), left=left - 1, top=top - 1)
+    # With a pixel around them, so that no ink touches the edges.
+    image = image.crop((left - 1, top - 1, right + 1, bottom + 1))
+    return picture._replace(image=image, left=left - 1, top=top - 1)

@@ -3,7 +3,7 @@
 PreprocessError
 ├── EmptyFile        the file is empty
 ├── NotAnImage       not one of the accepted formats
-├── NoSuchPage       the file has another number of pages
+├── NoSuchPage       no page was chosen of several, or one that does not exist
 ├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but truncated or damaged
@@ -28,11 +28,11 @@ class EmptyFile(PreprocessError):
 
 
 class NotAnImage(PreprocessError):
-    """The bytes are not a picture in one of FORMATS."""
+    """The bytes are not a picture in one of the accepted formats."""
 
 
 class NoSuchPage(PreprocessError):
-    """The file has several pages and none was chosen, or it has not the page that was."""
+    """The file has several pages and none was chosen, or one that does not exist."""
 
 
 class TooManyPixels(PreprocessError):
@@ -52,14 +52,12 @@ class BlankImage(PreprocessError):
 
 
 class TooMuchWriting(PreprocessError):
-    """There is more writing in the picture, or noise that looks like writing, than the
-    limits allow.
-    """
+    """There is more writing, or noise that looks like it, than the limits allow."""
 
-    def __init__(
+    def __init__(  # with a parameter, since exceptions are pickled with their message
         self,
-        message: str = "There is too much writing or noise in the picture: crop it to fewer "
-        "lines, or send it sharper.",
+        message: str = "There is too much writing or noise in the picture: crop it "
+        "to fewer lines, or send it sharper.",
     ) -> None:
         super().__init__(message)
 
@@ -67,10 +65,10 @@ class TooMuchWriting(PreprocessError):
 def attempt(
     function: Callable[[Item], Result], item: Item | Exception
 ) -> Result | Exception:
-    """Return a function's result for an item, or the exception that it raised; an item
-    that is an exception is kept.
+    """Return a function's result for an item, or the exception that it raised.
 
-    A PreprocessError loses its traceback, which would keep the picture in memory.
+    An item that is an exception is returned as it is. A PreprocessError loses its
+    traceback, which would keep the picture in memory.
     """
     if isinstance(item, Exception):
         return item

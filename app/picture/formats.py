@@ -7,14 +7,21 @@ import re
 from typing import NamedTuple
 
 MAX_PIXELS = 50_000_000  # of a picture, by default
-# Maximum size of a small picture's file; such a picture takes longer to request than to
-# read.
+# Maximum size of a small picture's file: sending it takes longer than reading it.
 SMALL_BYTES = 8192
 
 
 class Format(NamedTuple):
-    """A format's file extensions, the usual one first; how its files begin, as a
-    pattern; whether they have pages.
+    """A file format.
+
+    Attributes
+    ----------
+    endings : tuple of str
+        Its file extensions, the usual one first.
+    magic : bytes
+        A pattern that the first bytes of its files match.
+    has_pages : bool
+        Whether its files may have several pages.
     """
 
     endings: tuple[str, ...]
@@ -33,26 +40,23 @@ FORMATS = {  # by Pillow's name
     "TIFF": Format((".tif", ".tiff"), rb"II|MM", has_pages=True),
 }
 PDF = Format((".pdf",), rb"%PDF-", has_pages=True)  # which Pillow cannot read
-# Without PDFs.
-PICTURE_ENDINGS = tuple(
+PICTURE_ENDINGS = tuple(  # without PDFs
     ending for format in FORMATS.values() for ending in format.endings
 )
 ENDINGS = (*PICTURE_ENDINGS, *PDF.endings)
 
 
 def names_a_picture(name: str, endings: tuple[str, ...] = ENDINGS) -> bool:
-    """Return whether a file name has one of these extensions; hidden files do not
-    count.
-    """
+    """Return whether a file that is not hidden has one of these extensions."""
     return name.lower().endswith(endings) and not name.startswith(".")
 
 
 def format_of(data: bytes) -> Format | None:
     """Return the format of a file, by its first bytes."""
-    return next(
-        (format for format in (*FORMATS.values(), PDF) if re.match(format.magic, data)),
-        None,
-    )
+    for format in (*FORMATS.values(), PDF):
+        if re.match(format.magic, data):
+            return format
+    return None
 
 
 def has_pages(data: bytes) -> bool:

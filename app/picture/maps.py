@@ -1,6 +1,5 @@
 """Helpers for (H, W) float32 maps."""
 
-import math
 from typing import Any, NamedTuple, TypeVar
 
 import cc3d
@@ -22,16 +21,19 @@ class Box(NamedTuple):
     @classmethod
     def around(cls, boxes: NDArray[np.int64]) -> "Box":
         """Return the box around boxes (n, 4); empty ones do not count."""
-        (top, _, left, _), (_, bottom, _, right) = (
-            boxes.min(axis=0).tolist(),
-            boxes.max(axis=0).tolist(),
-        )
+        top, _, left, _ = boxes.min(axis=0).tolist()
+        _, bottom, _, right = boxes.max(axis=0).tolist()
         return cls(top, bottom, left, right)
 
     @property
     def size(self) -> int:
         """Length of the longer side."""
         return max(self.bottom - self.top, self.right - self.left)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The box as an index into a map."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def is_apart(self, other: "Box") -> bool:
         """Return whether the boxes share no pixel."""
@@ -52,78 +54,60 @@ class Box(NamedTuple):
         )
 
     def within(self, width: int, height: int) -> "Box":
-        """Return the part of the box on a picture of this size: at least one pixel, and
-        none outside it.
-        """
-        top, left = min(max(self.top, 0), height - 1), min(max(self.left, 0), width - 1)
-        return Box(
-            top,
-            max(min(self.bottom, height), top + 1),
-            left,
-            max(min(self.right, width), left + 1),
-        )
+        """Return the part of the box on a picture of this size, at least one pixel."""
+        top = min(max(self.top, 0), height - 1)
+        left = min(max(self.left, 0), width - 1)
+        bottom = max(min(self.bottom, height), top + 1)
+        right = max(min(self.right, width), left + 1)
+        return Box(top, bottom, left, right)
 
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""
-        return Box(
-            self.top + down, self.bottom + down, self.left + right, self.right + right
-        )
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """The box as an index into a map."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+        top, bottom = self.top + down, self.bottom + down
+        return Box(top, bottom, self.left + right, self.right + right)
 
 
 def smooth(grey: Map) -> Map:
     """Average a map over 3×3 windows."""
     wider = np.pad(grey, 1, mode="edge")
     rows = wider[:-2] + wider[1:-1] + wider[2:]
-    smoothed: Map = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / np.float32(9)
+    sums = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    smoothed: Map = sums / np.float32(9)
     return smoothed
 
 
 def sample(array: NDArray[T]) -> NDArray[T]:
-    """Return a view of about 64×64 evenly spaced pixels over the last two axes: enough
-    for a median.
+    """Return about 64×64 evenly spaced pixels, which are enough for a median.
+
+    The pixels are a view of the array's last two axes.
     """
     step_y, step_x = (max(1, side // 64) for side in array.shape[-2:])
     return array[..., ::step_y, ::step_x]
 
 
-def padded(values: NDArray[T], rows: int, columns: int, value: float = 0) -> NDArray[T]:
-    """Return an array (H, W) with so many more rows and columns of a value on each
-    side: a faster `np.pad`.
-    """
-    height, width = values.shape
-    wider = np.full((height + 2 * rows, width + 2 * columns), value, values.dtype)
-    wider[rows : rows + height, columns : columns + width] = values
-    return wider
+def sliding(extreme: np.ufunc, values: NDArray[T], width: int) -> NDArray[T]:
+    """Return the minimum or maximum over a square window around each pixel.
 
-
-def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
-    """Return the minimum or maximum over a square window around each pixel; pixels
-    outside the map do not count.
-
-    The window has a side of `width` pixels, rounded up to an odd number.
+    The window has a side of `width` pixels, rounded up to an odd number. Pixels outside
+    the map do not count.
     """
     reach = width // 2
-    neutral = math.inf if extreme is np.minimum else -math.inf
     for _ in range(2):  # along one axis, then along the other
-        values = windows(extreme, padded(values, reach, 0, neutral), 2 * reach + 1).T
+        last = len(values) - 1
+        rows = np.arange(-reach, last + reach + 1).clip(0, last)
+        values = windows(extreme, values[rows], 2 * reach + 1).T
     return values
 
 
 def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Grow a mask by one pixel to all sides."""
-    for _ in range(2):  # along one axis, then along the other
-        mask = windows(np.logical_or, padded(mask, 1, 0), 3).T
-    return mask
+    return sliding(np.maximum, mask, 3)
 
 
 def windows(combine: np.ufunc, values: NDArray[T], length: int) -> NDArray[T]:
-    """Combine each window of `length` rows by an idempotent function, such as a
-    minimum: (H - length + 1, W).
+    """Combine each window of `length` rows: (H, W) → (H - length + 1, W).
+
+    The function must be idempotent, as a minimum is.
     """
     done = 1
     while done < length:  # windows of 1, 2, 4 … rows
@@ -139,7 +123,6 @@ def connected(inked: NDArray[np.bool_]) -> NDArray[np.integer[Any]]:
     The mask is passed as uint8, since cc3d 4.1.1 mislabels three in ten boolean masks
     of odd width.
     """
-    labels: NDArray[np.integer[Any]] = cc3d.connected_components(
-        inked.view(np.uint8), connectivity=8
-    )
+    mask = inked.view(np.uint8)
+    labels: NDArray[np.integer[Any]] = cc3d.connected_components(mask, connectivity=8)
     return labels

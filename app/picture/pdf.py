@@ -8,44 +8,15 @@ from PIL import Image
 from pypdfium2 import PdfDocument, PdfiumError
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
-from app.picture.decode import index_of
 from app.picture.errors import CorruptImage, NotAnImage
 
 SIDE = 2048  # longer side of the image, in pixels: 175 dots per inch on A4
 ONE_AT_A_TIME = Lock()  # PDFium is not thread-safe
 
 
-def page_count(data: bytes) -> int:
-    """Return the number of pages; raise NotAnImage or CorruptImage."""
-    with opened(data) as document:
-        return len(document)
-
-
-def drawn(data: bytes, page: int | None) -> Image.Image:
-    """Draw a page; raise NoSuchPage, NotAnImage or CorruptImage."""
-    with opened(data) as document:
-        index = index_of(page, len(document))
-        try:
-            sheet = document[index]
-            image: Image.Image = sheet.render(
-                scale=SIDE / max(sheet.get_size())
-            ).to_pil()
-            return image.copy()  # the document's memory ends with it
-        except MemoryError:
-            raise
-        except ZeroDivisionError as error:
-            raise CorruptImage(
-                "The page of the PDF has no area: save it again as a PDF."
-            ) from error
-        except Exception as error:  # as in `open_image`
-            raise CorruptImage(f"The page of the PDF is damaged: {error}") from error
-
-
 @contextmanager
 def opened(data: bytes) -> Iterator[PdfDocument]:
-    """Open a PDF, while no other is open; raise NotAnImage if it needs a password, or
-    CorruptImage.
-    """
+    """Open a PDF, while no other is open; raise NotAnImage or CorruptImage."""
     with ONE_AT_A_TIME:
         try:
             document = PdfDocument(data)
@@ -60,3 +31,20 @@ def opened(data: bytes) -> Iterator[PdfDocument]:
             ) from error
         with document:
             yield document
+
+
+def drawn(document: PdfDocument, index: int) -> Image.Image:
+    """Draw a page, by its index; raise CorruptImage."""
+    try:
+        sheet = document[index]
+        scale = SIDE / max(sheet.get_size())
+        image: Image.Image = sheet.render(scale=scale).to_pil()
+        return image.copy()  # the document's memory ends with it
+    except MemoryError:
+        raise
+    except ZeroDivisionError as error:
+        raise CorruptImage(
+            "The page of the PDF has no area: save it again as a PDF."
+        ) from error
+    except Exception as error:  # PDFium's binding raises several kinds
+        raise CorruptImage(f"The page of the PDF is damaged: {error}") from error

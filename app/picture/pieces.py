@@ -12,8 +12,9 @@ from app.picture.maps import Box, Map, connected, grown
 
 # Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
-# Distance and size of a neighbour, as multiples of a component's size.
-MAX_DISTANCE, MAX_RELATIVE_SIZE = 0.3, 1.2
+# Distance of a neighbour, as a multiple of a component's size.
+MAX_DISTANCE = 0.3
+MAX_RELATIVE_SIZE = 1.2  # size of a neighbour, as a multiple of a component's
 MAX_CANDIDATES = 3  # components that are candidates
 MIN_SHARE = 1 / 16  # size of a candidate, as a fraction of the map's longer side
 RANK_PRIOR = -3.0  # log-odds, for each candidate with more ink
@@ -58,60 +59,63 @@ class Components(NamedTuple):
     @classmethod
     def of(cls, ink: Map, level: float) -> "Components":
         """Find the connected components of the ink at and above a threshold."""
-        labels = connected(ink >= level)
-        pixels = np.flatnonzero(ink >= level)  # all pixels would take ten times as long
-        component, (row, column) = (
-            labels.ravel()[pixels],
-            np.divmod(pixels, ink.shape[1]),
-        )
-        mass: NDArray[np.float64] = np.bincount(
-            component, ink.ravel()[pixels], labels.max() + 1
-        ).astype(np.float64)
-        box = np.tile([len(ink), 0, ink.shape[1], 0], (len(mass), 1))
+        inked = ink >= level
+        labels = connected(inked)
+        height, width = ink.shape
+        # Those with ink, since all pixels would take ten times as long.
+        pixels = np.flatnonzero(inked)
+        row, column = np.divmod(pixels, width)
+        component = labels.ravel()[pixels]
+        mass = np.bincount(component, ink.ravel()[pixels], labels.max() + 1)
+        box = np.tile([height, 0, width, 0], (len(mass), 1))
         np.minimum.at(box[:, 0], component, row)
         np.maximum.at(box[:, 1], component, row + 1)
         np.minimum.at(box[:, 2], component, column)
         np.maximum.at(box[:, 3], component, column + 1)
-        return cls(labels, mass, box)
+        return cls(labels, mass.astype(np.float64), box)
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Top and left edge of each component, (n + 1, 2)."""
+        return self.box[:, ::2]
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Bottom and right edge of each component, (n + 1, 2)."""
+        return self.box[:, 1::2]
 
     @property
     def size(self) -> NDArray[np.int64]:
-        """Longer side of each component (n + 1,)."""
-        top, bottom, left, right = self.box.T
-        longer: NDArray[np.int64] = np.maximum(bottom - top, right - left)
+        """Longer side of each component, (n + 1,)."""
+        longer: NDArray[np.int64] = (self.ends - self.starts).max(axis=1)
         return longer
 
     @property
     def is_whole(self) -> NDArray[np.bool_]:
-        """Which components are not cut by an edge of the map (n + 1,)."""
-        (height, width), (top, bottom, left, right) = self.labels.shape, self.box.T
-        whole: NDArray[np.bool_] = (
-            (top > 0) & (bottom < height) & (left > 0) & (right < width)
-        )
+        """Which components no edge of the map cuts, (n + 1,)."""
+        is_clear = (self.starts > 0) & (self.ends < self.labels.shape)  # (n + 1, 2)
+        whole: NDArray[np.bool_] = is_clear.all(axis=1)
         whole[0] = False
         return whole
 
     def near(self, component: int) -> NDArray[np.bool_]:
-        """Return which components (n + 1,) belong to this one: itself, and close ones
-        that are not much larger.
+        """Return which components belong to one, (n + 1,).
+
+        They are itself, and close ones that are not much larger.
         """
-        top, bottom, left, right = self.box.T
-        gap_y = (np.maximum(top - bottom[component], top[component] - bottom) + 1).clip(
-            min=0
-        )
-        gap_x = (np.maximum(left - right[component], left[component] - right) + 1).clip(
-            min=0
-        )
-        reached = np.hypot(gap_y, gap_x) <= MAX_DISTANCE * self.size[component]
-        belongs: NDArray[np.bool_] = reached & (
-            self.size <= MAX_RELATIVE_SIZE * self.size[component]
+        before = self.starts[component] - self.ends
+        after = self.starts - self.ends[component]
+        gaps = (np.maximum(before, after) + 1).clip(min=0)  # (n + 1, 2)
+        size = self.size
+        is_close = np.hypot(*gaps.T) <= MAX_DISTANCE * size[component]
+        belongs: NDArray[np.bool_] = is_close & (
+            size <= MAX_RELATIVE_SIZE * size[component]
         )
         return belongs
 
 
 def pieces(ink: Map, level: float) -> Iterator[Piece]:
-    """Yield all ink at and above a threshold without specks, then the largest
-    components with their neighbours.
+    """Yield all ink without specks, then the largest components with their neighbours.
 
     Components that an edge of the map cuts are neither large components nor neighbours.
 
@@ -128,12 +132,14 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
     everything = found.mass >= SPECK * found.mass.max()
     yield piece(ink, found, everything)
     whole = found.is_whole
-    large = found.size >= MIN_SHARE * max(ink.shape)
-    mass = found.mass * (whole & large)
-    for rank, main in enumerate(np.argsort(-mass)[:MAX_CANDIDATES].tolist()):
+    is_large = found.size >= MIN_SHARE * max(ink.shape)
+    mass = found.mass * (whole & is_large)
+    largest = np.argsort(-mass)[:MAX_CANDIDATES].tolist()
+    for rank, main in enumerate(largest):
         if mass[main] <= SPECK * mass.max():
             return
-        belongs = found.near(main) & whole & (found.mass >= SPECK * found.mass[main])
+        is_speck = found.mass < SPECK * found.mass[main]
+        belongs = found.near(main) & whole & ~is_speck
         if not np.array_equal(belongs, everything):
             yield piece(ink, found, belongs, RANK_PRIOR * rank)
 
@@ -143,7 +149,8 @@ def piece(
 ) -> Piece:
     """Join components into one piece, with the fainter ink along their outlines."""
     box = Box.around(found.box[belongs])
-    labels, inside = found.labels[box.slices], ink[box.slices]
+    labels = found.labels[box.slices]  # (h, w)
     own = belongs[labels]
-    edge = (labels == 0) & grown(own)
-    return Piece(np.where(own | edge, inside, np.float32(0)), box, prior)
+    outline = grown(own) & (labels == 0)
+    inside = np.where(own | outline, ink[box.slices], np.float32(0))
+    return Piece(inside, box, prior)

@@ -1,6 +1,4 @@
-"""Log lines of the service and its libraries: text on a terminal, else one JSON object
-per line.
-"""
+"""Log lines of the service and its libraries: text on a terminal, JSON elsewhere."""
 
 import io
 import logging
@@ -17,35 +15,40 @@ from structlog.processors import (
     format_exc_info,
 )
 from structlog.stdlib import ProcessorFormatter
+from structlog.typing import Processor
 
 from app.server.console import Console, is_for_people
 
+OF_NO_INTEREST = (
+    # A client, such as Java's or curl, only asked for HTTP/2.
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+    # `app.server.loop` says it in words.
+    "socket.accept() out of system resource",
+)
+
 
 def configure(level: str, format: str, stream: TextIO | None = None) -> None:
-    """Write all log lines of this process, including those of libraries, to stderr or
-    `stream`.
-    """
+    """Write the log lines of this process and its libraries to stderr, or `stream`."""
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     is_text = format == "text" or (format == "auto" and stream.isatty())
-    render: structlog.types.Processor
+    stamp = TimeStamper("%H:%M:%S", utc=False) if is_text else TimeStamper("iso")
+    render: Processor = JSONRenderer(to_json)
     if is_text:
-        stamp, render = TimeStamper("%H:%M:%S", utc=False), Console(stream.isatty())
-    else:
-        stamp, render = TimeStamper("iso"), JSONRenderer(to_json)
-    shared: list[structlog.types.Processor] = [add_log_level, stamp, format_exc_info]
+        render = Console(stream.isatty())
+    shared: list[Processor] = [add_log_level, stamp, format_exc_info]
     structlog.configure(
         processors=[*shared, render],
         logger_factory=structlog.WriteLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
     )
     handler = logging.StreamHandler(stream)
-    processors: list[structlog.types.Processor] = [
-        ProcessorFormatter.remove_processors_meta,
-        render,
-    ]
     handler.setFormatter(
-        ProcessorFormatter(foreign_pre_chain=shared, processors=processors)
+        ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[ProcessorFormatter.remove_processors_meta, render],
+        )
     )
     if is_text and threshold > logging.DEBUG:
         handler.addFilter(is_for_people)
@@ -65,22 +68,12 @@ def to_json(line: object, **_: object) -> str:
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
-    """Return False if a client, such as Java's or curl, only asked for HTTP/2, or for
-    what `loop` logs in words.
-    """
-    return not record.getMessage().startswith(
-        (
-            "Unsupported upgrade request",
-            "No supported WebSocket library",
-            "socket.accept() out of system resource",
-        )
-    )
+    """Return whether a line of uvicorn or asyncio says something worth knowing."""
+    return not record.getMessage().startswith(OF_NO_INTEREST)
 
 
 class Stderr(io.StringIO):
-    """Standard error, which may be closed or on a full disk: lines that cannot be
-    written are dropped.
-    """
+    """Standard error, which drops what it cannot write: it may be closed, or full."""
 
     def isatty(self) -> bool:
         """Return whether it is a terminal."""

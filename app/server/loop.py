@@ -1,12 +1,12 @@
-"""The event loop: asyncio's, with a listening socket that waits while the process may
-open no more files.
-"""
+"""asyncio's event loop, which waits quietly while there is no room for a connection."""
 
 import asyncio
 import errno
 import os
 import socket
 import time
+from collections.abc import Callable
+from ssl import SSLContext
 from typing import Any
 
 import structlog
@@ -20,7 +20,7 @@ LOG = structlog.get_logger("digits")
 
 
 class Listener(socket.socket):
-    """A listening socket; after a failure for lack of room, it says once that no
+    """A listening socket. After a failure for lack of room, it says once that no
     connection waits.
     """
 
@@ -46,21 +46,25 @@ class Listener(socket.socket):
             return
         self.silent_until = time.monotonic() + SILENT_SECONDS
         LOG.error(
-            "New connections wait for others to end "
-            f"({os.strerror(error.errno or 0)}): raise the limit on open files, "
-            "which is `ulimit -n`, or LimitNOFILE in systemd."
+            f"New connections wait for others to end ({os.strerror(error.errno or 0)}):"
+            " raise the limit on open files, which is `ulimit -n`, or LimitNOFILE in "
+            "systemd."
         )
 
 
 class Loop(asyncio.SelectorEventLoop):
     """asyncio's event loop, which listens on a Listener."""
 
-    async def create_server(
-        self, *arguments: Any, sock: socket.socket, **options: Any
-    ) -> asyncio.Server:  # type: ignore[override]
-        """Serve on the listening socket's file descriptor, which the socket itself
-        loses.
-        """
+    async def create_server(  # type: ignore[override]  # as uvicorn calls it
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        sock: socket.socket,
+        ssl: SSLContext | None,
+        backlog: int,
+    ) -> asyncio.Server:
+        """Serve on the file descriptor of a listening socket, which gives it up."""
+        listener = Listener(fileno=sock.detach())
         return await super().create_server(
-            *arguments, sock=Listener(fileno=sock.detach()), **options
+            protocol_factory, sock=listener, ssl=ssl, backlog=backlog
         )

@@ -17,7 +17,7 @@ from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER
-from app.serving.decoders import interrupts_held
+from app.serving.processes import interrupts_held
 from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
@@ -26,9 +26,7 @@ LOG = structlog.get_logger("digits")
 
 
 class CannotStart(Exception):
-    """The service cannot listen on its address, or start processes; the message says
-    why and what to do.
-    """
+    """The service cannot start; the message says why and what to do."""
 
 
 def serve(settings: Settings) -> None:
@@ -38,8 +36,7 @@ def serve(settings: Settings) -> None:
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
-    # With several workers, to check that they can create one.
-    app = create_app(settings)
+    app = create_app(settings)  # with several workers, to check that they can, too
     require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
@@ -48,10 +45,9 @@ def serve(settings: Settings) -> None:
         LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
         if settings.second_opinion and not app.state.has_opinion:
             LOG.warning(
-                f"Digits are read without a second opinion, since {settings.model} "
-                "has no weights for it that were "
-                f"fitted with {settings.lines_model}: python -m training.opinion "
-                "fits them."
+                f"Digits are read without a second opinion, since {settings.model} has "
+                f"no weights for it that were fitted with {settings.lines_model}: "
+                "python -m training.opinion fits them."
             )
         run(app, listener, settings)
     finally:
@@ -59,29 +55,24 @@ def serve(settings: Settings) -> None:
 
 
 def require_semaphores(count: int) -> None:
-    """Raise CannotStart unless so many semaphores can be created, since a full /dev/shm
-    has no room for them.
-    """
+    """Raise CannotStart unless /dev/shm has room for so many semaphores."""
+    semaphores = []
     try:
-        semaphores = [multiprocessing.RLock() for _ in range(count)]
+        for _ in range(count):
+            semaphores.append(multiprocessing.RLock())
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise CannotStart(
-            f"Decoder processes cannot be started ({cause}): free or enlarge "
-            "/dev/shm, in Docker with --shm-size."
+            f"Decoder processes cannot be started ({cause}): free or enlarge /dev/shm, "
+            "in Docker with --shm-size."
         ) from error
-    del semaphores
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor of workers; a terminal sends Ctrl-C to them too, which must
-    not interrupt their start-up.
-    """
+    """uvicorn's supervisor of workers, whose start-up Ctrl-C does not interrupt."""
 
     def init_processes(self) -> None:
-        """Start the workers, which inherit a blocked SIGINT until `create_worker_app`
-        unblocks it.
-        """
+        """Start the workers with SIGINT blocked, which `create_worker_app` unblocks."""
         with interrupts_held():
             super().init_processes()
 
@@ -96,32 +87,29 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        os.environ |= {
-            f"{PREFIX}{name.upper()}": str(path or "none")
-            for name, path in app.state.files.items()
-        }
-        Workers(
-            config("app.server.worker:create_worker_app", settings), [listener]
-        ).run()
+        for name, path in app.state.files.items():
+            os.environ[f"{PREFIX}{name.upper()}"] = str(path or "none")
+        of_workers = config("app.server.worker:create_worker_app", settings)
+        Workers(of_workers, [listener]).run()
 
 
 def url_of(listener: socket.socket) -> str:
     """Return the URL that a socket listens on."""
     host, port, *_ = listener.getsockname()
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{port}"
 
 
 def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
-    """Create uvicorn's configuration for an application, or for the name of a function
-    that creates one.
-    """
+    """Configure uvicorn for an application, or for the name of its factory."""
     patterns.replace()
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),
         workers=settings.workers,
         http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
-        # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
+        # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds.
         loop="asyncio" if sys.platform == "win32" else "app.server.loop:Loop",
         ws="none",
         lifespan="on",
@@ -140,10 +128,12 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         # create_server does not report an unknown host.
         socket.getaddrinfo(host or None, port)
-        # All interfaces, also for IPv4.
-        is_any = host == "::" and socket.has_dualstack_ipv6()
         listener = socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any
+            (host, port),
+            family=family,
+            backlog=BACKLOG,
+            # All interfaces include those of IPv4.
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except (socket.gaierror, UnicodeError) as error:
         raise CannotStart(
@@ -156,7 +146,7 @@ def listen(host: str, port: int) -> socket.socket:
             f"{host}:{port}: {cause}. Choose another address with --host and --port, "
             "or DIGITS_HOST and DIGITS_PORT."
         ) from error
-    # H11 writes a response in several small pieces.
+    # h11 writes a response in several small pieces.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.set_inheritable(True)
     return listener

@@ -1,15 +1,19 @@
-"""HTTP/1.1 on one connection: uvicorn's h11 protocol, with a timeout for slow clients."""
+"""uvicorn's HTTP/1.1 protocol on h11, with a timeout for slow clients."""
 
 import asyncio
 from typing import Any
 
 import h11
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-# asyncio's default is 256 kB. h11 takes 13 µs for each chunk of a chunked body: chunks
-# of one byte, which take six with their length, would then block the event loop for 0.6
-# s. Smaller reads for all bodies would cost large uploads 8 %.
-READ_BYTES, CHUNKED_READ_BYTES = 16_384, 4096
+# asyncio's default is 256 kB.
+READ_BYTES = 16_384
+# h11 takes 13 µs for each chunk of a chunked body: chunks of one byte, which take six
+# with their length, would then block the event loop for 0.6 s. Smaller reads for all
+# bodies would cost large uploads 8 %.
+CHUNKED_READ_BYTES = 4096
 
 
 class Protocol(H11Protocol, asyncio.BufferedProtocol):
@@ -21,13 +25,18 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
     that the client does not read.
     """
 
-    # Of all connections, since its content is copied at once.
-    buffer = bytearray(READ_BYTES)
+    buffer = bytearray(READ_BYTES)  # one for all, since its content is copied at once
 
     def __init__(
-        self, *arguments: Any, client_timeout_seconds: float, **options: Any
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        client_timeout_seconds: float,
     ) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(config, server_state, app_state, _loop)
         self.client_timeout_seconds = client_timeout_seconds
         self.timer: asyncio.TimerHandle | None = None
         self.has_ended = False  # the client will send no more
@@ -49,12 +58,9 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer to read into."""
-        is_chunked = self.conn.their_state is h11.SEND_BODY and dict(self.headers).get(
-            b"transfer-encoding"
-        )
-        return memoryview(self.buffer)[
-            : CHUNKED_READ_BYTES if is_chunked else READ_BYTES
-        ]
+        is_body = self.conn.their_state is h11.SEND_BODY
+        is_chunked = is_body and b"transfer-encoding" in dict(self.headers)
+        return memoryview(self.buffer)[: CHUNKED_READ_BYTES if is_chunked else None]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Handle what was read into the buffer."""
@@ -62,9 +68,7 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Still answer a client that closed its side after a complete request; True
-        keeps the connection open.
-        """
+        """Still answer a client that closed its side after a complete request."""
         self.has_ended = True
         return self.is_answerable
 
@@ -86,9 +90,7 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer invalid HTTP in place of the application; close the connection if a
-        response has already begun.
-        """
+        """Refuse invalid HTTP; close the connection if a response has already begun."""
         if self.is_busy:
             self.cycle.disconnected = True
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -105,8 +107,8 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         """Start the timer if it is the client's turn, and stop it otherwise."""
         if self.is_busy and not self.flow.write_paused:
             self.stop_timer()
-        # Abort, since close would wait until the client has read everything.
         elif self.timer is None:
+            # Abort, since close would wait until the client has read everything.
             self.timer = self.loop.call_later(
                 self.client_timeout_seconds, self.transport.abort
             )

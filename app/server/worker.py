@@ -1,32 +1,31 @@
-"""One of several worker processes: its application, its share of the metrics, and its
-shutdown with the parent.
-"""
+"""One of several worker processes: its application, and its share of the metrics."""
 
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
 
 from app.server import logs, memory
+from app.serving.processes import end_with_parent
 from app.settings import Settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
 # As in prometheus-client.
-METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1 << 20
+METRICS_FILES = ("counter", "histogram", "gauge_livesum")
+METRICS_FILE_BYTES = 1 << 20
 
 
 def create_worker_app() -> FastAPI:
     """Create the application of this worker, with settings from the environment."""
-    if sys.platform != "win32":  # blocked so far; uvicorn's handler is installed by now
+    # Blocked so far; uvicorn's handler is installed by now.
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
     share_metrics(Path(os.environ[METRICS_FOLDER]))
     from app.main import create_app
 
@@ -35,19 +34,8 @@ def create_worker_app() -> FastAPI:
     return app
 
 
-def end_with_parent() -> None:
-    """Send SIGTERM to this process when its parent ends; else it would outlive a parent
-    that was killed.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def share_metrics(folder: Path) -> None:
-    """Reserve disk space for this worker's metrics; if there is none, do not share
-    them.
+    """Reserve disk space for this worker's metrics, or do not share them.
 
     The files are memory-mapped: writing to one on a full disk would kill the process.
     """
@@ -68,8 +56,8 @@ def share_metrics(folder: Path) -> None:
 
 def forget_killed_workers(folder: Path) -> None:
     """Delete the gauges of workers that were killed; their counters stay."""
-    if sys.platform == "win32":  # signal 0 is Ctrl-C there
-        return
+    if sys.platform == "win32":
+        return  # signal 0 is Ctrl-C there
     for file in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rsplit("_", 1)[-1]), 0)

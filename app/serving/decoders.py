@@ -9,45 +9,42 @@ processes.
 
 import asyncio
 import logging
-import math
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from multiprocessing import resource_tracker
-from typing import Any
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from multiprocessing import Pipe
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from app.picture.errors import TooComplex
+from app.picture.formats import has_pages
 from app.serving.decoder import (
+    HAS_LIMITS,
     SHARED,
     Limits,
     NeedsExclusiveDecoder,
     Outcome,
     Read,
-    pid_later,
     prepare_process,
     read_within,
 )
 from app.serving.networks import Files
+from app.serving.processes import interrupts_held
 
-# CPU and wall-clock time for a picture decoded alone, after its wait.
-PROCESSOR_SECONDS, SECONDS = 2.0, 20.0
 LOG = logging.getLogger("digits")
+START_SECONDS = 60  # that processes may take to start
 # A pool that breaks loses some queued tasks, so its state has to be polled.
 POLL_SECONDS = 0.1
 COSTLY = (
     "The picture takes too long to decode, or crashes its decoder: re-save it and "
     "try again."
 )
-# Of the time limit: a process that has computed for less was stopped by the machine.
-BUSY_SHARE = 0.2
 # By which a picture ends its process on Linux: the signal of the limit on CPU time, and
 # those of crashes.
 OF_PICTURES = {
@@ -78,6 +75,38 @@ class Interrupted(Busy):
         )
 
 
+def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
+    """Start a pool, and wait until its processes have loaded the networks, or it breaks.
+
+    The processes are forked from one that has preloaded all modules, and share its
+    memory.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in methods else "spawn"
+    )
+    # More threads would compete for the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Or a folder `app` in the working directory would be imported.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    context.set_forkserver_preload([read_within.__module__])
+    started, ready = Pipe(duplex=False)
+    pool = ProcessPool(
+        count, context=context, initializer=prepare_process, initargs=(files, ready)
+    )
+    with interrupts_held():
+        is_active = pool.active  # reading this property starts the pool
+    starting = count
+    deadline = time.monotonic() + seconds
+    while starting and is_active and time.monotonic() < deadline:
+        if started.poll(POLL_SECONDS):
+            started.recv()
+            starting -= 1
+        is_active = pool.active
+    started.close()
+    return pool
+
+
 class Decoders:
     """A pool of decoder processes; used within one event loop.
 
@@ -87,63 +116,65 @@ class Decoders:
         The model files.
     count : int
         Number of processes.
-    max_pixels : int
-        Maximum number of pixels of a picture; see `open_image`.
-    memory_bytes : int
-        Maximum memory per picture, in bytes. Linux only.
+    alone : Limits
+        Limits for a picture that is read alone.
     wait_seconds : float
         Maximum wait for earlier pictures.
     on_kill : callable
         Called for each process that crashed or was killed while it read a picture.
+    shared : Limits
+        Limits for a picture that is read beside others.
+    start_pool : callable
+        Starts the processes, as `new_pool` does.
     """
 
     def __init__(
         self,
         files: Files,
         count: int,
-        max_pixels: int,
-        memory_bytes: int,
+        alone: Limits,
         wait_seconds: float,
         on_kill: Callable[[], object],
+        shared: Limits = SHARED,
+        start_pool: Callable[[int, Files], ProcessPool] = new_pool,
     ) -> None:
         self.files = files
         self.count = count
-        self.max_pixels = max_pixels
-        self.limits = Limits(
-            memory_bytes, PROCESSOR_SECONDS, SECONDS, width=math.inf, is_alone=True
-        )
+        self.limits = alone
+        self.shared = replace(shared, max_pixels=alone.max_pixels)
         self.wait_seconds = wait_seconds
         self.on_kill = on_kill
+        self.start_pool = start_pool
         self.alone = asyncio.Lock()
         self.pool: ProcessPool | None = None
         self.renewing = threading.Lock()
         self.has_failed = False  # to start; it is logged once
 
     async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Read a picture; alone, if it needs much memory, or once more after it was
-        interrupted.
+        """Read a picture; alone, if it takes much, or once more after an interruption.
 
         Raises PreprocessError, including TooComplex if the picture takes too much
         memory or time, Busy, Interrupted, or what else `read` raises.
         """
-        limits, is_again = SHARED, False
-        while True:
+        is_again = False
+        if not has_pages(data):
             try:
-                async with self.turn() if limits.is_alone else nullcontext():
-                    return await self.run(limits, data, read)
+                return await self.run(self.shared, data, read)
             except NeedsExclusiveDecoder:
                 pass
             except Interrupted:
+                is_again = True
+        async with self.turn():
+            try:
+                return await self.run(self.limits, data, read)
+            except Interrupted:
                 if is_again:
                     raise
-                is_again = True
-            limits = self.limits
+            return await self.run(self.limits, data, read)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Hold the lock for pictures that need much memory; raise Busy if it is not
-        free in time.
-        """
+        """Hold the lock of pictures that are read alone; raise Busy after a long wait."""
         try:
             await asyncio.wait_for(self.alone.acquire(), self.wait_seconds)
         except TimeoutError as error:
@@ -154,28 +185,26 @@ class Decoders:
             self.alone.release()
 
     async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Call `read_within` in the next free process; raise Busy if none is free in
-        time, or Interrupted.
+        """Call `read_within` in the next free process.
+
+        Raises Busy if none is free in time, or Interrupted.
         """
         reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
-                outcome = await self.start_and_wait(
-                    await self.working_pool(), limits, data, read
-                )
+                pool = await self.start()
+                outcome = await self.start_and_wait(pool, limits, data, read)
                 self.has_failed = False
                 return outcome
             except ProcessExpired as error:
                 self.on_kill()
-                raise (
-                    TooComplex(COSTLY)
-                    if is_of_picture(error.exitcode)
-                    else Interrupted()
-                ) from error
+                if is_of_picture(error.exitcode):
+                    raise TooComplex(COSTLY) from error
+                raise Interrupted from error
             except BrokenProcessPool:
                 reason = (
-                    "Two pools of decoder processes ended before they took a "
-                    "picture: can the processes start?"
+                    "Two pools of decoder processes ended before they took a picture: "
+                    "can the processes start?"
                 )
             except OSError as error:  # such as a full /dev/shm
                 reason = f"No decoder process can be started: {error}."
@@ -194,14 +223,13 @@ class Decoders:
         takes too long.
         """
         try:
-            arguments = limits, data, self.max_pixels, read
-            work: ProcessFuture[Outcome] = pool.schedule(read_within, arguments)
+            work: ProcessFuture[Outcome] = pool.schedule(
+                read_within, (limits, data, read)
+            )
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error
-        result, begin_by = (
-            asyncio.wrap_future(work),
-            time.monotonic() + self.wait_seconds,
-        )
+        result = asyncio.wrap_future(work)
+        begin_by = time.monotonic() + self.wait_seconds
         try:
             while (
                 not work.running()
@@ -212,48 +240,33 @@ class Decoders:
                 await asyncio.wait([result], timeout=POLL_SECONDS)
             if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
                 raise Busy if pool.active else BrokenProcessPool
-            before = processor_seconds(pool, work)
             await asyncio.wait([result], timeout=limits.seconds)
             if result.done():
                 return result.result()
-            computed = processor_seconds(pool, work) - before
             self.on_kill()
-            raise (
-                TooComplex(COSTLY)
-                if computed >= BUSY_SHARE * limits.seconds
-                else Interrupted
-            )
+            if HAS_LIMITS:  # or it would have reached that of its CPU time
+                raise Interrupted
+            raise TooComplex(COSTLY)
         finally:
-            work.cancel()  # type: ignore[no-untyped-call] # if it is not done, its process is ended
+            work.cancel()  # type: ignore[no-untyped-call] # or ends its process
             # An exception refers to this frame, and would keep the picture until a
             # garbage collection.
             del result, work
 
-    async def working_pool(self) -> ProcessPool:
-        """Return the pool; if there is none, or it is broken, start one in a thread."""
+    async def start(self) -> ProcessPool:
+        """Start the processes, in a thread, if there are none; return the pool."""
         if self.pool and self.pool.active:
             return self.pool
         return await asyncio.to_thread(self.renewed_pool)
 
     def renewed_pool(self) -> ProcessPool:
-        """Start a new pool in place of a broken one; takes half a second."""
+        """Start a new pool in place of a broken one; takes a second."""
         with self.renewing:
             # Unless another picture has renewed it.
             if not (self.pool and self.pool.active):
                 self.close()
-                self.pool = new_pool(self.count, self.files)
+                self.pool = self.start_pool(self.count, self.files)
             return self.pool
-
-    async def start(self) -> None:
-        """Start the processes, and wait until all have loaded the networks."""
-        pool, ready = await self.working_pool(), set[int]()
-        while len(ready) < self.count and pool.active:
-            calls = [
-                asyncio.wrap_future(pool.schedule(pid_later)) for _ in range(self.count)
-            ]
-            # A process may be killed meanwhile.
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            ready |= {pid for pid in answers if isinstance(pid, int)}
 
     def close(self) -> None:
         """Terminate all processes, even busy ones."""
@@ -263,68 +276,5 @@ class Decoders:
 
 
 def is_of_picture(exit_code: int) -> bool:
-    """Return whether its picture ended a process; outside Linux, where CPU time has no
-    limit, it is always assumed.
-    """
-    return sys.platform != "linux" or -exit_code in OF_PICTURES
-
-
-def processor_seconds(pool: ProcessPool, work: ProcessFuture[Any]) -> float:
-    """Return the CPU time of the process that does this work, 0 if none does; outside
-    Linux, the elapsed time.
-    """
-    if sys.platform != "linux":
-        return time.monotonic()
-    # Pebble has no public way to ask which process it is.
-    tasks = [*pool._pool_manager.task_manager.tasks.values()]
-    pid = next((task.worker_id for task in tasks if task.future is work), 0)
-    try:
-        # As clock_getcpuclockid(3) names its clock.
-        return time.clock_gettime(~pid << 3 | 2) if pid else 0.0
-    except OSError:  # it has ended
-        return 0.0
-
-
-def new_pool(count: int, files: Files) -> ProcessPool:
-    """Start a pool whose processes are forked from one that has preloaded all modules,
-    and share its memory.
-    """
-    method = (
-        "forkserver"
-        if "forkserver" in multiprocessing.get_all_start_methods()
-        else "spawn"
-    )
-    context = multiprocessing.get_context(method)
-    # More threads would compete for the cores.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Glibc reserves 64 MB of address space for each.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    # Larger blocks are returned as they are freed.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "2000000")
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "4000000")
-    # Or a folder `app` in the working directory would be imported.
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
-    context.set_forkserver_preload([read_within.__module__])
-    pool = ProcessPool(
-        count, context=context, initializer=prepare_process, initargs=files
-    )
-    with interrupts_held():
-        assert pool.active  # reading this property starts the pool
-    return pool
-
-
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and
-    would break their start-up.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    # If the first of these processes started it, it would unblock SIGINT.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    """Return whether its picture ended a process: always, where CPU time has no limit."""
+    return not HAS_LIMITS or -exit_code in OF_PICTURES

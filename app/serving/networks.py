@@ -1,17 +1,16 @@
 """The networks, and how they read a picture together."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from app.digit.classifier import Classifier
 from app.digit.opinion import SecondOpinion
-from app.digit.reading import Reading, read_digit
-from app.picture.formats import MAX_PIXELS
-from app.text.hypotheses import allow_any
+from app.digit.reading import AS_USUAL, DigitOptions, Reading, read_digit, read_digits
+from app.picture.budget import UNLIMITED, Budget
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from app.text.text import Text, read_text
+from app.text.text import AS_WRITTEN, Text, TextOptions, read_text
 
 
 class Files(NamedTuple):
@@ -29,14 +28,12 @@ class Networks(NamedTuple):
     second opinion.
 
     There is a second opinion if the weights for it were fitted with the first two.
-    `allow` is that of `LineReader`.
     """
 
     digits: Classifier
     lines: LineNetwork
     pages: PageNetwork | None = None
     opinion: SecondOpinion | None = None
-    allow: Callable[[float], None] = allow_any
 
     @classmethod
     def load(
@@ -93,27 +90,21 @@ class Networks(NamedTuple):
         )
 
     def read_digit(
-        self,
-        data: bytes,
-        max_pixels: int = MAX_PIXELS,
-        has_opinion: bool = True,
-        **options: Any,  # noqa: ANN401
+        self, data: bytes, options: DigitOptions = AS_USUAL, budget: Budget = UNLIMITED
     ) -> Reading:
-        """Read the digit in a picture, with a second opinion or without; the options
-        are those of `read_digit`.
-        """
-        return read_digit(
-            data,
-            self.digits,
-            max_pixels,
-            opinion=self.opinion if has_opinion else None,
-            **options,
-        )
+        """Read the digit in a picture, with a second opinion unless it is not wanted."""
+        opinion = self.opinion if options.has_opinion else None
+        return read_digit(data, self.digits, opinion, options, budget)
+
+    def read_digits(
+        self, pictures: Iterable[bytes], options: DigitOptions, budget: Budget
+    ) -> list[Reading | Exception]:
+        """Read the digit in each of several pictures, or return why it cannot be read."""
+        opinion = self.opinion if options.has_opinion else None
+        return read_digits(pictures, self.digits, opinion, options, budget)
 
     def read_text(
-        self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any
+        self, data: bytes, options: TextOptions = AS_WRITTEN, budget: Budget = UNLIMITED
     ) -> Text:
-        """Read what is written in a picture; the options are those of `text.read_text`."""
-        return read_text(
-            data, self.lines, self.pages, max_pixels, allow=self.allow, **options
-        )
+        """Read what is written in a picture."""
+        return read_text(data, self.lines, self.pages, options, budget)

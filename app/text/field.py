@@ -9,7 +9,7 @@ from app.text.forms import DIGITS, GRAMMARS, OF_DATES, DateOrder, Format, Gramma
 
 # It would import ONNX Runtime, which a client of a service does not need.
 if TYPE_CHECKING:
-    from app.text.line_spec import Form
+    from app.text.line_spec import LineSpec
 
 MOST = 100  # requested characters; all that are known are about half as many
 
@@ -27,7 +27,7 @@ class Field:
     length : int, optional
         Number of digits in the whole picture, if known.
     characters : str, optional
-        The digits and signs that may stand in the text, of `Form.signs`; by default
+        The digits and signs that may stand in the text, of `LineSpec.signs`; by default
         digits, marks and the signs of the form.
     format : str, optional
         The form of each number.
@@ -47,20 +47,18 @@ class Field:
             return OF_DATES[self.date]
         return GRAMMARS[self.format] if self.format else None
 
-    def signs(self, form: "Form") -> str:
+    def signs(self, spec: "LineSpec") -> str:
         """Return the digits and signs that may stand in the text."""
         if self.characters is not None:
             return self.characters
-        return DIGITS + form.marks + (self.grammar.signs if self.grammar else "")
+        return DIGITS + spec.marks + (self.grammar.signs if self.grammar else "")
 
-    def require_possible(self, form: "Form") -> None:
-        """Raise InvalidField unless something can be read in it with a line network of
-        this form.
-        """
+    def require_possible(self, spec: "LineSpec") -> None:
+        """Raise InvalidField unless a line network can read something in it."""
         if self.date and self.format != "date":
             raise InvalidField("date needs format=date.")
         if self.characters is not None:
-            require_characters(self.characters, form)
+            require_characters(self.characters, spec)
         if self.grammar:
             self.require_consistent(self.grammar)
 
@@ -90,7 +88,7 @@ class Field:
 ANYTHING = Field()
 
 
-def require_characters(characters: str, form: "Form") -> None:
+def require_characters(characters: str, spec: "LineSpec") -> None:
     """Raise InvalidField unless a text of these characters can be requested."""
     if not 1 <= len(characters) <= MOST:
         raise InvalidField(f"characters must have 1 to {MOST} digits and signs.")
@@ -99,17 +97,17 @@ def require_characters(characters: str, form: "Form") -> None:
             "characters must not have a space: gaps are read in any case. In a URL, "
             "+ means a space: write %2B for it."
         )
-    if unknown := first_other(characters, form.signs):
+    if unknown := first_other(characters, spec.signs):
         raise InvalidField(
-            f"characters must be among {form.signs}, and not {unknown!r}."
+            f"characters must be among {spec.signs}, and not {unknown!r}."
         )
 
 
-def require_readable(label: str, form: "Form") -> None:
+def require_readable(label: str, spec: "LineSpec") -> None:
     """Raise InvalidField unless a label consists of characters that are read."""
-    if unknown := first_other(label, form.characters + "\n"):
+    if unknown := first_other(label, spec.characters + "\n"):
         raise InvalidField(
-            f"label must be none, or consist of {form.signs}, spaces and newlines, "
+            f"label must be none, or consist of {spec.signs}, spaces and newlines, "
             f"and not {unknown!r}."
         )
 

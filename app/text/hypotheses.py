@@ -3,7 +3,7 @@ much speaks for each.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, islice, pairwise
@@ -11,6 +11,7 @@ from itertools import accumulate, islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.picture.maps import Map
@@ -37,10 +38,6 @@ Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to
 Hypothesis = tuple[Row, ...]  # from top to bottom
 
 
-def allow_any(_: float) -> None:
-    """Allow a page of any width."""
-
-
 @dataclass(frozen=True)
 class LineReader:
     """Reads lines with the line network.
@@ -51,14 +48,13 @@ class LineReader:
         The line network.
     field : Field
         What may be written.
-    allow : callable
-        Called with the width of all strips of a page, in pixels, before they are read;
-        it may raise an exception.
+    budget : Budget
+        What reading the lines may cost.
     """
 
     network: LineNetwork
     field: Field = ANYTHING
-    allow: Callable[[float], None] = allow_any
+    budget: Budget = UNLIMITED
 
     def read(
         self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
@@ -85,7 +81,7 @@ class LineReader:
         """Yield ways to read a picture, with turns: all of it as one line, then its
         lines, then all in other ways.
         """
-        height = self.network.form.height
+        height = self.network.spec.height
         views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
         yield [*self.whole(views)]
         if pages:
@@ -152,8 +148,8 @@ class LineReader:
         widths = self.widths(lines)
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
-        self.allow(float(widths[some].sum()))
-        strips = (sheet.strip(lines[each], self.network.form.height) for each in some)
+        self.budget.check_writing(float(widths[some].sum()))
+        strips = (sheet.strip(lines[each], self.network.spec.height) for each in some)
         return score((tuple(map(self.one, strips)),))
 
     def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
@@ -168,7 +164,7 @@ class LineReader:
             raise TooMuchWriting
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
-        self.allow(twice if has_room else width)
+        self.budget.check_writing(twice if has_room else width)
         if self.field.length is None or not rows:
             read = [
                 tuple(self.line(sheet, line, len(rows) > 1, has_room) for line in row)
@@ -176,7 +172,7 @@ class LineReader:
             ]
         else:
             strips = [
-                sheet.strip(line, self.network.form.height)
+                sheet.strip(line, self.network.spec.height)
                 for row in rows
                 for line in row
             ]
@@ -193,7 +189,7 @@ class LineReader:
         shapes = np.array([line.length / line.height for line in lines])
         if (shapes > MAX_SHAPE).any():
             raise TooMuchWriting
-        height, padding = self.network.form.height, self.network.form.padding
+        height, padding = self.network.spec.height, self.network.spec.padding
         widths: NDArray[np.float64] = padding * np.ceil(height * shapes / padding)
         return widths
 
@@ -203,7 +199,7 @@ class LineReader:
         """Read a line of a page; if that is not sure, and there is room for it, read it
         once more.
         """
-        height = self.network.form.height
+        height = self.network.spec.height
         first = self.one(sheet.strip(line, height), is_of_page)
         if not has_room or first.confidence >= (SURE if first.signs else EMPTY):
             return first
@@ -225,7 +221,7 @@ class LineReader:
         """Read a strip, of any length."""
         output = self.output(strip)
         line = Transcript(
-            strip, output, self.network.form, spans_of(best_path(output)), is_of_page
+            strip, output, self.network.spec, spans_of(best_path(output)), is_of_page
         )
         if self.field.characters is None:
             line = line.without_marks_of_words()
@@ -237,37 +233,37 @@ class LineReader:
         """Read strips that have so many digits together, and the form if possible;
         return [] if none has.
         """
-        form = self.network.form
+        spec = self.network.spec
         outputs = [self.output(strip) for strip in strips]
         if self.field.grammar:
             lines = [
-                Transcript(*each, form, [])
+                Transcript(*each, spec, [])
                 for each in zip(strips, outputs, strict=True)
             ]
             if found := of_length(lines, length, self.field.grammar):
                 return found
-        blank = np.eye(1, form.classes, BLANK)
+        blank = np.eye(1, spec.classes, BLANK)
         # A blank between lines.
         columns = np.concatenate(
             [part for output in outputs for part in (output, blank)]
         )
-        path = best_path_with(columns, form.digits, length)
+        path = best_path_with(columns, spec.digits, length)
         ends = accumulate((len(output) + 1 for output in outputs), initial=0)
         paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
         parts = zip(strips, outputs, paths, strict=bool(path))
         return [
-            Transcript(strip, output, form, spans_of(own), grammar=self.field.grammar)
+            Transcript(strip, output, spec, spans_of(own), grammar=self.field.grammar)
             for strip, output, own in parts
         ]
 
     @cached_property
     def signs(self) -> str:
         """The digits and signs that may stand in the text."""
-        return self.field.signs(self.network.form)
+        return self.field.signs(self.network.spec)
 
     def output(self, strip: Strip) -> NDArray[np.float32]:
         """Compute the probabilities of the characters that may stand in a strip."""
-        return self.network.form.only(self.network(strip.pixels), self.signs)
+        return self.network.spec.only(self.network([strip.pixels])[0], self.signs)
 
 
 def of_length(
@@ -286,7 +282,7 @@ def of_length(
                 (
                     field.likelihood,
                     [field],
-                    sum(symbol in line.form.digits for symbol in field.symbols),
+                    sum(symbol in line.spec.digits for symbol in field.symbols),
                 )
             )
         longer = dict[int, tuple[float, list[list[FieldReading]]]]()
@@ -297,7 +293,7 @@ def of_length(
                     longer[total] = share, [*read, fields]
         best = longer
     likelihood, found = best.get(length, (0.0, []))
-    if lines[0].form.calibrated(likelihood) < LEAST:
+    if lines[0].spec.calibrated(likelihood) < LEAST:
         return []
     return [
         line.saying(grammar, fields) for line, fields in zip(lines, found, strict=True)

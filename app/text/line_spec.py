@@ -16,8 +16,8 @@ from app.text.forms import DIGITS
 
 
 @dataclass(frozen=True)
-class Form:
-    """The form of a line network; the names are those of its file's metadata.
+class LineSpec:
+    """What the file of a line network says; the names are those of its file's metadata.
 
     Attributes
     ----------
@@ -57,11 +57,11 @@ class Form:
     confidence_offset: float
 
     @classmethod
-    def of(cls, height: int, metadata: Mapping[str, str]) -> "Form":
+    def of(cls, height: int, metadata: Mapping[str, str]) -> "LineSpec":
         """Read the metadata of a file; raise KeyError or ValueError if something is
         missing or wrong.
         """
-        form = cls(
+        spec = cls(
             height,
             int(metadata["stride"]),
             int(metadata["padding"]),
@@ -74,30 +74,30 @@ class Form:
             float(metadata["confidence_scale"]),
             float(metadata["confidence_offset"]),
         )
-        read = DIGITS + form.marks + form.space
+        read = DIGITS + spec.marks + spec.space
         if (
-            not is_set(form.characters)
+            not is_set(spec.characters)
             or not is_set(read)
-            or not {*read} <= {*form.characters}
-            or len(form.space) != 1
+            or not {*read} <= {*spec.characters}
+            or len(spec.space) != 1
         ):
             raise ValueError(
-                f"characters {form.characters!r}, marks {form.marks!r}, space "
-                f"{form.space!r}"
+                f"characters {spec.characters!r}, marks {spec.marks!r}, space "
+                f"{spec.space!r}"
             )
-        sizes = form.stride, form.padding, form.least_contrast
+        sizes = spec.stride, spec.padding, spec.least_contrast
         if not (
-            all(0 < size < math.inf for size in sizes) and math.isfinite(form.delay)
+            all(0 < size < math.inf for size in sizes) and math.isfinite(spec.delay)
         ):
             raise ValueError("sizes")
-        if not 0 <= form.threshold < 1:
-            raise ValueError(f"threshold {form.threshold}")
+        if not 0 <= spec.threshold < 1:
+            raise ValueError(f"threshold {spec.threshold}")
         if not (
-            0 < form.confidence_scale < math.inf
-            and math.isfinite(form.confidence_offset)
+            0 < spec.confidence_scale < math.inf
+            and math.isfinite(spec.confidence_offset)
         ):
             raise ValueError("calibration")
-        return form
+        return spec
 
     @property
     def other(self) -> int:

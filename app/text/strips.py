@@ -14,7 +14,7 @@ from PIL import Image
 from app.picture.decode import Picture
 from app.picture.ink import opaque, plane, views
 from app.picture.maps import Box, grown, sample
-from app.picture.printed_lines import without_rules
+from app.picture.printed_lines import ink_without_printed_lines
 from app.text.layout import Floats, Line
 
 # Width of a strip over its height: narrower lines get a margin at both ends.
@@ -236,7 +236,7 @@ def without_printed_lines(sheet: Sheet) -> Sheet | None:
     grey = sheet.grey
     factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
     view = next(views(grey.reduce(factor) if factor > 1 else grey), None)
-    erased = None if view is None else without_rules(view.ink, LEVEL)
+    erased = None if view is None else ink_without_printed_lines(view.ink, LEVEL)
     if view is None or erased is None:
         return None
     lines = Image.fromarray(grown(view.ink > erased)).resize(

@@ -6,19 +6,21 @@ speaks for is the answer.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture, decode_image, open_image
 from app.picture.errors import TooMuchWriting
-from app.picture.formats import MAX_PIXELS
 from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Box, Map
 from app.picture.shown import Shown, shown
-from app.stage import Stage, Stopwatch
+from app.stage import Stage
 from app.text.ctc import TINY
 from app.text.field import ANYTHING, Field
 from app.text.hypotheses import (
@@ -26,14 +28,13 @@ from app.text.hypotheses import (
     LineReader,
     Row,
     agreement,
-    allow_any,
     best_of,
     certainty,
     score,
     upright,
 )
 from app.text.line_network import LineNetwork
-from app.text.line_spec import Form
+from app.text.line_spec import LineSpec
 from app.text.pages import PageNetwork
 from app.text.strips import PAGE_PIXELS, side_of
 from app.text.table import Word, table_of
@@ -191,17 +192,41 @@ class Text(NamedTuple):
         return self._replace(lines=lines, table=tuple(row for row in cells if any(row)))
 
 
+@dataclass(frozen=True)
+class TextOptions:
+    """How to read a text.
+
+    Attributes
+    ----------
+    field : Field
+        What may be written.
+    page : int, optional
+        Which page of a TIFF or PDF, as for `open_image`.
+    turns : tuple of int
+        By how many degrees the picture may have to be turned, counter-clockwise. The
+        first one is the answer unless clearly more speaks for another.
+    alternatives : int
+        Number of other texts to return for each line.
+    with_picture : bool
+        Whether to return the picture, turned as it was read.
+    """
+
+    field: Field = ANYTHING
+    page: int | None = None
+    turns: tuple[int, ...] = (0,)
+    alternatives: int = 0
+    with_picture: bool = False
+
+
+AS_WRITTEN = TextOptions()
+
+
 def read_text(
     data: bytes,
     network: LineNetwork,
     pages: PageNetwork | None = None,
-    max_pixels: int = MAX_PIXELS,
-    field: Field = ANYTHING,
-    page: int | None = None,
-    turns: Sequence[int] = (0,),
-    alternatives: int = 0,
-    with_picture: bool = False,
-    allow: Callable[[float], None] = allow_any,
+    options: TextOptions = AS_WRITTEN,
+    budget: Budget = UNLIMITED,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -214,19 +239,10 @@ def read_text(
     pages : PageNetwork, optional
         The network that finds the lines of a page. Without it, a picture is read as one
         line.
-    max_pixels, page
-        As for `open_image`.
-    field : Field
-        What may be written.
-    turns : sequence of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The
-        first one is the answer unless clearly more speaks for another.
-    alternatives : int
-        Number of other texts to return for each line.
-    with_picture : bool
-        Whether to return the picture, turned as it was read.
-    allow : callable
-        As for `LineReader`.
+    options : TextOptions
+        How to read it.
+    budget : Budget
+        What that may cost.
 
     Raises
     ------
@@ -234,45 +250,47 @@ def read_text(
     ImpossibleLength
         A length is given, and no reading has it.
     """
-    watch = Stopwatch()
-    picture = decoded(data, max_pixels, page)
-    watch.end("decode")
-    reader = LineReader(network, field, allow)
-    found = reader.read(picture, pages, turns)
+    stages = [Stage("begin", perf_counter_ns()), Stage("wait", perf_counter_ns())]
+    picture = decoded(data, options.page, budget)
+    stages.append(Stage("decode", perf_counter_ns()))
+    field = options.field
+    reader = LineReader(network, field, budget)
+    found = reader.read(picture, pages, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
     turn = upright(
         {turn: max(map(score, each), default=0.0) for turn, each in found.items()}
     )
-    text = text_of(found[turn], network.form, alternatives)
+    text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {field.length}: leave the "
             "length out, or correct it."
         )
-    watch.end("inference")
+    stages.append(Stage("inference", perf_counter_ns()))
     text = text._replace(turn=turn)
-    if with_picture:
+    if options.with_picture:
         text = text._replace(picture=shown(picture.turned(turn)))
-        watch.end("decode")
-    return text._replace(stages=tuple(watch.stages))
+        stages.append(Stage("decode", perf_counter_ns()))
+    return text._replace(stages=tuple(stages))
 
 
-def decoded(data: bytes, max_pixels: int, page: int | None) -> Picture:
+def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Picture:
     """Decode a picture at the resolution at which pages are read."""
-    image = open_image(data, max_pixels, page=page)
+    image = open_image(data, budget.max_pixels, page=page)
+    budget.check_header(image)
     return decode_image(image, side_of(image.size, PAGE_PIXELS))
 
 
-def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> Text:
+def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) -> Text:
     """Return the text that most speaks for.
 
     Parameters
     ----------
     found : sequence of Hypothesis
         Ways to read a picture.
-    form : Form
-        The form of the line network.
+    spec : LineSpec
+        What the file of the line network says.
     alternatives : int
         As in `read_text`.
     """
@@ -280,15 +298,17 @@ def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> T
     agreed = agreement(best, found)
     rows = [(row, tuple(line for line in row if line.signs)) for row in best]
     lines = tuple(
-        line_of(read, form, alternatives, agreed * certainty((row,)))
+        line_of(read, spec, alternatives, agreed * certainty((row,)))
         for row, read in rows
         if read
     )
     table = table_of(words_of([read for _, read in rows if read]))
-    return Text(lines, form.calibrated(agreed * certainty(best)), table)
+    return Text(lines, spec.calibrated(agreed * certainty(best)), table)
 
 
-def line_of(row: Row, form: Form, alternatives: int, probability: float) -> TextLine:
+def line_of(
+    row: Row, spec: LineSpec, alternatives: int, probability: float
+) -> TextLine:
     """Convert a row of lines that have digits or marks, given the probability that
     these are all.
     """
@@ -296,7 +316,7 @@ def line_of(row: Row, form: Form, alternatives: int, probability: float) -> Text
     digits = tuple(symbol for symbol in symbols if isinstance(symbol, Digit))
     marks = tuple(symbol for symbol in symbols if isinstance(symbol, Mark))
     around = Box.around(np.array([symbol.box for symbol in symbols]))
-    confidence = form.calibrated(probability)
+    confidence = spec.calibrated(probability)
     left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
     others = [
         (other, min(1.0, left * share))
@@ -318,20 +338,20 @@ def line_of(row: Row, form: Form, alternatives: int, probability: float) -> Text
 
 def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:
     """Yield the digits and marks of a line."""
-    form = line.form
+    spec = line.spec
     for (place, ink), (symbol, first, last) in zip(
         line.places, line.spans, strict=True
     ):
         box, columns = line.strip.box(*place), line.output[first : last + 1]
-        if symbol in form.digits:
+        if symbol in spec.digits:
             shares = np.exp(
-                np.log(np.maximum(columns[:, form.digits], TINY)).mean(axis=0)
+                np.log(np.maximum(columns[:, spec.digits], TINY)).mean(axis=0)
             )
             yield Digit(
-                box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink
+                box, shares / shares.sum(), 1 - float(columns[:, spec.other].min()), ink
             )
-        elif form.is_sign(symbol):
-            yield Mark(form.text_of([symbol]), box)
+        elif spec.is_sign(symbol):
+            yield Mark(spec.text_of([symbol]), box)
 
 
 def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:

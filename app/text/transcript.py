@@ -23,7 +23,7 @@ from app.text.ctc import (
     spans_along,
 )
 from app.text.forms import Grammar, Meaning
-from app.text.line_spec import Form, moved
+from app.text.line_spec import LineSpec, moved
 from app.text.strips import Strip
 
 # Maximum distance of a symbol's ink from its columns, in heights of the strip.
@@ -61,8 +61,8 @@ class Transcript:
     output : NDArray
         (T, C) float32: the network's probabilities; those of characters that are not
         wanted are 0.
-    form : Form
-        The form of the network.
+    spec : LineSpec
+        What the file says of the network.
     spans : list of tuple of int
         The class of each symbol that was read, from left to right, and its first and
         last column.
@@ -81,7 +81,7 @@ class Transcript:
 
     strip: Strip
     output: NDArray[np.float32]
-    form: Form
+    spec: LineSpec
     spans: Spans
     is_of_page: bool = False
     agreed: float = 1.0
@@ -91,12 +91,12 @@ class Transcript:
     @property
     def signs(self) -> list[int]:
         """The classes of the digits and marks."""
-        return [symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol)]
+        return [symbol for symbol, _, _ in self.spans if self.spec.is_sign(symbol)]
 
     @property
     def digits(self) -> int:
         """The number of digits."""
-        return sum(symbol in self.form.digits for symbol, _, _ in self.spans)
+        return sum(symbol in self.spec.digits for symbol, _, _ in self.spans)
 
     @property
     def certainty(self) -> float:
@@ -131,7 +131,7 @@ class Transcript:
         """
         count = len(self.signs)
         score = (
-            count * (self.confidence ** (2 / count) - self.form.threshold)
+            count * (self.confidence ** (2 / count) - self.spec.threshold)
             if count
             else 0.0
         )
@@ -147,7 +147,7 @@ class Transcript:
         """Count marks beside words, such as commas, as something else too: all that are
         not part of a number.
         """
-        if all(symbol != self.form.other for symbol, _, _ in self.spans):
+        if all(symbol != self.spec.other for symbol, _, _ in self.spans):
             return self
         numbers = {
             span
@@ -158,15 +158,15 @@ class Transcript:
         lone = [
             span
             for span in self.spans
-            if self.form.is_sign(span[0]) and span not in numbers
+            if self.spec.is_sign(span[0]) and span not in numbers
         ]
         output = self.output.copy()
         for symbol, first, last in lone:
             output[first : last + 1] = moved(
-                output[first : last + 1], [symbol], self.form.other
+                output[first : last + 1], [symbol], self.spec.other
             )
         spans = [
-            (self.form.other, *span[1:]) if span in lone else span
+            (self.spec.other, *span[1:]) if span in lone else span
             for span in self.spans
         ]
         return replace(self, output=output, spans=spans)
@@ -181,12 +181,12 @@ class Transcript:
         there is none.
         """
         if self.grammar and len(self.meanings) == 1 and not self.grammar.is_spaced:
-            return [[span for span in self.spans if self.form.is_sign(span[0])]]
+            return [[span for span in self.spans if self.spec.is_sign(span[0])]]
         boxes = self.boxes
         heights = [
             boxes[span].bottom - boxes[span].top
             for span in self.spans
-            if span[0] in self.form.digits
+            if span[0] in self.spec.digits
         ]
         wide = GAP * float(np.median(heights)) if heights else math.inf
 
@@ -201,23 +201,23 @@ class Transcript:
         groups = list[Spans]()
         before: Span | None = None
         for span in self.spans:
-            if self.form.is_sign(span[0]):
+            if self.spec.is_sign(span[0]):
                 if before is None or is_apart(before, span):
                     groups.append([])
                 groups[-1].append(span)
                 before = span
-            elif span[0] == self.form.other:
+            elif span[0] == self.spec.other:
                 before = None
         return groups
 
     def has_gap(self, before: Span, after: Span) -> bool:
         """Return whether the network sees a gap between two signs."""
-        columns = self.output[before[2] + 1 : after[1], self.form.gap]
+        columns = self.output[before[2] + 1 : after[1], self.spec.gap]
         return bool(columns.max(initial=0) >= GAP_PROBABILITY)
 
     def is_number(self, word: Spans) -> bool:
         """Return whether a word has digits."""
-        return any(symbol in self.form.digits for symbol, _, _ in word)
+        return any(symbol in self.spec.digits for symbol, _, _ in word)
 
     @cached_property
     def confidence(self) -> float:
@@ -227,7 +227,7 @@ class Transcript:
     @cached_property
     def columns(self) -> NDArray[np.float32]:
         """The probabilities, with something else and gaps counted as blank."""
-        return moved(self.output, [self.form.other, self.form.gap], BLANK)
+        return moved(self.output, [self.spec.other, self.spec.gap], BLANK)
 
     def of_form(self, grammar: Grammar) -> "Transcript":
         """Return the most probable reading that has a form; or else itself.
@@ -267,7 +267,7 @@ class Transcript:
         return (
             read
             if len(fields) == len(found)
-            and self.form.calibrated(read.certainty) >= LEAST
+            and self.spec.calibrated(read.certainty) >= LEAST
             else None
         )
 
@@ -275,10 +275,10 @@ class Transcript:
         """Yield the readings of some columns that have a form."""
 
         def can_begin(symbols: Symbols) -> bool:
-            return grammar.can_begin(self.form.text_of(symbols))
+            return grammar.can_begin(self.spec.text_of(symbols))
 
         for symbols, probability in likeliest(self.columns[begin:end], can_begin):
-            if probability and (meaning := grammar.meaning(self.form.text_of(symbols))):
+            if probability and (meaning := grammar.meaning(self.spec.text_of(symbols))):
                 yield FieldReading(
                     probability * meaning.prior, symbols, meaning, begin, end
                 )
@@ -317,7 +317,7 @@ class Transcript:
                 if symbols
             ]
         others = [
-            (self.form.text_of(symbols), probability)
+            (self.spec.text_of(symbols), probability)
             for symbols, probability in sorted(found, key=lambda each: -each[1])
             if list(symbols) != self.signs
         ]
@@ -330,7 +330,7 @@ class Transcript:
 
     def text_of(self, word: Spans) -> str:
         """Return the digits and marks of a word."""
-        return self.form.text_of([symbol for symbol, _, _ in word])
+        return self.spec.text_of([symbol for symbol, _, _ in word])
 
     @property
     def boxes(self) -> dict[Span, Box]:
@@ -350,7 +350,7 @@ class Transcript:
         pixels = self.strip.pixels.astype(np.float32)
         away, (height, width) = np.abs(pixels - np.median(pixels)), pixels.shape
         edges = [
-            (self.form.stride * np.array([first, last + 1])).clip(0, width - 1)
+            (self.spec.stride * np.array([first, last + 1])).clip(0, width - 1)
             for _, first, last in self.spans
         ]
         reached = [
@@ -366,7 +366,7 @@ class Transcript:
         cuts = self.cuts(
             inked,
             [
-                max(0, int(edge.mean() - self.form.delay * self.form.stride))
+                max(0, int(edge.mean() - self.spec.delay * self.spec.stride))
                 for edge in edges
             ],
         )
@@ -395,7 +395,7 @@ class Transcript:
             before = cuts[-1]
             first = (
                 before + int((profile[before:] > 0).argmax())
-                if self.form.is_sign(symbol)
+                if self.spec.is_sign(symbol)
                 else left
             )
             begin = min(max(left, first), right)

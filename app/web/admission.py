@@ -8,8 +8,9 @@ its time on the requests that it has accepted.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TypeVar
 
 from fastapi import Request
@@ -19,13 +20,12 @@ from starlette.requests import ClientDisconnect
 from app.answers.errors import Overloaded, UploadTooLarge
 from app.digit.reading import Reading
 from app.settings import Settings
-from app.stage import Stage
 from app.text.text import Text
 
 # Seconds; during a shorter wait, it is not watched whether the client leaves.
 NOTICED = 0.05
 RECENT = 0.1  # weight of the last picture in the mean cost
-Outcome = TypeVar("Outcome", Reading, Text, Reading | None)
+Outcome = TypeVar("Outcome", Reading, Text)
 Result = TypeVar("Result")
 
 
@@ -34,18 +34,21 @@ class Queue:
 
     Parameters
     ----------
+    name : str
+        Its name in metrics.
     places : int
         Number of pictures that are read at once.
     seconds : float
         The longest wait.
     depth : Gauge
-        Its length, as a metric.
+        Metric of its length, by its name.
     """
 
-    def __init__(self, places: int, seconds: float, depth: Gauge) -> None:
+    def __init__(self, name: str, places: int, seconds: float, depth: Gauge) -> None:
+        self.name = name
         self.places = places
         self.seconds = seconds
-        self.depth = depth
+        self.depth = depth.labels(name)
         self.length = 0
         self.cost = 0.0  # mean seconds to read a picture, of late
 
@@ -70,13 +73,24 @@ class Queue:
             finally:
                 self.length -= 1
 
-    def note(self, stages: Sequence[Stage]) -> None:
-        """Note what a picture has cost."""
-        seconds = (
-            sum(stage.end - stage.begin for stage in stages if stage.name != "wait")
-            / 1e9
+    async def read(
+        self, request: Request, read: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
+        """Read a picture in its turn.
+
+        A client that leaves gives it up, if the wait is long enough to notice. Raises
+        Overloaded or ClientDisconnect.
+        """
+        is_long = self.wait > NOTICED
+        with self.place():
+            outcome = await (unless_gone(request, read()) if is_long else read())
+        nanoseconds = sum(
+            stage.end - before.end
+            for before, stage in pairwise(outcome.stages)
+            if stage.name != "wait"
         )
-        self.cost += RECENT * (seconds - self.cost)
+        self.cost += RECENT * (nanoseconds / 1e9 - self.cost)
+        return outcome
 
 
 class Admission:
@@ -89,8 +103,8 @@ class Admission:
         self.max_upload_bytes = min(settings.max_upload_bytes, settings.max_held_bytes)
         self.max_held_bytes = settings.max_held_bytes
         self.held_bytes = 0
-        self.small = Queue(1, self.seconds, depth.labels("small"))
-        self.large = Queue(settings.decoders, self.seconds, depth.labels("large"))
+        self.small = Queue("small", 1, self.seconds, depth)
+        self.large = Queue("large", settings.decoders, self.seconds, depth)
         # Documents take turns, page by page, so that pictures wait for one page at
         # most.
         self.pages = asyncio.Lock()
@@ -108,28 +122,10 @@ class Admission:
             )
 
 
-async def waiting(
-    request: Request, queue: Queue, read: Callable[[], Awaitable[Outcome]]
-) -> Outcome:
-    """Read a picture in its place in a queue; a client that leaves gives it up, if the
-    wait is long enough to notice.
-
-    Raises Overloaded, or ClientDisconnect.
-    """
-    is_long = queue.wait > NOTICED
-    with queue.place():
-        outcome = await (unless_gone(request, read()) if is_long else read())
-    if outcome:
-        queue.note(outcome.stages)
-    return outcome
-
-
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
     """Await work for a request whose body has arrived; cancel it if the client leaves."""
-    working, leaving = (
-        asyncio.ensure_future(work),
-        asyncio.ensure_future(request.receive()),
-    )
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

@@ -2,6 +2,7 @@
 there is one.
 """
 
+from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,14 +10,15 @@ from pydantic import Field
 
 from app.answers import conversion, errors, problems, responses
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
+from app.digit.reading import DigitOptions
 from app.picture.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
 from app.text.field import InvalidField, require_readable
 from app.text.forms import DIGITS
+from app.text.text import TextOptions
 from app.web.parameters import Parameters
-from app.web.readings import read_one, read_text
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.service import Service, Serving
+from app.web.service import SECONDS, Service, Serving, Turns
 from app.web.uploads import Upload
 
 OF_CORRECTIONS = OF_ONE_PICTURE | {
@@ -34,8 +36,8 @@ class OfCorrection(Parameters):
 
     label: str = Field(
         pattern=LABEL,
-        description="The digit in the picture, the number as it is written, with newlines "
-        "between lines, or `none`.",
+        description="The digit in the picture, the number as it is written, with "
+        "newlines between lines, or `none`.",
     )
 
 
@@ -119,7 +121,7 @@ async def correct(
     """
     label, page = parameters.label, parameters.page
     if label != NO_DIGIT:
-        require_readable(label, service.reader.lines.form)
+        require_readable(label, service.reader.networks.lines.spec)
     is_number = label not in {NO_DIGIT, *DIGITS}
     answer = await (answer_to_number if is_number else answer_to_digit)(
         request, service, picture, page
@@ -136,10 +138,10 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    reading = await read_one(request, service, picture, page=page)
-    answer = conversion.prediction_of(
-        reading, service.reader.digit_model(has_opinion=True), with_frame=False
-    )
+    turns = Turns(monotonic() + SECONDS)
+    reading = await service.read_digit(request, picture, DigitOptions(page), turns)
+    model = service.reader.digit_models[True]
+    answer = conversion.prediction_of(reading, model, with_frame=False)
     return answer.model_dump(exclude_unset=True)
 
 
@@ -147,7 +149,7 @@ async def answer_to_number(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of a number, without its parts."""
-    text = await read_text(request, service, picture, page=page)
+    text = await service.read_text(request, picture, TextOptions(page=page))
     return {
         "text": text.text,
         "confidence": round(text.confidence, 6),

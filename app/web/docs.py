@@ -26,7 +26,9 @@ body { margin: 0; }
   #swagger-ui { filter: invert(0.9) hue-rotate(180deg); }
 }
 """
-REFERENCE = "#/components/schemas/{model}"
+# The bodies of requests.
+BODIES = PictureForm, PicturesForm, EncodedPicture, InferRequest
+LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # within a paragraph
 SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
 
 router = APIRouter(include_in_schema=False)
@@ -73,28 +75,37 @@ class WithoutDefaults(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
-def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter that may be left out, but cannot be null, as
-    FastAPI has it.
-    """
-    value, *_ = schema.pop("anyOf", [{}])
-    return {**value, **schema}
-
-
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the schemas that are in no route's signature."""
     if not app.openapi_schema:
         _, schemas = models_json_schema(
-            [
-                (model, "validation")
-                for model in (PictureForm, PicturesForm, EncodedPicture, InferRequest)
-            ],
-            ref_template=REFERENCE,
+            [(model, "validation") for model in BODIES],
+            ref_template="#/components/schemas/{model}",
             schema_generator=WithoutDefaults,
         )
-        FastAPI.openapi(app)["components"]["schemas"] |= schemas["$defs"]
-        for methods in FastAPI.openapi(app)["paths"].values():
+        document = FastAPI.openapi(app)
+        document["components"]["schemas"] |= schemas["$defs"]
+        for methods in document["paths"].values():
             for operation in methods.values():
                 for parameter in operation.get("parameters", []):
                     parameter["schema"] = without_null(parameter["schema"])
-    return FastAPI.openapi(app)
+        app.openapi_schema = with_unbroken_lines(document)
+    return app.openapi_schema
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be left out, but cannot be null."""
+    value, *_ = schema.pop("anyOf", [{}])
+    return {**value, **schema}
+
+
+def with_unbroken_lines(document: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Join the lines of each description, which come from docstrings."""
+    if isinstance(document, list):
+        return list(map(with_unbroken_lines, document))
+    if not isinstance(document, dict):
+        return document
+    joined = {name: with_unbroken_lines(value) for name, value in document.items()}
+    if isinstance(text := joined.get("description"), str):
+        joined["description"] = LINE_BREAK.sub(" ", text)
+    return joined

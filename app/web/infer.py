@@ -66,8 +66,8 @@ class Inference:
             )
         if (size is None) == (self.input.data is None):
             raise InvalidInference(
-                "Send either data in the JSON, or binary_data_size and the data "
-                "after the JSON."
+                "Send either data in the JSON, or binary_data_size and the data after "
+                "the JSON."
             )
 
     @property
@@ -180,8 +180,8 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
         found.append(tensor[start:end])
     if end != len(tensor):
         raise InvalidInference(
-            f"The binary data is not {count} pictures, each preceded by its length "
-            f"in {LENGTH_BYTES} bytes."
+            f"The binary data is not {count} pictures, each preceded by its length in "
+            f"{LENGTH_BYTES} bytes."
         )
     return found
 

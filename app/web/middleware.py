@@ -26,8 +26,8 @@ MAX_QUERY_BYTES = 1024  # 16 kB of parameters take 8 ms to parse
 CLIENT_CLOSED_REQUEST = 499
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: "
-    "blob:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
+    "'none'"
 )
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),

@@ -3,23 +3,23 @@ its version in the path.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from app.answers import errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE
-from app.digit.reading import NotADigit
+from app.digit.reading import DigitOptions, NotADigit, Reading
 from app.picture.errors import BlankImage
 from app.text.field import InvalidField
 from app.web import tensors
 from app.web.bodies import Arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
-from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY
-from app.web.service import Serving
+from app.web.service import AT_ONCE, SECONDS, Service, Serving, Turns, read_several
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -32,8 +32,8 @@ BODY: dict[str, Any] = {
     "application/octet-stream": BINARY,
 }
 BODY_RULES = (
-    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of "
-    "the JSON."
+    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the "
+    "JSON."
 )
 OF_INFER = (
     OF_BODY
@@ -57,7 +57,7 @@ async def check_version(
     service: Serving, version: Annotated[str, Path(description="The model's version.")]
 ) -> None:
     """Raise UnknownVersion if the model has another version."""
-    ours = service.reader.classifier.version
+    ours = service.reader.networks.digits.version
     if version != ours:
         raise errors.UnknownVersion(
             f"The model's version is {ours}: request that version, or none."
@@ -136,7 +136,7 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the
     inputs.
     """
-    return tensors.ModelMetadata(versions=[service.reader.classifier.version])
+    return tensors.ModelMetadata(versions=[service.reader.networks.digits.version])
 
 
 @of_model(
@@ -200,12 +200,12 @@ async def infer(
     format.
     """
     if inference.has_frames:
-        readings = read_frames(service, inference.frames())
+        readings = service.read_frames(inference.frames())
     else:
-        readings = await read_all(
-            request, service, inference.pictures(), **parameters.options
-        )
-    response, binary = inference.response(readings, service.reader.classifier.version)
+        options = DigitOptions(parameters.page, parameters.opinion)
+        readings = await read_all(request, service, inference.pictures(), options)
+    version = service.reader.networks.digits.version
+    response, binary = inference.response(readings, version)
     if not binary:
         return response
     head = response.model_dump_json(exclude_none=True).encode()
@@ -214,3 +214,27 @@ async def infer(
         headers={HEADER: str(len(head))},
         media_type="application/octet-stream",
     )
+
+
+async def read_all(
+    request: Request, service: Service, pictures: Sequence[bytes], options: DigitOptions
+) -> list[Reading]:
+    """Read the digit in each picture; an error says which picture cannot be read."""
+    turns = Turns(monotonic() + SECONDS)
+
+    async def read(picture: bytes) -> Reading:
+        reading = await service.read_digit(request, picture, options, turns)
+        return service.accept(reading)
+
+    readings: list[Reading] = []
+    error: Exception | None = None
+    async for outcome in read_several(request, pictures, read, AT_ONCE):
+        if isinstance(outcome, Reading):
+            readings.append(outcome)
+        elif error is None:
+            error = outcome
+            if len(pictures) > 1:
+                error.add_note(f"Picture {len(readings) + 1} of {len(pictures)}")
+    if error:
+        raise error
+    return readings

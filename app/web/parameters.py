@@ -4,21 +4,16 @@ validation errors, in words.
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Parameter
 
-from app.answers.errors import NotSure
-from app.answers.responses import Document, Prediction, Text
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MOST, Field
 from app.text.forms import DateOrder, Format
-from app.text.text import TURNS
-
-Answer = TypeVar("Answer", Prediction, Text, Document)
+from app.text.text import TURNS, TextOptions
 
 FEW, LONGEST = 3, 60  # errors that are described, and characters of a name
 RULES = {  # what a value must be, by the type of Pydantic's error, with its context
@@ -65,11 +60,6 @@ class OfPicture(Parameters):
         description="With `false`, the network for numbers is not asked about a doubtful "
         "digit.",
     )
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of `app.web.readings.read_one`."""
-        return {"page": self.page, "has_opinion": self.opinion}
 
 
 class OfDigit(OfPicture):
@@ -145,15 +135,15 @@ class OfText(Parameters):
         default=0, ge=0, le=1, description=LESS_SURE.format("")
     )
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of `app.web.readings.read_text`, except the page."""
-        return {
-            "field": self.field,
-            "turns": TURNS[self.rotate],
-            "alternatives": self.alternatives,
-            "with_picture": self.picture,
-        }
+    def options(self, page: int | None) -> TextOptions:
+        """Return how to read a page of a document, or a picture."""
+        return TextOptions(
+            field=self.field,
+            page=page,
+            turns=TURNS[self.rotate],
+            alternatives=self.alternatives,
+            with_picture=self.picture,
+        )
 
     @property
     def field(self) -> Field:
@@ -164,35 +154,6 @@ class OfText(Parameters):
 PictureParameters = Annotated[OfPicture, Query()]
 DigitParameters = Annotated[OfDigit, Query()]
 TextParameters = Annotated[OfText, Query()]
-
-
-def sure(answer: Answer, least: float) -> Answer:
-    """Return an answer; raise NotSure if its confidence, or its legibility if it has
-    one, is lower.
-    """
-    if answer.confidence < least:
-        raise NotSure(
-            f"The confidence is {in_full(answer.confidence)}: a person should look "
-            "at the picture.",
-            answer,
-        )
-    if isinstance(answer, Prediction) and answer.legibility < least:
-        raise NotSure(
-            f"The legibility is {in_full(answer.legibility)}: a person should look "
-            "at the picture.",
-            answer,
-        )
-    return answer
-
-
-def in_full(share: float) -> str:
-    """Write a probability with all its digits, since one that is rounded could be the
-    least that was asked for.
-
-    >>> in_full(0.99999), in_full(0.00002)
-    ('0.99999', '0.00002')
-    """
-    return f"{Decimal(str(share)):f}"
 
 
 def in_words(errors: Sequence[Mapping[str, Any]]) -> str:

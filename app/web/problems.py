@@ -37,7 +37,8 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
     if isinstance(error, RequestValidationError):
         return INVALID_PARAMETER, in_words(error.errors())
     if type(error) in TYPES:
-        return TYPES[type(error)], str(error)
+        notes = getattr(error, "__notes__", [])  # of which picture it is
+        return TYPES[type(error)], ": ".join([*notes, str(error)])
     return (
         TYPES[Exception],
         f"The error was logged under request id {request.state.request_id}. Please "

@@ -1,8 +1,10 @@
 """The endpoints, without logic of their own."""
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from functools import partial
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.answers import conversion, errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.digit.inside import weights_in_colour
-from app.digit.reading import NotADigit
+from app.digit.reading import DigitOptions, NotADigit
 from app.picture.errors import BlankImage, TooMuchWriting
 from app.text.field import InvalidField
 from app.text.text import ImpossibleLength, Text
@@ -23,25 +25,21 @@ from app.web.parameters import (
     OfText,
     PictureParameters,
     TextParameters,
-    sure,
 )
 from app.web.payloads import BINARY_FILE
 from app.web.problems import problem_of
-from app.web.readings import (
+from app.web.service import (
+    AT_ONCE,
     PAGES_SECONDS,
     SECONDS,
-    SHARE,
+    Service,
+    Serving,
     Turns,
-    accept,
-    page_count,
-    read_one,
-    read_pages,
     read_several,
-    read_text,
 )
-from app.web.service import Service, Serving
 from app.web.uploads import Upload, Uploads
 
+Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.Document)
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 
@@ -101,9 +99,8 @@ async def predict(
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON,
     or as the raw body.
     """
-    return await answer_with_digit(
-        request, service, parameters, picture, Turns(SECONDS)
-    )
+    turns = Turns(monotonic() + SECONDS)
+    return await answer_with_digit(request, service, parameters, picture, turns)
 
 
 @guarded.post(
@@ -127,10 +124,9 @@ async def predict_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    answer = partial(
-        answer_with_digit, request, service, parameters, turns=Turns(SECONDS)
-    )
-    return results.respond(request, read_several(request, pictures, answer, SHARE))
+    turns = Turns(monotonic() + SECONDS)
+    answer = partial(answer_with_digit, request, service, parameters, turns=turns)
+    return results.respond(request, read_several(request, pictures, answer, AT_ONCE))
 
 
 async def answer_with_digit(
@@ -141,12 +137,11 @@ async def answer_with_digit(
     turns: Turns,
 ) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
-    reading = accept(
-        service, await read_one(request, service, picture, turns, **parameters.options)
-    )
-    answer = conversion.prediction_of(
-        reading, service.reader.digit_model(parameters.opinion), parameters.frame
-    )
+    options = DigitOptions(parameters.page, parameters.opinion)
+    reading = await service.read_digit(request, picture, options, turns)
+    service.accept(reading)
+    model = service.reader.digit_models[parameters.opinion]
+    answer = conversion.prediction_of(reading, model, parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -164,16 +159,16 @@ async def explain(
     """Read the digit as `/predict` does, and return the ink, the frame, and the
     evidence in it for the digit.
     """
-    reading = accept(
-        service,
-        await read_one(request, service, picture, with_ink=True, **parameters.options),
-    )
+    options = DigitOptions(parameters.page, parameters.opinion, with_ink=True)
+    turns = Turns(monotonic() + SECONDS)
+    reading = await service.read_digit(request, picture, options, turns)
+    service.accept(reading)
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
         conversion.explanation_of,
         reading,
-        service.reader.classifier,
-        service.reader.digit_model(parameters.opinion),
+        service.reader.networks.digits,
+        service.reader.digit_models[parameters.opinion],
     )
 
 
@@ -191,7 +186,7 @@ def unit_weights(service: Serving, unit: int) -> responses.Unit:
     """Draw the weights of a unit of the first layer, 28×28: ink on blue raises its sum,
     ink on orange lowers it.
     """
-    pixels = weights_in_colour(service.reader.classifier, unit)
+    pixels = weights_in_colour(service.reader.networks.digits, unit)
     if pixels is None:
         raise errors.UnknownUnit(
             f"The first layer has no unit {unit}, or the model file does not say its "
@@ -219,10 +214,9 @@ async def read(
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
-    parameters.field.require_possible(service.reader.lines.form)
-    return await answer_with_text(
-        request, service, parameters, picture, Turns(PAGES_SECONDS)
-    )
+    parameters.field.require_possible(service.reader.networks.lines.spec)
+    turns = Turns(monotonic() + PAGES_SECONDS)
+    return await answer_with_text(request, service, parameters, picture, turns)
 
 
 @guarded.post(
@@ -246,8 +240,8 @@ async def read_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    parameters.field.require_possible(service.reader.lines.form)
-    turns = Turns(PAGES_SECONDS)
+    parameters.field.require_possible(service.reader.networks.lines.spec)
+    turns = Turns(monotonic() + PAGES_SECONDS)
 
     async def answer(picture: bytes) -> responses.Text | responses.Document:
         turns.check()
@@ -264,21 +258,23 @@ async def answer_with_text(
     """
 
     async def text_of(page: int | None) -> Text:
-        return await read_text(
-            request, service, picture, page=page, **parameters.options
-        )
+        return await service.read_text(request, picture, parameters.options(page))
 
-    count = 1 if parameters.page else await page_count(service, picture)
-    if count > 1:
-        outcomes = read_pages(request, service, count, text_of, turns)
-        document = await unless_gone(
-            request, document_of(request, service, parameters, outcomes)
-        )
-        return sure(document, parameters.min_confidence)
-    return sure(
-        await answer_of(await text_of(parameters.page), service, parameters),
-        parameters.min_confidence,
-    )
+    async def text_in_turn(page: int) -> Text:
+        async with service.admission.pages:
+            turns.check(
+                f"There was no time left for this page: ask for it with ?page={page}."
+            )
+            return await text_of(page)
+
+    count = 1 if parameters.page else await service.page_count(picture)
+    if count == 1:
+        text = await text_of(parameters.page)
+        answer = await answer_of(text, service, parameters)
+        return sure(answer, parameters.min_confidence)
+    outcomes = read_several(request, range(1, count + 1), text_in_turn)
+    document = document_of(request, service, parameters, outcomes)
+    return sure(await unless_gone(request, document), parameters.min_confidence)
 
 
 async def document_of(
@@ -311,6 +307,35 @@ async def answer_of(text: Text, service: Service, parameters: OfText) -> respons
     return await run_in_threadpool(
         conversion.text_of, shown, version, parameters.frame, parameters.characters
     )
+
+
+def sure(answer: Answer, least: float) -> Answer:
+    """Return an answer; raise NotSure if its confidence, or its legibility if it has
+    one, is lower.
+    """
+    if answer.confidence < least:
+        raise errors.NotSure(
+            f"The confidence is {in_full(answer.confidence)}: a person should look "
+            "at the picture.",
+            answer,
+        )
+    if isinstance(answer, responses.Prediction) and answer.legibility < least:
+        raise errors.NotSure(
+            f"The legibility is {in_full(answer.legibility)}: a person should look "
+            "at the picture.",
+            answer,
+        )
+    return answer
+
+
+def in_full(share: float) -> str:
+    """Write a probability with all its digits, since one that is rounded could be the
+    least that was asked for.
+
+    >>> in_full(0.99999), in_full(0.00002)
+    ('0.99999', '0.00002')
+    """
+    return f"{Decimal(str(share)):f}"
 
 
 @unguarded.head("/health", include_in_schema=False)

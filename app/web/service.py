@@ -1,16 +1,63 @@
-"""What the endpoints need, as dependencies of FastAPI."""
+"""The running service: its parts, and how it reads the pictures of a request.
 
-from dataclasses import dataclass
-from typing import Annotated
+Each picture is read in its turn, and recorded in the metrics. The small pictures of one
+request are read together, its large ones, its texts and the pages of a document one
+after another, so that other requests get their turn.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice, pairwise
+from time import monotonic, perf_counter_ns, time_ns
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from opentelemetry import trace
+from starlette.requests import ClientDisconnect
 
+from app.answers.errors import TooManyPages
 from app.corrections import Corrections
+from app.digit.reading import DigitOptions, Reading
 from app.metrics import Metrics
+from app.picture.maps import Map
+from app.serving.decoders import Busy
 from app.serving.reader import Reader
 from app.settings import Settings
+from app.stage import Stage
+from app.text.text import Digit, Text, TextOptions
+from app.web import problems
 from app.web.admission import Admission
 from app.web.draining import Draining
+
+SECONDS = 20.0  # for a request with several pictures of digits
+# For one with several texts or pages. 20 pages with much writing take 30 s.
+PAGES_SECONDS = 50.0
+# Small pictures of one request at once, so that those of other requests get their turn.
+AT_ONCE = 16
+SLOW = 0.005  # seconds to open a header; some take 20 ms
+TRACER = trace.get_tracer("digits")  # resolves its provider on first use
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+@dataclass
+class Turns:
+    """The turns of the pictures and pages of one request; large ones wait for each other.
+
+    The time is checked before each is opened, since 256 hostile headers take 5 s, and
+    after it has waited.
+    """
+
+    end: float  # of the time for the request, as of `time.monotonic`
+    large: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def check(self, *message: str) -> None:
+        """Raise Busy, with a message of its own if given, if the time is up."""
+        if monotonic() > self.end:
+            raise Busy(*message)
 
 
 @dataclass(frozen=True)
@@ -24,6 +71,96 @@ class Service:
     admission: Admission
     corrections: Corrections | None
 
+    async def read_digit(
+        self, request: Request, picture: bytes, options: DigitOptions, turns: Turns
+    ) -> Reading:
+        """Read the digit in a picture."""
+        async with self.admission.parsing:
+            turns.check()
+            begin = monotonic()
+            image = self.reader.open_small(picture, options.page)
+            if monotonic() - begin > SLOW:
+                await asyncio.sleep(0)  # other tasks run before the next header
+        if image:
+            queue = self.admission.small
+            read = partial(self.reader.read_small, image, options)
+            reading = await queue.read(request, read)
+        else:
+            queue = self.admission.large
+            read = partial(self.reader.read_large, picture, options)
+            async with turns.large:
+                turns.check()
+                reading = await queue.read(request, read)
+        self.record_stages(reading.stages, queue.name)
+        self.metrics.legibility.observe(reading.legibility)
+        return reading
+
+    async def read_text(
+        self, request: Request, picture: bytes, options: TextOptions
+    ) -> Text:
+        """Read the text in a picture."""
+        queue = self.admission.large
+        read = partial(self.reader.read_text, picture, options)
+        text = await queue.read(request, read)
+        self.record_stages(text.stages, queue.name)
+        digits = [digit for line in text.lines for digit in line.digits]
+        self.metrics.text_length.observe(len(digits))
+        for digit in digits:
+            self.metrics.legibility.observe(digit.legibility)
+            self.record_answer(digit)
+        return text
+
+    async def page_count(self, document: bytes) -> int:
+        """Count the pages of a file; raise TooManyPages for more than a request's."""
+        with self.admission.large.place():
+            count = await self.reader.page_count(document)
+        most = self.settings.max_pages
+        if count > most:
+            raise TooManyPages(
+                f"The file has {count:,} pages, more than {most:,}: ask for one at a "
+                "time, with ?page=1."
+            )
+        return count
+
+    def read_frames(self, frames: Map) -> list[Reading]:
+        """Read the digit in each frame, whatever its legibility."""
+        readings = self.reader.read_frames(frames)
+        for reading in readings:
+            self.record_stages(reading.stages, self.admission.small.name)
+            self.metrics.legibility.observe(reading.legibility)
+            self.record_answer(reading)
+        return readings
+
+    def accept(self, reading: Reading) -> Reading:
+        """Count and return a reading; raise NotADigit if its legibility is too low."""
+        reading.require_legible(self.settings.min_legibility)
+        self.record_answer(reading)
+        return reading
+
+    def record_answer(self, answer: Reading | Digit) -> None:
+        """Count a digit that is returned."""
+        digit = answer.digit
+        self.metrics.predictions[digit].inc()
+        self.metrics.confidence.observe(answer.probabilities[digit])
+
+    def record_stages(self, stages: Sequence[Stage], queue: str) -> None:
+        """Record the stages of a picture, also in the request's trace if it has one."""
+        seconds = Counter[str]()
+        for before, stage in pairwise(stages):
+            if stage.name == "inference" and not seconds["inference"]:
+                self.metrics.batch_size.observe(stage.pictures)
+            seconds[stage.name] += (stage.end - before.end) / 1e9  # type: ignore[assignment]
+        self.metrics.queue_seconds.labels(queue).observe(seconds.pop("wait"))
+        for name, each in seconds.items():
+            self.metrics.stage_seconds[name].observe(each)
+        if trace.get_current_span().is_recording():
+            since_epoch = time_ns() - perf_counter_ns()
+            for before, stage in pairwise(stages):
+                span = TRACER.start_span(
+                    stage.name, start_time=since_epoch + before.end
+                )
+                span.end(since_epoch + stage.end)
+
 
 async def service_of(request: Request) -> Service:
     """Return the service that handles a request."""
@@ -32,3 +169,32 @@ async def service_of(request: Request) -> Service:
 
 
 Serving = Annotated[Service, Depends(service_of)]
+
+
+async def read_several(
+    request: Request,
+    items: Sequence[Item],
+    read: Callable[[Item], Awaitable[Outcome]],
+    at_once: int = 1,
+) -> AsyncGenerator[Outcome | Exception]:
+    """Yield, in order, what a function reads of each picture or page, or the error."""
+
+    async def outcome_of(item: Item) -> Outcome | Exception:
+        try:
+            return await read(item)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # one that is bad must not affect the others
+            return problems.log_unforeseen(request, error)
+
+    left = iter(items)
+    begun = deque[asyncio.Task[Outcome | Exception]]()
+    try:
+        for _ in items:
+            for item in islice(left, at_once - len(begun)):
+                begun.append(asyncio.create_task(outcome_of(item)))
+            yield await begun.popleft()
+    finally:  # also if the client leaves
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)

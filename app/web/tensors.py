@@ -4,96 +4,86 @@ each.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, FailFast, Field
+from pydantic import FailFast, Field
 
-from app.answers.responses import DIGITS_EXAMPLE, PREDICTION_EXAMPLE, Complete, Omitted
+from app.answers.responses import (
+    DIGITS_EXAMPLE,
+    PREDICTION_EXAMPLE,
+    Complete,
+    Described,
+    Omitted,
+)
 from app.digit.classifier import CLASSES, PIXELS
 
 NAME = "digits"
 OutputName = Literal["digit", "probabilities", "legibility"]
 
 
-class InputParameters(BaseModel):
+class InputParameters(Described):
     """Parameters of an input tensor."""
 
-    binary_data_size: int | None = Field(
-        default=None,
-        ge=0,
-        description="Number of bytes after the JSON, in place of data.",
-    )
-    content_type: Literal["base64"] | None = Field(
-        default=None, description="Encoding of the pictures in data."
-    )
+    binary_data_size: int | None = Field(default=None, ge=0)
+    """Number of bytes after the JSON, in place of data."""
+    content_type: Literal["base64"] | None = None
+    """Encoding of the pictures in data."""
 
 
-class OutputParameters(BaseModel):
+class OutputParameters(Described):
     """Parameters of an output tensor."""
 
-    binary_data: bool | None = Field(
-        default=None,
-        description="Whether to send it after the JSON. Defaults to the request's "
-        "binary_data_output.",
-    )
+    binary_data: bool | None = None
+    """Whether to send it after the JSON. Defaults to the request's
+    binary_data_output.
+    """
 
 
-class RequestParameters(BaseModel):
+class RequestParameters(Described):
     """Default parameters of the output tensors."""
 
-    binary_data_output: bool = Field(
-        default=False, description="Whether to send output tensors after the JSON."
-    )
+    binary_data_output: bool = False
+    """Whether to send output tensors after the JSON."""
 
 
-class InferInput(BaseModel):
+class InferInput(Described):
     """Encoded pictures, or frames in the network's input format."""
 
     name: Literal["picture", "pixels"]
     # Otherwise there may be 200,000 errors.
-    shape: Annotated[list[int], FailFast()] = Field(
-        max_length=3,
-        description="[n] for pictures, [n, 784] for frames; n is at most 256.",
-    )
-    datatype: Literal["BYTES", "FP32"] = Field(
-        description="BYTES for pictures, FP32 for frames."
-    )
+    shape: Annotated[list[int], FailFast()] = Field(max_length=3)
+    """[n] for pictures, [n, 784] for frames; n is at most 256."""
+    datatype: Literal["BYTES", "FP32"]
+    """BYTES for pictures, FP32 for frames."""
     parameters: InputParameters = InputParameters()
-    data: list[Any] | None = Field(
-        default=None,
-        description="Pictures in base64, or the pixels of frames, from 0 (background) to 1 "
-        "(ink).",
-    )
+    data: list[Any] | None = None
+    """Pictures in base64, or the pixels of frames, from 0 (background) to 1 (ink)."""
 
 
-class InferOutput(BaseModel):
+class InferOutput(Described):
     """A requested output tensor."""
 
     name: OutputName
     parameters: OutputParameters = OutputParameters()
 
 
-class InferRequest(BaseModel):
+class InferRequest(Described):
     """A request to read pictures or frames."""
 
-    id: str | None = Field(
-        default=None, max_length=1000, description="Returned in the response."
-    )
+    id: str | None = Field(default=None, max_length=1000)
+    """Returned in the response."""
     parameters: RequestParameters = RequestParameters()
     inputs: list[InferInput] = Field(min_length=1, max_length=1)
-    outputs: list[InferOutput] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=3,
-        description="Outputs to return. Defaults to all.",
-    )
+    outputs: list[InferOutput] | None = Field(default=None, min_length=1, max_length=3)
+    """Outputs to return. Defaults to all."""
 
 
-class BinarySize(BaseModel):
+class BinarySize(Described):
     """Parameters of an output tensor that follows the JSON."""
 
-    binary_data_size: int = Field(description="Number of bytes after the JSON.")
+    binary_data_size: int
+    """Number of bytes after the JSON."""
 
 
-class OutputTensor(BaseModel):
+class OutputTensor(Described):
     """An output tensor, with its data here or after the JSON."""
 
     name: OutputName
@@ -103,16 +93,17 @@ class OutputTensor(BaseModel):
     data: list[int] | list[float] | Omitted = None
 
 
-class InferResponse(BaseModel):
+class InferResponse(Described):
     """The response to an inference request."""
 
     model_name: str = NAME
     model_version: str
-    id: str | Omitted = Field(default=None, description="The id of the request.")
+    id: str | Omitted = None
+    """The id of the request."""
     outputs: list[OutputTensor]
 
 
-class TensorMetadata(BaseModel):
+class TensorMetadata(Described):
     """The name, type and shape of a tensor; -1 stands for the number of pictures."""
 
     name: str

@@ -8,7 +8,6 @@ import base64
 import math
 import re
 import string
-from contextlib import closing
 from io import BytesIO
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from fastapi import Depends
 from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, MultipartParser
+from python_multipart.multipart import Field, File
 
 from app.answers.errors import (
     MalformedJson,
@@ -29,18 +28,14 @@ from app.answers.errors import (
 from app.web.bodies import MAX_HEADER_BYTES, Arriving
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
-# Prefix of a media type, and a media type.
-MULTIPART, JSON = b"multipart/", b"application/json"
-# The form fields for one picture and for several, and the member of a JSON object with
-# one.
-(FIELD,), (SEVERAL,), (IMAGE,) = (
-    PictureForm.model_fields,
-    PicturesForm.model_fields,
-    EncodedPicture.model_fields,
-)
+MULTIPART = b"multipart/"  # how the media types of forms begin
+JSON = b"application/json"
+# The form fields for one picture and for several, and the member of a JSON object.
+(FIELD,) = PictureForm.model_fields
+(SEVERAL,) = PicturesForm.model_fields
+(IMAGE,) = EncodedPicture.model_fields
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
-# In a JSON object with a picture; a value may take a hundred times its length in
-# memory.
+# In a JSON object with a picture; each may take a hundred times its length in memory.
 MAX_VALUES = 1000
 MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
 # Above this, in bytes, JSON has to be ASCII: with one character beyond it, Python takes
@@ -48,38 +43,24 @@ MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
 MAX_TEXT_BYTES = 1_000_000
 BEYOND_ASCII = re.compile(rb"\\u(?!00[0-7])")  # an escape of such a character
 WHITESPACE = string.whitespace.encode()  # ignored in base64
+# By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown encoding
+# is ignored.
+FORM_CONFIG = {
+    "MAX_MEMORY_FILE_SIZE": math.inf,
+    "MAX_HEADER_SIZE": MAX_HEADER_BYTES,
+    "UPLOAD_ERROR_ON_BAD_CTE": True,
+}
 
 
 class Form:
-    """The files in one field of a multipart form, which is parsed in memory as it
-    arrives.
-    """
+    """The files in one field of a multipart form, whose parts are added as it arrives."""
 
-    def __init__(self, boundary: bytes | None, field: str, max_parts: int) -> None:
+    def __init__(self, field: str, max_parts: int) -> None:
         self.field = field
         self.max_parts = max_parts
         self.parts = 0
-        self.delimiter = b"\r\n--" + (boundary or b"")
-        self.delimiters = 0
         self.files: list[File] = []
         self.is_complete = False
-        # By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown
-        # encoding is ignored.
-        config = {
-            "MAX_MEMORY_FILE_SIZE": math.inf,
-            "MAX_HEADER_SIZE": MAX_HEADER_BYTES,
-            "UPLOAD_ERROR_ON_BAD_CTE": True,
-        }
-        self.parser = FormParser(
-            "multipart/form-data", self.add, self.add, self.end, boundary, config=config
-        )
-
-    def write(self, data: bytes) -> None:
-        """Parse more of the form."""
-        self.parser.write(data)
-        # Also those on longer lines: the parser takes 7 µs for each.
-        self.delimiters += data.count(self.delimiter)
-        self.check_parts(self.delimiters)
 
     def add(self, part: Field | File) -> None:
         """Add a part that has arrived."""
@@ -101,31 +82,17 @@ class Form:
         self.is_complete = True
 
     def pictures(self) -> list[bytes]:
-        """Return the content of each file; raise MalformedMultipart, or NoFile if there
-        is none.
-        """
+        """Return the content of each file; raise MalformedMultipart or NoFile."""
         if not self.is_complete:
             raise MalformedMultipart(
                 "The multipart form is incomplete: send all of it."
             )
         if not self.files:
-            example = f"-F {self.field}=@picture.png"
             raise NoFile(
-                f"The form has no file in its field '{self.field}': with curl, use "
-                f"{example}."
+                f"The form has no file in its field '{self.field}': with curl, use -F "
+                f"{self.field}=@picture.png."
             )
         return [file.file_object.getvalue() for file in self.files]  # type: ignore[union-attr]  # it is a BytesIO
-
-    def close(self) -> None:
-        """Free the parts: form and parser refer to each other, and would keep them
-        until a garbage collection.
-        """
-        self.files.clear()
-        parser = self.parser.parser
-        assert isinstance(parser, MultipartParser)
-        parser.set_callback("part_data", None)  # these three refer to the last part
-        parser.set_callback("part_end", None)
-        parser.set_callback("headers_finished", None)
 
 
 def check_count(pictures: int) -> None:
@@ -141,18 +108,18 @@ async def read_picture(body: Arriving) -> bytes:
     """Return the bytes of a request's only picture; see `Body.read` for the errors."""
     media_type, options = body.media_type()
     if media_type.startswith(MULTIPART):
-        pictures = await read_form(body, options.get(b"boundary"), FIELD, MAX_PARTS)
+        pictures = await read_form(body, options, FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(
-                f"The form has {len(pictures)} fields '{FIELD}': send one picture "
-                "per request."
+                f"The form has {len(pictures)} fields '{FIELD}': send one picture per "
+                "request."
             )
         return pictures[0]
     raw = await read_raw(body)
     if not raw:
         raise NoFile(
-            f"The request has no body: send a picture as the form field '{FIELD}', "
-            "or as the body itself."
+            f"The request has no body: send a picture as the form field '{FIELD}', or "
+            "as the body itself."
         )
     return picture_in_json(raw) if media_type == JSON else raw
 
@@ -165,9 +132,7 @@ async def read_pictures(body: Arriving) -> list[bytes]:
             "The request is not a form: send the pictures as form fields "
             f"'{SEVERAL}', as curl -F does."
         )
-    return await read_form(
-        body, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS
-    )
+    return await read_form(body, options, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
 async def read_raw(body: Arriving) -> bytes:
@@ -178,17 +143,39 @@ async def read_raw(body: Arriving) -> bytes:
 
 
 async def read_form(
-    body: Arriving, boundary: bytes | None, field: str, max_parts: int
+    body: Arriving, options: dict[bytes, bytes], field: str, max_parts: int
 ) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
+    boundary = options.get(b"boundary")
+    form = Form(field, max_parts)
+    delimiters = 0
     try:
-        with closing(Form(boundary, field, max_parts)) as form:
-            await body.read(form.write)
-            return form.pictures()
+        parser = FormParser(
+            "multipart/form-data",
+            form.add,
+            form.add,
+            form.end,
+            boundary,
+            config=FORM_CONFIG,
+        )
+
+        def write(data: bytes) -> None:
+            nonlocal delimiters
+            parser.write(data)
+            # Also those on longer lines: the parser takes 7 µs for each.
+            delimiters += data.count(b"\r\n--" + (boundary or b""))
+            form.check_parts(delimiters)
+
+        try:
+            await body.read(write)
+        finally:
+            # The two refer to each other, and would stay until a garbage collection.
+            parser.parser = None
     except FormParserError as error:
         raise MalformedMultipart(
             f"The multipart form is damaged ({error}): send it as curl -F does."
         ) from error
+    return form.pictures()
 
 
 def picture_in_json(body: bytes) -> bytes:

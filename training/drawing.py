@@ -1,25 +1,23 @@
-"""Helpers for pictures, with white = 255, and masks, in [0, 1]: (H, W) float32."""
+"""Draw, resize, convert and encode pictures, white = 255, and masks, in [0, 1]: (H, W)
+float32.
+"""
 
 from collections.abc import Iterable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-from PIL import Image, ImageDraw, ImageFilter
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, ImageDraw
 
 from app.picture.maps import Map
 
 Size = tuple[int, int]
 
 
-def resized(field: Map, size: Size) -> Map:
-    """Resize a map."""
+def resized(field: NDArray[Any], size: Size) -> NDArray[Any]:
+    """Resize a map to a width and a height."""
     return np.asarray(Image.fromarray(field).resize(size, Image.Resampling.BICUBIC))
-
-
-def blurred(mask: Image.Image, radius: float) -> Map:
-    """Blur an 8-bit mask and scale it to [0, 1]."""
-    return levels(mask.filter(ImageFilter.GaussianBlur(radius)))
 
 
 def levels(image: Image.Image | ArrayLike) -> Map:
@@ -27,10 +25,16 @@ def levels(image: Image.Image | ArrayLike) -> Map:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
+def polylines(text: str) -> list[NDArray[np.float64]]:
+    """Parse strokes such as "0,0 0.5,1 | 1,0 0,1": (P, 2) vertices as (x, y) each."""
+    strokes = [stroke.split() for stroke in text.split("|")]
+    return [
+        np.array([point.split(",") for point in stroke], float) for stroke in strokes
+    ]
+
+
 def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
-    """Draw strokes through points (P, 2) as (x, y), with a round pen, on an empty 8-bit
-    mask.
-    """
+    """Draw strokes (P, 2) with a round pen, `width` pixels wide, on an 8-bit mask."""
     image = Image.new("L", size)
     draw = ImageDraw.Draw(image)
     for stroke in strokes:
@@ -39,6 +43,12 @@ def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
         for end in (points[0], points[-1]):
             draw.circle(end, (width - 1) / 2, fill=255)
     return image
+
+
+def extent(mask: NDArray[Any], level: float) -> tuple[slice, slice]:
+    """Find the rows and columns, first to last, in which a mask exceeds a level."""
+    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def png(picture: Map | Image.Image) -> bytes:
