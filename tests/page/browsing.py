@@ -3,6 +3,7 @@ wait for the answer.
 """
 
 import csv
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +115,7 @@ def expect_picture(page: Page, name: str) -> None:
     expect(page.get_by_role("img", name=name, exact=True)).to_be_visible()
 
 
-def respond(page: Page, address: str, **response) -> None:
+def respond(page: Page, address: str | re.Pattern[str], **response) -> None:
     """Give this response to all requests to an address."""
     page.route(address, lambda route: route.fulfill(**response))
 
@@ -282,6 +283,11 @@ def explained(page: Page) -> None:
     """Wait for the explanation of the shown answer."""
     expect(page.locator("#reading")).to_have_attribute("aria-busy", "false")
     expect_count(page, "#evidence rect", 49)
+
+
+def open_explanation(page: Page) -> None:
+    """Open the section with the explanation."""
+    page.get_by_text("How it was read").click()
 
 
 def shown_bar(page: Page) -> int:

@@ -43,10 +43,12 @@ def grid(rows) -> bytes:
 
 def texts_of(page: Page) -> list[str]:
     """Return each saved text, and whether it was edited."""
-    return [
-        f"{row['text']}, edited" if row["edited"] else row["text"]
-        for row in saved(page)
-    ]
+    texts = []
+    for row in saved(page):
+        texts.append(row["text"])
+        if row["edited"]:
+            texts[-1] += ", edited"
+    return texts
 
 
 def edit(page: Page, text: str) -> None:

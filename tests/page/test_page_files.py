@@ -1,4 +1,4 @@
-"""Pictures on the page: chosen, dropped, pasted, listed, saved, and kept over a reload."""
+"""Pictures on the page: chosen, dropped, pasted, listed, saved, kept over a reload."""
 
 import re
 from operator import eq

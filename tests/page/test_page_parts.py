@@ -1,4 +1,4 @@
-"""Parts of pictures on the page: marked by mouse, finger or keyboard, and read alone."""
+"""Parts of pictures on the page: marked by mouse, finger or keyboard, read alone."""
 
 import re
 from io import BytesIO
