@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import FileSelector, FileType
+from pyarrow.fs import FileSelector
 
 from app.answers.responses import LEGIBLE
 from app.answers.spreadsheet import table_of
@@ -106,7 +106,7 @@ class Destination:
     def rows_of(self, part: Part) -> list[dict[str, Any]]:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
-        if self.place.filesystem.get_file_info(path).type is FileType.NotFound:
+        if not self.place.filesystem.get_file_info(path).is_file:
             return []
         rows: list[dict[str, Any]] = pq.read_table(
             path, schema=SCHEMA, filesystem=self.place.filesystem

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.fs import FileType
 
 from app.answers.errors import UploadTooLarge
 from app.bulk.errors import BulkError, UnreadableFile
@@ -23,6 +24,7 @@ from app.picture.formats import ENDINGS, names_a_picture
 FIRST_BYTES = 65536
 BUFFER_BYTES = 1_000_000  # read from a Parquet file at a time
 DOWNLOADS = 16  # concurrent reads from object storage, per worker
+BINARY = (pa.binary(), pa.large_binary())
 ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 
 Part = list[str]  # the paths of its pictures
@@ -52,7 +54,7 @@ class Files:
     def parts(self, size: int) -> Iterator[Part]:
         """Group the files, sorted by name; raise BulkError if there are none."""
         paths = self.place.files()
-        if not paths and (self.place.pattern or not self.place.exists()):
+        if not paths and (self.place.pattern or self.place.type is FileType.NotFound):
             raise BulkError(f"There is no file or folder {self.place}.")
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
@@ -181,7 +183,7 @@ class Table:
                 f"{path} has no column {' or '.join(missing)}, only "
                 f"{', '.join(schema.names)}."
             )
-        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        if kind not in BINARY:
             raise BulkError(
                 f"{path}: the column {self.column} contains {kind}, not encoded "
                 "pictures."
@@ -219,11 +221,7 @@ def is_text_or_number(kind: pa.DataType) -> bool:
         pa.nulls(0, kind).cast(pa.string())
     except pa.ArrowNotImplementedError:
         return False
-    return not (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-    )
+    return kind not in BINARY and not pa.types.is_fixed_size_binary(kind)
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:

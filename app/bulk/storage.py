@@ -57,12 +57,10 @@ class Place(NamedTuple):
         glob, if any, sorted by name.
         """
         try:
-            if (
-                not self.pattern
-                and self.filesystem.get_file_info(self.path).type is FileType.File
-            ):
+            if not self.pattern and self.type is FileType.File:
                 return [self.path]
-            paths = list(self.local_files() if self.is_local else self.stored_files())
+            found = self.local_files() if self.is_local else self.stored_files()
+            return sorted(filter(self.includes, found))
         except UnicodeEncodeError as error:
             name = os.fsencode(error.object)
             raise BulkError(
@@ -70,23 +68,22 @@ class Place(NamedTuple):
             ) from error
         except OSError as error:
             raise BulkError(f"{self} cannot be listed: {error}") from error
-        return sorted(filter(self.includes, paths))
 
-    def exists(self) -> bool:
-        """Whether there is such a file or folder."""
-        return self.filesystem.get_file_info(self.path).type is not FileType.NotFound
+    @property
+    def type(self) -> FileType:
+        """Whether it is a file or a folder, or is not found."""
+        return self.filesystem.get_file_info(self.path).type
 
     def local_files(self) -> Iterator[str]:
-        """Yield the files in the folder and its subfolders; those in linked folders are
-        left out, as in os.walk.
-        """
+        """Yield the files in the folder and its subfolders, except linked folders."""
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
                 raise error
 
         for parent, _, names in os.walk(self.path, onerror=fail):
-            for path in (Path(parent, name) for name in names):
+            for name in names:
+                path = Path(parent, name)
                 if path.is_file():
                     # Raises UnicodeEncodeError for other names than UTF-8.
                     path.as_posix().encode()
@@ -94,24 +91,20 @@ class Place(NamedTuple):
 
     def stored_files(self) -> Iterator[str]:
         """Yield the files in object storage."""
-        for entry in self.filesystem.get_file_info(
-            FileSelector(self.path, recursive=True, allow_not_found=True)
-        ):
+        everything = FileSelector(self.path, recursive=True, allow_not_found=True)
+        for entry in self.filesystem.get_file_info(everything):
             if entry.type is FileType.File:
                 yield entry.path
 
     def includes(self, path: str) -> bool:
-        """Whether a path is below the folder, visible, and matches the glob, if there
-        is one.
-        """
+        """Whether a path is below the folder, visible, and matches the glob, if any."""
         below = self.below(path)
-        is_below = path.startswith(f"{self.path.rstrip('/')}/")
-        is_hidden = any(part.startswith(".") for part in below.split("/"))
-        is_matched = (
-            not self.pattern
-            or re.fullmatch(glob_translate(self.pattern), below) is not None
-        )
-        return is_below and not is_hidden and is_matched
+        if not path.startswith(f"{self.path.rstrip('/')}/"):
+            return False
+        if any(part.startswith(".") for part in below.split("/")):
+            return False
+        pattern = glob_translate(self.pattern or "**")
+        return re.fullmatch(pattern, below) is not None
 
     def below(self, path: str) -> str:
         """Return a path relative to the folder."""
@@ -124,9 +117,10 @@ def place_of(name: str) -> Place:
     magic = r"[*\[]" if is_uri else r"[*?\[]"  # in a URI, ? starts the query
     glob = None if os.path.exists(name) else re.search(magic, name)
     end = name.rfind("/", 0, glob.start()) + 1 if glob else len(name)
+    folder = name[:end]
     try:
         filesystem, path = FileSystem.from_uri(
-            name[:end] if is_uri else os.path.abspath(name[:end])
+            folder if is_uri else os.path.abspath(folder)
         )
     except (OSError, ValueError) as error:
         raise BulkError(f"{name}: {error}") from error
