@@ -92,6 +92,3 @@ class Local:
         ):
             models[name] = {"file": str(file)} | about[name] if file else None
         return {"models": models}
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to close."""
