@@ -73,21 +73,12 @@ def test_https_to_an_http_service_is_reported():
 def certificate(tmp_path_factory) -> Path:
     """Make an untrusted certificate for 127.0.0.1, with its key in the same file."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    request = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = tool(
-        "openssl", *request, *names, "-keyout", str(path), "-out", f"{path}.crt"
+    request = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     )
+    files = "-keyout", str(path), "-out", f"{path}.crt"
+    command = tool("openssl", *request.split(), *files)
     subprocess.run(command, check=True, capture_output=True)
     path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
     return path
