@@ -37,14 +37,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.digit.classifier import Classifier
+from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import Reading, read_digit
 from app.picture import errors
 from app.picture.decode import Picture, decode_image, open_image
 from app.picture.formats import MAX_PIXELS
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from training.sample import CLASSES, PER_CLASS, digits
+from training.sample import PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
 MODELS = MODEL, LINES_MODEL, PAGES_MODEL = tuple(
