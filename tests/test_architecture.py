@@ -8,7 +8,8 @@ import pytest
 
 from support import ROOT
 
-FILES = [*(ROOT / "app").rglob("*.py"), *(ROOT / "training").rglob("*.py")]
+PACKAGES = (ROOT / "app", ROOT / "training")
+FILES = [path for package in PACKAGES for path in package.rglob("*.py")]
 INITS = [path for path in FILES if path.name == "__init__.py"]
 PATHS = [path.relative_to(ROOT) for path in FILES if path not in INITS]
 MODULES = [".".join(path.with_suffix("").parts) for path in PATHS]

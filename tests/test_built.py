@@ -140,7 +140,8 @@ def test_the_installed_command_works_beside_another_package_named_app(
     for name in ("digits", "lines", "pages"):
         assert Path(models[name]["file"]).is_relative_to(installed)
     # Decoded by another process.
-    large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")
+    enlarged = Image.open(SEVEN).resize((800, 800))
+    large = encode(enlarged, "JPEG")
     pages = "/ /course /static/page.js /docs /swagger/swagger-ui-bundle.js"
     with (
         serving("--workers", "2", program=program) as (_, url),
@@ -196,6 +197,7 @@ def test_each_page_shows_the_lists_tables_and_blocks_that_github_shows(project, 
     for page in source.rglob("*.md"):
         name = "index" if page.stem == "README" else page.stem
         built = site / page.relative_to(source).with_name(f"{name}.html")
-        article = built.read_text().split("<article")[1].split("</article>")[0]
+        _, article = built.read_text().split("<article")
+        article, *_ = article.split("</article>")
         on_github = markdown.render(page.read_text())
         assert block.findall(article) == block.findall(on_github), page.name

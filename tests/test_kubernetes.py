@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import pytest
 import yaml
@@ -20,8 +19,9 @@ from app.settings import Settings
 from support import ROOT, tool
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-SCHEMAS = yaml.safe_load((Path(__file__).parent / "data" / "crds.yaml").read_text())
-(JOB,) = yaml.safe_load_all((FOLDER / "bulk" / "rayjob.yaml").read_text())
+CRDS = ROOT / "tests" / "data" / "crds.yaml"
+SCHEMAS = yaml.safe_load(CRDS.read_text())
+JOB = yaml.safe_load((FOLDER / "bulk" / "rayjob.yaml").read_text())
 
 
 @cache
@@ -90,7 +90,8 @@ def test_prometheus_finds_the_service_and_has_its_key_which_no_manifest_contains
     (endpoint,) = monitor["endpoints"]
     selected = monitor["selector"]["matchLabels"]
     assert selected.items() <= service["metadata"]["labels"].items()
-    assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+    ports = service["spec"]["ports"]
+    assert endpoint["port"] in [port["name"] for port in ports]
     secret = keys_among(production_pod()["volumes"])["secret"]
     (item,) = secret["items"]
     of_prometheus = endpoint["authorization"]["credentials"]
@@ -136,7 +137,8 @@ def test_the_ingress_has_the_upload_limit_of_the_service_and_routes_to_it():
     annotations = kinds["Ingress"]["metadata"]["annotations"]
     most = annotations["nginx.ingress.kubernetes.io/proxy-body-size"]
     assert int(most) == Settings.model_fields["max_upload_bytes"].default
-    service = {"name": kinds["Service"]["metadata"]["name"], "port": {"name": "http"}}
+    name = kinds["Service"]["metadata"]["name"]
+    service = {"name": name, "port": {"name": "http"}}
     (rule,) = kinds["Ingress"]["spec"]["rules"]
     patterns = []
     for route in rule["http"]["paths"]:

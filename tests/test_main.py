@@ -30,7 +30,8 @@ def test_uvicorn_serves_the_application_that_fastapi_run_finds(seven):
         started = next(line for line in process.stderr if "running on" in line)
         url = re.search(r"http://\S+", started)[0]
         assert httpx2.get(f"{url}/health").json()["status"] == "ok"
-        assert httpx2.post(f"{url}/predict", content=encode(seven)).json()["digit"] == 7
+        answer = httpx2.post(f"{url}/predict", content=encode(seven))
+        assert answer.json()["digit"] == 7
         process.terminate()
 
 

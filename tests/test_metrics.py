@@ -14,7 +14,8 @@ from app.main import create_app
 from app.settings import Settings
 from support import HOSTILE, ROOT, drawing, encode, flat, letter, number, samples
 
-DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
+DEPLOY = ROOT / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
 TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
@@ -23,6 +24,7 @@ def service(seven, digits):
     """A client of a service after some requests of each kind."""
     small = encode(seven)
     large = encode(drawing(seven))
+    text = encode(number(digits[[350, 350, 120]]))
     cut, *_ = HOSTILE["cut png"]
     frames = {
         "name": "pixels",
@@ -35,7 +37,7 @@ def service(seven, digits):
             client.post("/predict", content=picture)
         files = [("files", each) for each in (small, large, cut)]
         client.post("/predict/batch", files=files)
-        for picture in (encode(number(digits[[350, 350, 120]])), small, flat(255)):
+        for picture in (text, small, flat(255)):
             client.post("/read", content=picture)
         client.post("/v2/models/digits/infer", json={"inputs": [frames]})
         client.get("/none")
@@ -139,13 +141,16 @@ def test_the_dashboard_queries_existing_metrics(query, exported):
 
 
 def test_alerts_watch_metrics_and_errors_that_exist(exported):
-    (group,) = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
+    alerts = yaml.safe_load((DEPLOY / "alerts.yml").read_text())
+    (group,) = alerts["groups"]
     queries = " ".join(rule["expr"] for rule in group["rules"])
-    assert set(re.findall(r"digits_\w+", queries)) <= {name for name, *_ in exported}
+    names = {name for name, *_ in exported}
+    assert set(re.findall(r"digits_\w+", queries)) <= names
     reasons = {each.name for each in problems.TYPES.values()}
     assert set(re.findall(r'reason="([^"]*)"', queries)) <= reasons
-    assert all(rule["annotations"]["summary"].endswith(".") for rule in group["rules"])
-    prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    for rule in group["rules"]:
+        assert rule["annotations"]["summary"].endswith(".")
+    prometheus = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
     assert prometheus["rule_files"] == ["alerts.yml"]
 
 
