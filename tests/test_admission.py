@@ -43,6 +43,7 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     queue.seconds = 5
     queue.length = 10_000
     queue.check()  # nothing is known before the first picture
+    queue.length = 0
     # A second, without the wait.
     read(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
     queue.length = 3

@@ -11,8 +11,9 @@ import os
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from time import perf_counter, thread_time
+from unittest.mock import Mock
 
 import pytest
 from fastapi import Request
@@ -23,7 +24,6 @@ from app.answers import errors
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.bodies import Body
 from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.uploads import read_picture
 
@@ -69,9 +69,12 @@ def picture_in(
             (b"content-type", content_type.encode("latin-1")),
             (b"content-encoding", encoding.encode()),
         ]
-        request = Request({"type": "http", "headers": headers}, receive)
-        with closing(Body(request, 30, ADMISSION)) as body:
-            return await read_picture(body)
+        state = {"service": Mock(settings=SETTINGS, admission=ADMISSION)}
+        scope = {"type": "http", "headers": headers, "state": state}
+        try:
+            return await read_picture(Request(scope, receive))
+        finally:
+            state["body"].close()
 
     return asyncio.run(read())
 

@@ -176,7 +176,8 @@ class Decoders:
     async def turn(self) -> AsyncGenerator[None]:
         """Hold the lock of pictures that are read alone; raise Busy after a long wait."""
         try:
-            await asyncio.wait_for(self.alone.acquire(), self.wait_seconds)
+            async with asyncio.timeout(self.wait_seconds):
+                await self.alone.acquire()
         except TimeoutError as error:
             raise Busy from error
         try:
