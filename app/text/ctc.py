@@ -177,7 +177,8 @@ def trellis(
     """
     states = np.full(2 * len(symbols) + 1, BLANK)
     states[1::2] = symbols
-    logs = np.log(np.maximum(probabilities[:, states], TINY).astype(np.float64))
+    likely = np.maximum(probabilities[:, states], TINY)
+    logs = np.log(likely.astype(np.float64))
     logs[0, 2:] = -np.inf
     needs_blank = (states == BLANK) | (states == np.roll(states, 2))
     return states, logs, np.where(needs_blank, -np.inf, 0.0)
