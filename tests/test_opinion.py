@@ -23,7 +23,6 @@ from app.digit.opinion import (
 )
 from app.digit.reading import AS_USUAL, Reading, read_digit
 from app.network import ModelError
-from app.picture.decode import open_image
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.text.ctc import BLANK, log_probability
@@ -142,7 +141,9 @@ def test_the_service_asks_in_either_process(
     unsure = next(each for each in pictures if not read_digit(each, classifier).is_sure)
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
     if make is small:
-        reading = asyncio.run(reader.read_small(open_image(unsure), AS_USUAL))
+        opened = reader.open_small(unsure)
+        assert opened
+        reading = asyncio.run(reader.read_small(opened, AS_USUAL))
     else:
         reading = asyncio.run(reader.read_large(unsure, AS_USUAL))
     expected = read_digit(unsure, classifier, opinion)
