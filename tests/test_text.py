@@ -106,9 +106,7 @@ def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Text:
 def read(
     *ways: tuple[str, ...], certainty: float = 0.985, length: int | None = None
 ) -> Text:
-    """Read a picture in several ways, each of which gives these lines; the network is
-    sure of none of them.
-    """
+    """Read a picture in ways that give these lines; the network is sure of none."""
     network, strips = network_of(*ways, certainty=certainty)
     return text_of(hypotheses_of(network, strips, length), SPEC)
 

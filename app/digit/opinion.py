@@ -31,8 +31,7 @@ FITTED_WITH = "second_opinion_lines_sha256"
 
 
 class Weights(NamedTuple):
-    """How two opinions become one, and when there is a second one; see
-    `training.opinion`.
+    """How and when two opinions become one; `training.opinion` fits them.
 
     Attributes
     ----------
