@@ -153,10 +153,10 @@ class LineReader:
     ) -> int:
         """Return the turn after which a sample of the lines is read best."""
         sheets = {turn: sheet.turned(turn) for turn in turns}
-        found = {
-            turn: pages.lines(np.rot90(writing, turn // 90), sheets[turn].grey.size)
-            for turn in turns
-        }
+        found = dict[int, list[Line]]()
+        for turn in turns:
+            turned = np.rot90(writing, turn // 90)
+            found[turn] = pages.lines(turned, sheets[turn].grey.size)
         shapes = {turn: shape_of(lines) for turn, lines in found.items()}
         # Long lines themselves show which sides are at the top and the bottom.
         least = 1 if max(shapes.values()) >= ELONGATED else 0
@@ -306,10 +306,8 @@ def of_form_and_length(
     probability, found = best.get(length, (0.0, []))
     if empty[0].spec.calibrated(probability) < LEAST:
         return []
-    return [
-        transcript.saying(grammar, fields)
-        for transcript, fields in zip(empty, found, strict=True)
-    ]
+    pairs = zip(empty, found, strict=True)
+    return [transcript.saying(grammar, fields) for transcript, fields in pairs]
 
 
 def is_unsure(transcript: Transcript) -> bool:

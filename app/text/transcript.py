@@ -225,10 +225,9 @@ class Transcript:
         one if it can be; if each word can be one, too, that is in doubt.
         """
         end = len(self.output)
-        cuts = [
-            (before[-1].last + after[0].first + 1) // 2
-            for before, after in pairwise(self.words)
-        ]
+        cuts = []
+        for before, after in pairwise(self.words):
+            cuts.append((before[-1].last + after[0].first + 1) // 2)
         by_words = None
         if cuts and not grammar.is_spaced:
             by_words = self.with_fields(grammar, [0, *cuts, end])
@@ -290,11 +289,8 @@ class Transcript:
             found = [each for each in likeliest(self.columns) if each[0]]
         found.sort(key=lambda each: each[1], reverse=True)
         own = tuple(self.signs)
-        others = [each for each in found if each[0] != own]
-        return [
-            (self.spec.text_of(symbols), probability)
-            for symbols, probability in others[:count]
-        ]
+        others = [each for each in found if each[0] != own][:count]
+        return [(self.spec.text_of(symbols), share) for symbols, share in others]
 
     @property
     def text(self) -> str:
