@@ -107,11 +107,10 @@ class Model:
         options.inter_op_num_threads = 1
         # The arena would keep what the widest strip took.
         options.enable_cpu_mem_arena = False
-        # It is for inputs of one shape, and would keep memory for each width of strips.
+        # Patterns are for inputs of one shape: each width of strips would keep its own.
         options.enable_mem_pattern = False
-        options.log_severity_level = (
-            4  # failures raise exceptions; do not print them too
-        )
+        # Failures raise exceptions: do not print them too.
+        options.log_severity_level = 4
         session = ort.InferenceSession(
             self.path, options, providers=["CPUExecutionProvider"]
         )
@@ -160,10 +159,9 @@ def private_copy(data: bytes, owner: object) -> Path:
 
 
 def shape_of(node: ort.NodeArg) -> Node:
-    """Return the name of a session's input or output, and its shape."""
-    return node.name, [
-        length if isinstance(length, int) else None for length in node.shape[1:]
-    ]
+    """Return the name of an input or output of a session, and its shape."""
+    lengths = node.shape[1:]
+    return node.name, [each if isinstance(each, int) else None for each in lengths]
 
 
 def log_odds_of(legibility: float) -> float:

@@ -1,6 +1,4 @@
-"""What a user says of a field: other characters than digits and marks, and the form of
-its numbers.
-"""
+"""What a user says of a field: its characters, and the form of its numbers."""
 
 import math
 from datetime import date, timedelta
@@ -15,7 +13,7 @@ from app.text.ctc import likeliest, log_probability
 from app.text.field import Field
 from app.text.forms import GRAMMARS, Format
 from app.text.text import TextOptions, read_text
-from support import POINT, assert_problem, encode, load_sheet, number
+from support import POINT, assert_problem, encode, line_network, load_sheet, number
 from support import written as grid
 
 DIGITS, LABELS = load_sheet()
@@ -32,19 +30,23 @@ ARCS = {"(": [(6, 0, 22, 27, 115, 245)], ")": [(6, 0, 22, 27, -65, 65)]}
 
 
 def sign(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Draw a sign by hand, (28, 28) uint8, ink = 255: its ends lie up to a pixel off,
-    and its pen has another width.
+    """Draw a sign by hand, (28, 28) uint8, ink = 255.
+
+    Its ends lie up to a pixel off, and its pen has another width.
     """
     sheet = Image.new("L", (28 * FINE, 28 * FINE))
-    draw, pen = ImageDraw.Draw(sheet), round(FINE * rng.uniform(2, 3.2))
+    draw = ImageDraw.Draw(sheet)
+    pen = round(FINE * rng.uniform(2, 3.2))
+
+    def moved(ends: tuple[int, ...] | list[int]) -> list[float]:
+        return (FINE * (ends + rng.uniform(-1, 1, 4))).tolist()
+
     for line in LINES.get(kind, ()):
-        draw.line((FINE * (line + rng.uniform(-1, 1, 4))).tolist(), 255, pen)
+        draw.line(moved(line), 255, pen)
     for ring in RINGS.get(kind, ()):
-        draw.ellipse(
-            (FINE * (ring + rng.uniform(-1, 1, 4))).tolist(), outline=255, width=pen
-        )
+        draw.ellipse(moved(ring), outline=255, width=pen)
     for *box, start, end in ARCS.get(kind, ()):
-        draw.arc((FINE * (box + rng.uniform(-1, 1, 4))).tolist(), start, end, 255, pen)
+        draw.arc(moved(box), start, end, 255, pen)
     return np.asarray(sheet.resize((28, 28), Image.Resampling.BOX))
 
 
@@ -68,48 +70,35 @@ def ask(client, picture: bytes, characters: str, **others: object):
     )
 
 
+def read(picture: bytes, characters: str | None) -> str:
+    options = TextOptions(Field(characters=characters))
+    return read_text(picture, line_network(), options=options).text
+
+
 @pytest.mark.parametrize(
-    ("form", "characters"),
-    [
-        ("+d", ALL + "+"),
-        ("d%", ALL + "%"),
-        ("dd%", ALL + "+-.,%"),
-        ("(dd.dd)", ALL + ".()"),
-    ],
+    ("form", "signs"), [("+d", "+"), ("d%", "%"), ("dd%", "+-.,%"), ("(dd.dd)", ".()")]
 )
-def test_eight_of_ten_numbers_with_other_signs_are_read(line_network, form, characters):
-    written = [write(form, seed) for seed in range(30)]
-    read = [
-        read_text(
-            picture, line_network, options=TextOptions(Field(characters=characters))
-        ).text
-        for picture, _ in written
-    ]
-    assert sum(one == text for one, (_, text) in zip(read, written, strict=True)) >= 24
+def test_eight_of_ten_numbers_with_other_signs_are_read(form, signs):
+    right = 0
+    for seed in range(30):
+        picture, text = write(form, seed)
+        right += read(picture, ALL + signs) == text
+    assert right >= 24
 
 
 @pytest.mark.parametrize("form", ["+", "%"])
-def test_a_sign_that_is_not_requested_is_no_digit(line_network, form):
-    for characters in (ALL, None):
-        field = Field(characters=characters)
-        assert not any(
-            read_text(
-                write(form, seed)[0], line_network, options=TextOptions(field)
-            ).text
-            for seed in range(10)
-        )
+def test_a_sign_that_is_not_requested_is_no_digit(form):
+    for seed in range(10):
+        picture, _ = write(form, seed)
+        assert read(picture, ALL) == read(picture, None) == ""
 
 
 @pytest.mark.parametrize("form", ["+d", "d%", "(dd.dd)"])
-def test_a_text_has_only_the_characters_requested(line_network, form):
-    for characters in (ALL, "+", ALL + "(%"):
-        for seed in range(5):
-            read = read_text(
-                write(form, seed)[0],
-                line_network,
-                options=TextOptions(Field(characters=characters)),
-            ).text
-            assert {*read} <= {*characters, " "}
+def test_a_text_has_only_the_characters_requested(form):
+    for seed in range(5):
+        picture, _ = write(form, seed)
+        for characters in (ALL, "+", ALL + "(%"):
+            assert {*read(picture, characters)} <= {*characters, " "}
 
 
 def test_the_answer_has_the_characters_requested_and_their_signs_are_marks_with_boxes(
@@ -122,10 +111,8 @@ def test_the_answer_has_the_characters_requested_and_their_signs_are_marks_with_
     (line,) = answer["lines"]
     plus, percent = line["marks"]
     assert (plus["mark"], percent["mark"]) == ("+", "%")
-    edges = [
-        (box["left"], box["left"] + box["width"])
-        for box in (plus["box"], line["digits"][0]["box"], percent["box"])
-    ]
+    boxes = plus["box"], line["digits"][0]["box"], percent["box"]
+    edges = [(box["left"], box["left"] + box["width"]) for box in boxes]
     assert sorted(edges) == edges
     assert "characters" not in client.post("/read", content=picture).json()
 
@@ -135,9 +122,8 @@ def test_digits_alone_are_returned_without_marks_and_a_length_counts_them(client
     answer = ask(client, picture, ALL + "+%", marks=False).json()
     assert (answer["text"], answer["lines"][0]["marks"]) == (text[1], [])
     assert ask(client, picture, ALL + "+%", length=1).json()["text"] == text
-    assert_problem(
-        ask(client, picture, "+%", length=1), 422, "impossible-length", "/read"
-    )
+    impossible = ask(client, picture, "+%", length=1)
+    assert_problem(impossible, 422, "impossible-length", "/read")
 
 
 def test_characters_may_be_repeated(client):
@@ -155,12 +141,10 @@ def test_characters_may_be_repeated(client):
         ("０", "characters must be among {signs}, and not '０'."),
     ],
 )
-def test_characters_that_are_not_known_are_refused(
-    client, line_network, characters, detail
-):
+def test_characters_that_are_not_known_are_refused(client, characters, detail):
     answer = ask(client, b"not read", characters)
     assert_problem(answer, 422, "invalid-parameter", "/read")
-    assert answer.json()["detail"] == detail.replace("{signs}", line_network.spec.signs)
+    assert answer.json()["detail"] == detail.format(signs=line_network().spec.signs)
 
 
 def test_a_plus_in_a_url_has_to_be_encoded(client):
@@ -168,18 +152,15 @@ def test_a_plus_in_a_url_has_to_be_encoded(client):
     answer = client.post("/read?characters=0123456789+", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert "write %2B for it" in answer.json()["detail"]
-    assert (
-        client.post("/read?characters=0123456789%2B", content=picture).json()["text"]
-        == text
-    )
+    answer = client.post("/read?characters=0123456789%2B", content=picture)
+    assert answer.json()["text"] == text
 
 
-def test_all_known_characters_may_be_requested(client, line_network):
+def test_all_known_characters_may_be_requested(client):
     picture, _ = write("+d", 0)
-    answer = client.post(
-        f"/read?characters={quote(line_network.spec.signs)}", content=picture
-    )
-    assert answer.json()["characters"] == line_network.spec.signs
+    signs = line_network().spec.signs
+    answer = client.post(f"/read?characters={quote(signs)}", content=picture)
+    assert answer.json()["characters"] == signs
 
 
 def test_amounts_in_parentheses_are_negative(client):
@@ -191,20 +172,21 @@ def test_amounts_in_parentheses_are_negative(client):
     assert right >= 24
 
 
+def two_amounts(digits: np.ndarray) -> bytes:
+    """Write 72.00, and 7.22 below it."""
+    seven, two, zero = digits[[350, 120, 0]]
+    above = [seven, two, POINT, zero, zero]
+    return encode(number(above, [seven, POINT, two, two]))
+
+
 def test_the_answer_has_the_value_of_each_line(client, digits):
-    amounts = encode(
-        number(
-            [*digits[[350, 120]], POINT, *digits[[0, 0]]],
-            [digits[350], POINT, *digits[[120, 120]]],
-        )
-    )
+    amounts = two_amounts(digits)
     answer = client.post("/read?format=amount", content=amounts).json()
     assert list(answer) == ["text", "confidence", "lines", "value", "model"]
     assert answer["value"] == answer["text"] == "72.00\n7.22"
-    assert [list(line)[-2:] for line in answer["lines"]] == [["format", "value"]] * 2
-    assert [(line["format"], line["value"]) for line in answer["lines"]] == [
-        (True, "72.00"),
-        (True, "7.22"),
+    assert [list(line.items())[-2:] for line in answer["lines"]] == [
+        [("format", True), ("value", "72.00")],
+        [("format", True), ("value", "7.22")],
     ]
     free = client.post("/read", content=amounts).json()
     assert answer["confidence"] == pytest.approx(free["confidence"], abs=0.02)
@@ -219,15 +201,15 @@ def test_a_line_without_the_form_keeps_what_is_read_without_it_and_is_less_sure(
     picture = encode(number(digits[[350, 120]]))
     free = client.post("/read", content=picture).json()
     answer = client.post(f"/read?format={format}", content=picture).json()
-    assert (answer["text"], answer["value"]) == (free["text"], None) == ("72", None)
-    assert (answer["lines"][0]["format"], answer["lines"][0]["value"]) == (False, None)
+    (line,) = answer["lines"]
+    assert answer["text"] == free["text"] == "72"
+    assert (answer["value"], line["format"], line["value"]) == (None, False, None)
     assert answer["confidence"] < free["confidence"]
 
 
 def test_a_picture_without_numbers_has_no_value(client):
-    answer = client.post(
-        "/read?format=amount", content=encode(Image.new("L", (200, 80), 255))
-    ).json()
+    blank = encode(Image.new("L", (200, 80), 255))
+    answer = client.post("/read?format=amount", content=blank).json()
     assert (answer["text"], answer["value"], answer["lines"]) == ("", None, [])
 
 
@@ -238,9 +220,8 @@ def test_the_truth_need_not_be_among_the_likeliest_readings():
     assert wanted not in dict(likeliest(columns))
     found = dict(likeliest(columns, lambda symbols: symbols == wanted[: len(symbols)]))
     assert max(found, key=found.get) == wanted
-    assert found[wanted] == pytest.approx(
-        math.exp(log_probability(columns, wanted)), rel=0.05
-    )
+    probability = math.exp(log_probability(columns, wanted))
+    assert found[wanted] == pytest.approx(probability, rel=0.05)
 
 
 def test_eight_of_ten_dates_with_slashes_are_read_as_dates(client):
@@ -255,60 +236,36 @@ def test_eight_of_ten_dates_with_slashes_are_read_as_dates(client):
 
 def test_the_alternatives_have_the_form_too(client):
     picture, _ = write("dd.dd", 3)
-    (line,) = client.post(
-        "/read?format=amount&alternatives=10", content=picture
-    ).json()["lines"]
+    query = "format=amount&alternatives=10"
+    (line,) = client.post(f"/read?{query}", content=picture).json()["lines"]
     texts = [each["text"] for each in line["alternatives"]]
     assert line["text"] not in texts
     assert all(GRAMMARS["amount"].meaning(text) for text in texts)
 
 
 def test_a_form_and_a_length_may_be_given_together(client, digits):
-    picture = encode(
-        number(
-            [*digits[[350, 120]], POINT, *digits[[0, 0]]],
-            [digits[350], POINT, *digits[[120, 120]]],
-        )
-    )
-    answer = client.post("/read?format=amount&length=7", content=picture).json()
-    assert answer["value"] == "72.00\n7.22"
-    assert (
-        client.post("/read?format=amount&length=6", content=picture).json()["value"]
-        != answer["value"]
-    )
+    picture = two_amounts(digits)
+    for length in (7, 6):
+        query = f"format=amount&length={length}"
+        answer = client.post(f"/read?{query}", content=picture).json()
+        assert (answer["value"] == "72.00\n7.22") == (length == 7)
 
 
-@pytest.mark.parametrize(
-    ("query", "detail"),
-    [
-        (
-            "format=money",
-            f"format must be {', '.join(OTHERS)} or {LAST}, and not 'money'.",
-        ),
-        ("format=date&date=ydm", "date must be 'dmy', 'mdy' or 'ymd', and not 'ydm'."),
-        ("date=dmy", "date needs format=date."),
-        ("format=time&date=dmy", "date needs format=date."),
-        (
-            "format=time&length=7",
-            "length must be 3 to 6 with format=time, or be left out.",
-        ),
-        (
-            "format=integer&characters=.,",
-            "characters must have one of 0123456789 with format=integer",
-        ),
-        (
-            "format=date&characters=0123456789",
-            "characters must have one of ./- with format=date",
-        ),
-        (
-            "format=amount&characters=0123456789-",
-            "characters must have one of ., with format=amount",
-        ),
-    ],
-)
-def test_an_unknown_format_and_one_that_is_contradicted_are_refused(
-    client, query, detail
-):
+CONTRADICTIONS = f"""
+format=money: format must be {", ".join(OTHERS)} or {LAST}, and not 'money'.
+format=date&date=ydm: date must be 'dmy', 'mdy' or 'ymd', and not 'ydm'.
+date=dmy: date needs format=date.
+format=time&date=dmy: date needs format=date.
+format=time&length=7: length must be 3 to 6 with format=time, or be left out.
+format=integer&characters=.,: characters must have one of {ALL} with format=integer
+format=date&characters={ALL}: characters must have one of ./- with format=date
+format=amount&characters={ALL}-: characters must have one of ., with format=amount
+"""
+
+
+@pytest.mark.parametrize("row", CONTRADICTIONS.strip().splitlines())
+def test_an_unknown_format_and_one_that_is_contradicted_are_refused(client, row):
+    query, detail = row.split(": ")
     answer = client.post(f"/read?{query}", content=b"not read")
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert answer.json()["detail"].startswith(detail)

@@ -21,7 +21,7 @@ from app.digit.opinion import (
     combined,
     digit_probabilities,
 )
-from app.digit.reading import DigitOptions, read_digit
+from app.digit.reading import AS_USUAL, Reading, read_digit
 from app.network import ModelError
 from app.serving.networks import Networks
 from app.serving.reader import Reader
@@ -59,28 +59,23 @@ def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
     for digit in digits[::50]:
         image = Image.fromarray(digit).resize((spec.height, spec.height))
         (output,) = line_network([255 - np.asarray(image)])
-        columns = moved(output, [spec.gap], BLANK)
-        expected = [
-            np.exp(log_probability(columns, [symbol])) for symbol in spec.digits
-        ]
-        seen = digit_probabilities(
-            columns[:, spec.digits].astype(float), columns[:, BLANK].astype(float)
-        )
+        columns = moved(output, [spec.gap], BLANK).astype(float)
+        logs = [log_probability(columns, [symbol]) for symbol in spec.digits]
+        expected = np.exp(logs)
+        seen = digit_probabilities(columns[:, spec.digits], columns[:, BLANK])
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-12)
 
 
 def test_what_the_line_network_sees_counts_by_its_weights():
-    shares, weights = (
-        np.array([0.6, 0.4, *[0.0] * 8], np.float32),
-        Weights(0.5, 1, 1, 0, *SURE),
-    )
+    shares = np.array([0.6, 0.4, *[0.0] * 8], np.float32)
+    weights = Weights(0.5, 1, 1, 0, *SURE)
     alone = 0.9 * np.eye(10)[1]
     probabilities, legibility = combined(shares, 0.5, Seen(alone, 0.0), weights)
+    _, without_digit = combined(shares, 0.5, Seen(0 * alone, 0.0), weights)
+    _, with_several = combined(shares, 0.5, Seen(alone, 0.8), weights)
     assert probabilities.argmax() == 1
-    assert combined(shares, 0.5, Seen(0 * alone, 0.0), weights)[1] < 0.5 < legibility
-    assert combined(shares, 0.5, Seen(alone, 0.8), weights)[1] == pytest.approx(
-        0.2 * legibility
-    )
+    assert without_digit < 0.5 < legibility
+    assert with_several == pytest.approx(0.2 * legibility)
 
 
 def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(
@@ -88,9 +83,8 @@ def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(
 ):
     asked = 0
     for picture in [make(digit) for digit in digits[::10] for make in (encode, small)]:
-        alone, both = (
-            read_digit(picture, classifier, opinion=each) for each in (None, opinion)
-        )
+        alone = read_digit(picture, classifier)
+        both = read_digit(picture, classifier, opinion)
         assert not alone.has_second_opinion
         is_sure = alone.probabilities.max() >= SURE[0] and alone.legibility >= SURE[1]
         assert both.has_second_opinion or is_sure
@@ -104,81 +98,65 @@ def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(
     assert 0 < asked < 25
     dotted = np.pad(digits[5], 20)
     dotted[55:62, 55:62] = 255
-    assert read_digit(
-        encode(drawing(dotted)), classifier, opinion=opinion
-    ).has_second_opinion
-    assert not read_digit(
-        encode(drawing(digits[5])), classifier, opinion=opinion
-    ).has_second_opinion
+    for digit in (dotted, digits[5]):
+        reading = read_digit(encode(drawing(digit)), classifier, opinion)
+        assert reading.has_second_opinion == (digit is dotted)
+
+
+def is_taken_for_a_digit(reading: Reading) -> bool:
+    return min(reading.legibility, reading.probabilities.max()) > 0.9
 
 
 def test_a_whole_number_is_no_digit(digits, labels, opinion, classifier):
     written = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
-    pictures = [
-        number(scene, written, 1, index)[0]
-        for scene in ("canvas", "cheque", "amounts")
-        for index in range(15)
-    ]
-    alone, both = (
-        [read_digit(each, classifier, opinion=asked) for each in pictures]
-        for asked in (None, opinion)
-    )
-    assert (
-        sum(
-            min(reading.legibility, reading.probabilities.max()) > 0.9
-            for reading in alone
-        )
-        > 2
-    )
-    assert not [
-        reading
-        for reading in both
-        if min(reading.legibility, reading.probabilities.max()) > 0.9
-    ]
-    assert all(reading.has_several for reading in both)
+    taken_alone = 0
+    for scene in ("canvas", "cheque", "amounts"):
+        for index in range(15):
+            picture, *_ = number(scene, written, 1, index)
+            taken_alone += is_taken_for_a_digit(read_digit(picture, classifier))
+            both = read_digit(picture, classifier, opinion)
+            assert both.has_several
+            assert not is_taken_for_a_digit(both)
+    assert taken_alone > 2
 
 
 def test_digits_behind_a_printed_grid_are_read_with_it(
     digits, labels, classifier, opinion
 ):
-    pictures = [behind_a_grid(digit) for digit in digits[::20]]
-    alone, both = (
-        [read_digit(picture, classifier, opinion=each).digit for picture in pictures]
-        for each in (None, opinion)
-    )
-    assert (alone != labels[::20]).sum() > 10
-    assert (both != labels[::20]).sum() <= 2
+    wrong_alone = 0
+    wrong_together = 0
+    for digit, label in zip(digits[::20], labels[::20], strict=True):
+        picture = behind_a_grid(digit)
+        wrong_alone += read_digit(picture, classifier).digit != label
+        wrong_together += read_digit(picture, classifier, opinion).digit != label
+    assert wrong_alone > 10
+    assert wrong_together <= 2
 
 
 @pytest.mark.parametrize("make", [small, behind_a_grid])
 def test_the_service_asks_in_either_process(
     digits, classifier, line_network, decoders, opinion, make
 ):
-    unsure = next(
-        picture
-        for picture in map(make, digits)
-        if not read_digit(picture, classifier).is_sure
-    )
+    pictures = map(make, digits)
+    unsure = next(each for each in pictures if not read_digit(each, classifier).is_sure)
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
     if make is small:
-        picture = reader.open_small(unsure)
-        assert picture
-        reading = asyncio.run(reader.read_small(picture, DigitOptions()))
+        opened = reader.open_small(unsure)
+        assert opened
+        reading = asyncio.run(reader.read_small(opened, AS_USUAL))
     else:
-        reading = asyncio.run(reader.read_large(unsure, DigitOptions()))
-    expected = read_digit(unsure, classifier, opinion=opinion)
+        reading = asyncio.run(reader.read_large(unsure, AS_USUAL))
+    expected = read_digit(unsure, classifier, opinion)
     np.testing.assert_equal(reading[:4], expected[:4])
 
 
 def own_file(folder: Path, **metadata: str) -> Path:
     """Write the committed file with other metadata."""
-    model, file = onnx.load(MODEL), folder / "own.onnx"
-    kept = {
-        entry.key: entry.value
-        for entry in model.metadata_props
-        if entry.key not in (WEIGHTS, FITTED_WITH)
-    }
-    onnx.helper.set_model_props(model, {**kept, **metadata})
+    model = onnx.load(MODEL)
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    del kept[WEIGHTS], kept[FITTED_WITH]
+    onnx.helper.set_model_props(model, kept | metadata)
+    file = folder / "own.onnx"
     onnx.save_model(model, file)
     return file
 
@@ -187,15 +165,12 @@ def own_file(folder: Path, **metadata: str) -> Path:
     "value", [None, "", "1 2 3 4 5", "1 2 3 4 5 6 7", "1 2 3 4 5 x"]
 )
 def test_weights_that_are_not_six_numbers_are_reported(tmp_path, line_network, value):
-    metadata = {} if value is None else {WEIGHTS: value}
-    own = Classifier(
-        own_file(tmp_path, **metadata, **{FITTED_WITH: line_network.sha256})
-    )
-    with pytest.raises(
-        ModelError,
-        match=r"second_opinion in its metadata is not 6 numbers\. python -m "
-        r"training.opinion",
-    ):
+    metadata = {FITTED_WITH: line_network.sha256}
+    if value is not None:
+        metadata[WEIGHTS] = value
+    own = Classifier(own_file(tmp_path, **metadata))
+    message = r"second_opinion in its metadata is not 6 numbers\. python -m training.op"
+    with pytest.raises(ModelError, match=message):
         SecondOpinion.of(own, line_network)
 
 
@@ -218,9 +193,8 @@ def test_without_weights_for_this_line_network_digits_are_read_without_it(
     assert networks.digit_model == networks.digits.version
     assert networks.about["digits"]["second_opinion_used"] == "no"
     picture = behind_a_grid(digits[0])
-    np.testing.assert_equal(
-        networks.read_digit(picture)[:4], read_digit(picture, networks.digits)[:4]
-    )
+    alone = read_digit(picture, networks.digits)
+    np.testing.assert_equal(networks.read_digit(picture)[:4], alone[:4])
 
 
 def test_the_committed_files_read_digits_together(classifier, line_network):
@@ -233,20 +207,12 @@ def test_the_committed_files_read_digits_together(classifier, line_network):
 def test_the_service_answers_without_them_and_says_so_once(tmp_path, digits):
     file = own_file(tmp_path, **FOR_OTHERS["weights that name another file"])
     with serving(DIGITS_MODEL=str(file), WEB_CONCURRENCY="2") as (process, url):
-        answer = httpx2.post(
-            f"{url}/predict", content=small(digits[0]), timeout=60
-        ).json()
-        assert (
-            answer["model"]
-            == httpx2.get(f"{url}/health").json()["models"]["digits"]["version"]
-        )
-    (said,) = [
-        line["event"]
-        for line in map(json.loads, process.log.splitlines())
-        if "opinion" in line["event"]
-    ]
+        answer = httpx2.post(f"{url}/predict", content=small(digits[0]), timeout=60)
+        models = httpx2.get(f"{url}/health").json()["models"]
+        assert answer.json()["model"] == models["digits"]["version"]
+    events = [json.loads(line)["event"] for line in process.log.splitlines()]
+    (said,) = [event for event in events if "opinion" in event]
     assert said == (
-        f"Digits are read without a second opinion, since {file} has no weights for "
-        "it that were fitted with "
-        f"{LINES_MODEL}: python -m training.opinion fits them."
+        f"Digits are read without a second opinion, since {file} has no weights for it "
+        f"that were fitted with {LINES_MODEL}: python -m training.opinion fits them."
     )

@@ -1,6 +1,4 @@
-"""The network for pages: a map for a picture of any size, and the error message for
-each kind of broken file.
-"""
+"""The network for pages: a map for any picture, a message for any broken file."""
 
 from pathlib import Path
 
@@ -39,16 +37,15 @@ def written(folder: Path, graph: str = GRAPH, **metadata: str) -> Path:
 @pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 1), (31, 33), (3000, 2000)])
 def test_a_picture_of_any_size_gives_a_map(size):
     network = page_network()
-    levels = np.random.default_rng(0).integers(
-        0, 256, (size[1], size[0]), dtype=np.uint8
-    )
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 256, size[::-1], dtype=np.uint8)
     found = network.writing(Image.fromarray(levels))
     assert found.dtype == np.float32
     assert all(side % network.stride == 0 for side in found.shape)
     assert found.size <= max(1.1 * network.pixels, network.stride * max(size))
     assert 0 <= found.min() <= found.max() <= 1
     for line in network.lines(found, size):
-        assert line.width > 0 < line.height
+        assert line.length > 0 < line.height
 
 
 def test_a_file_says_to_what_size_a_picture_is_scaled(tmp_path):
@@ -62,10 +59,10 @@ def test_a_line_is_found_where_the_network_sees_one(tmp_path):
     network = PageNetwork(written(tmp_path, **ABOUT))
     levels = np.zeros((64, 64), np.uint8)
     levels[24:40, 8:56] = 255
-    (line,) = network.lines(network.writing(Image.fromarray(levels)), (64, 64))
+    (line,) = network.lines_on(Image.fromarray(levels))
     grown = 1.6 * (48 * 16) / (2 * (48 + 16))
-    assert (line.left, line.right) == pytest.approx((8 - grown, 56 + grown), abs=1.5)
-    assert (line.top, line.bottom) == pytest.approx((24 - grown, 40 + grown), abs=1.5)
+    edges = 24 - grown, 40 + grown, 8 - grown, 56 + grown
+    assert line[:4] == pytest.approx(edges, abs=1.5)
     assert network.lines(np.zeros((64, 64), np.float32), (64, 64)) == []
 
 
@@ -77,16 +74,17 @@ WRONG_NODES = {
     "one size": GRAPH.replace("H, W", "640, 640"),
     "type": GRAPH.replace("float", "double"),
 }
-WRONG_METADATA = {
-    "no stride": ("stride", None, UNKNOWN.format("'stride'")),
-    "no threshold": ("threshold", None, UNKNOWN.format("'threshold'")),
-    "no number": ("pixels", "many", UNKNOWN.format(".*'many'")),
-    "no stride at all": ("stride", "0", UNKNOWN.format("sizes")),
-    "more than all pixels": ("stride", "100", UNKNOWN.format("sizes")),
-    "no growth": ("growth", "-1.6", UNKNOWN.format("sizes")),
-    "endless growth": ("growth", "inf", UNKNOWN.format("sizes")),
-    "not a number": ("least_probability", "nan", UNKNOWN.format("sizes")),
-}
+# A name, its value if any, and the cause.
+WRONG_METADATA = """
+stride: 'stride'
+threshold: 'threshold'
+pixels many: .*'many'
+stride 0: sizes
+stride 100: sizes
+growth -1.6: sizes
+growth inf: sizes
+least_probability nan: sizes
+"""
 
 
 @pytest.mark.parametrize("name", WRONG_NODES)
@@ -102,16 +100,15 @@ def test_the_other_networks_are_refused(file):
         PageNetwork(file)
 
 
-@pytest.mark.parametrize("name", WRONG_METADATA)
-def test_a_file_whose_metadata_say_too_little_is_refused_in_one_sentence(
-    name, tmp_path
-):
-    key, value, message = WRONG_METADATA[name]
-    metadata = {
-        name: text for name, text in (ABOUT | {key: value}).items() if text is not None
-    }
+@pytest.mark.parametrize("row", WRONG_METADATA.strip().splitlines())
+def test_a_file_whose_metadata_say_too_little_is_refused_in_one_sentence(row, tmp_path):
+    wrong, cause = row.split(": ")
+    name, _, value = wrong.partition(" ")
+    metadata = ABOUT | {name: value}
+    if not value:
+        del metadata[name]
     path = written(tmp_path, **metadata)
-    with pytest.raises(ModelError, match=f"^{path}: {message}"):
+    with pytest.raises(ModelError, match=f"^{path}: {UNKNOWN.format(cause)}"):
         PageNetwork(path)
 
 

@@ -8,8 +8,17 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.picture.errors import TooMuchWriting
 from app.picture.maps import Box
-from app.text.text import read_text
-from support import MINUS, POINT, encode, inked, load_sheet, number, page_network
+from app.text.text import Text, read_text
+from support import (
+    MINUS,
+    POINT,
+    encode,
+    inked,
+    line_network,
+    load_sheet,
+    number,
+    page_network,
+)
 
 # Of the faintest ink, so that `number` draws all of its columns.
 GAP = np.ones((28, 30), np.uint8)
@@ -18,39 +27,53 @@ DIGITS, LABELS = load_sheet()
 
 
 def write(form: str, seed: int) -> tuple[Image.Image, str]:
-    """Write a text like "-dd.d", with random digits; return the picture and the text."""
-    chosen = iter(
-        np.random.default_rng(seed).integers(0, len(DIGITS), form.count("d")).tolist()
-    )
-    places = [
-        [next(chosen) if sign == "d" else sign for sign in line]
-        for line in form.split("\n")
-    ]
-    drawn = [
-        [SIGNS[place] if place in SIGNS else DIGITS[place] for place in line]
-        for line in places
-    ]
-    text = "\n".join(
-        "".join(str(place if place in SIGNS else LABELS[place]) for place in line)
-        for line in places
-    )
-    return number(*drawn), text
+    """Write a text like "-dd.d", with random digits; return the picture and it."""
+    rng = np.random.default_rng(seed)
+    chosen = iter(rng.integers(0, len(DIGITS), form.count("d")).tolist())
+    lines = []
+    text = ""
+    for line in form.split("\n"):
+        drawn = []
+        for sign in line:
+            if sign == "d":
+                place = next(chosen)
+                drawn.append(DIGITS[place])
+                text += str(LABELS[place])
+            else:
+                drawn.append(SIGNS[sign])
+                text += sign
+        lines.append(drawn)
+        text += "\n"
+    return number(*lines), text.strip()
+
+
+def read(picture: Image.Image | np.ndarray) -> Text:
+    return read_text(encode(picture), line_network(), page_network())
+
+
+def plain(sheet: Image.Image) -> Image.Image:
+    return sheet
+
+
+def faint(sheet: Image.Image) -> Image.Image:
+    return sheet.point(lambda level: 90 + level // 2)
+
+
+def with_margins(sheet: Image.Image) -> Image.Image:
+    return ImageOps.expand(sheet, 90, fill=255)
 
 
 def small_on_a_canvas(sheet: Image.Image) -> Image.Image:
     canvas = Image.new("L", (1200, 900), 255)
-    canvas.paste(
-        sheet.resize((sheet.width // 3, sheet.height // 3), Image.Resampling.BOX),
-        (500, 400),
-    )
+    size = sheet.width // 3, sheet.height // 3
+    canvas.paste(sheet.resize(size, Image.Resampling.BOX), (500, 400))
     return canvas
 
 
 def circled(sheet: Image.Image) -> Image.Image:
     wider = ImageOps.expand(sheet, 60, fill=255)
-    ImageDraw.Draw(wider).ellipse(
-        (4, 4, wider.width - 5, wider.height - 5), outline=40, width=5
-    )
+    box = 4, 4, wider.width - 5, wider.height - 5
+    ImageDraw.Draw(wider).ellipse(box, outline=40, width=5)
     return wider
 
 
@@ -60,14 +83,14 @@ def on_a_desk(sheet: Image.Image) -> Image.Image:
     desk.paste(sheet.point(lambda level: 40 + 3 * level // 4), (100, 80))
     light = np.linspace(0.7, 1.1, desk.width)
     noise = np.random.default_rng(0).normal(0, 2, (desk.height, desk.width))
-    return Image.fromarray(np.uint8((np.asarray(desk) * light + noise).clip(0, 255)))
+    levels = np.asarray(desk) * light + noise
+    return Image.fromarray(np.uint8(levels.clip(0, 255)))
 
 
 def in_a_printed_box(sheet: Image.Image) -> Image.Image:
     ruled = ImageOps.expand(sheet, 50, 255)
-    ImageDraw.Draw(ruled).rectangle(
-        (20, 20, ruled.width - 21, ruled.height - 21), outline=60, width=3
-    )
+    box = 20, 20, ruled.width - 21, ruled.height - 21
+    ImageDraw.Draw(ruled).rectangle(box, outline=60, width=3)
     return ruled
 
 
@@ -99,29 +122,25 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
 
     def coarse(cell: int, deviation: float) -> np.ndarray:
         """Make smooth noise in cells of this many pixels."""
-        values = rng.normal(
-            0, deviation, (sheet.height // cell + 2, sheet.width // cell + 2)
-        ).astype(np.float32)
-        return np.asarray(
-            Image.fromarray(values).resize(sheet.size, Image.Resampling.BICUBIC)
-        )
+        size = sheet.height // cell + 2, sheet.width // cell + 2
+        values = Image.fromarray(rng.normal(0, deviation, size).astype(np.float32))
+        return np.asarray(values.resize(sheet.size, Image.Resampling.BICUBIC))
 
-    chalk = (
-        0.85 * (1 - np.asarray(sheet) / 255) * (1 - 0.28 * rng.random(sheet.size[::-1]))
-    )
-    levels = (
-        (1 - chalk) * (60 + coarse(14, 6) + coarse(50, 4)) + 235 * chalk
-    ) * np.linspace(0.8, 1.2, sheet.width)
+    dust = 0.28 * rng.random(sheet.size[::-1])
+    chalk = 0.85 * (1 - np.asarray(sheet) / 255) * (1 - dust)
+    board = 60 + coarse(14, 6) + coarse(50, 4)
+    light = np.linspace(0.8, 1.2, sheet.width)
+    levels = ((1 - chalk) * board + 235 * chalk) * light
     return Image.fromarray(np.uint8(levels.clip(0, 255)))
 
 
 @pytest.mark.parametrize(
     ("form", "change", "least"),
     [
-        ("dddd", lambda sheet: sheet, 45),
+        ("dddd", plain, 45),
         ("dddd", ImageOps.invert, 45),
-        ("dddd", lambda sheet: sheet.point(lambda level: 90 + level // 2), 45),
-        ("dddd", lambda sheet: ImageOps.expand(sheet, 90, fill=255), 45),
+        ("dddd", faint, 45),
+        ("dddd", with_margins, 45),
         ("dddd", small_on_a_canvas, 43),
         ("dddd", circled, 42),
         ("-dd.d", on_a_desk, 42),
@@ -131,117 +150,96 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
         ("dddd", turned, 42),
         ("dddd", cropped, 42),
         ("dddd", on_a_blackboard, 25),
-        ("ddd\nddd", lambda sheet: sheet, 35),
-        ("-dd.d", lambda sheet: sheet, 42),
-        ("dd dd", lambda sheet: sheet, 40),
-        ("1d", lambda sheet: sheet, 42),
-        ("d1", lambda sheet: sheet, 42),
+        ("ddd\nddd", plain, 35),
+        ("-dd.d", plain, 42),
+        ("dd dd", plain, 40),
+        ("1d", plain, 42),
+        ("d1", plain, 42),
     ],
 )
-def test_so_many_of_50_numbers_are_read(line_network, form, change, least):
-    written = [write(form, seed) for seed in range(50)]
-    assert (
-        sum(
-            read_text(encode(change(sheet)), line_network, page_network()).text == text
-            for sheet, text in written
-        )
-        >= least
-    )
+def test_so_many_of_50_numbers_are_read(form, change, least):
+    right = 0
+    for seed in range(50):
+        sheet, text = write(form, seed)
+        right += read(change(sheet)).text == text
+    assert right >= least
 
 
-def test_a_row_at_the_foot_of_a_page_of_which_nothing_is_read_makes_the_text_unsure(
-    line_network,
-):
+def test_a_row_at_the_foot_of_a_page_of_which_nothing_is_read_makes_the_text_unsure():
     missed = []
-    for sheet, text in [write("ddd\nddd", seed) for seed in range(25)]:
+    for seed in range(25):
+        sheet, text = write("ddd\nddd", seed)
         page = Image.new("L", (sheet.width, 4 * sheet.width), 255)
         # The edge cuts the second row.
         page.paste(sheet, (0, page.height - round(0.76 * sheet.height)))
-        read = read_text(encode(page), line_network, page_network())
-        if read.text == text.split("\n")[0]:
-            missed.append(read.confidence)
+        found = read(page)
+        if found.text == text.split("\n")[0]:
+            missed.append(found.confidence)
     assert len(missed) >= 5
     assert max(missed) < 0.9
 
 
 @pytest.mark.parametrize("high", [0.006, 0.008, 0.01])
-def test_a_digit_that_is_small_on_its_page_is_read_or_the_page_is_refused(
-    high, digits, line_network
-):
+def test_a_page_is_refused_on_which_a_digit_is_too_small_to_be_read(high, digits):
     """It is at the edge of the page, and of the part that is looked at closely."""
     side = round(3000 * high * 28 / 20)
+    digit = ImageOps.invert(Image.fromarray(digits[350])).resize((side, side))
     page = Image.new("L", (2250, 3000), 255)
-    page.paste(
-        ImageOps.invert(Image.fromarray(digits[350])).resize((side, side)), (1700, 2300)
-    )
+    page.paste(digit, (1700, 2300))
     with pytest.raises(TooMuchWriting):
-        read_text(encode(page), line_network, page_network())
+        read(page)
 
 
-def test_single_digits_are_read(digits, labels, line_network):
-    read = [
-        read_text(encode(digit), line_network, page_network()).text
-        for digit in digits[::10]
-    ]
-    assert (
-        sum(one == str(label) for one, label in zip(read, labels[::10], strict=True))
-        >= 48
-    )
+def test_single_digits_are_read(digits, labels):
+    right = 0
+    for digit, label in zip(digits[::10], labels[::10], strict=True):
+        right += read(digit).text == str(label)
+    assert right >= 48
 
 
-def test_30_digits_in_a_row_are_read(line_network):
-    """The network was trained on lines of up to 16; 95 % of the digits have to be
-    right.
-    """
+def test_30_digits_in_a_row_are_read():
+    """The network learned from up to 16; 95 % of the digits have to be right."""
     wrong = 0
-    for sheet, text in [write(30 * "d", seed) for seed in range(5)]:
-        read = read_text(encode(sheet), line_network, page_network()).digits_only().text
-        same = SequenceMatcher(None, read, text, autojunk=False).get_matching_blocks()
-        wrong += max(len(read), len(text)) - sum(block.size for block in same)
+    for seed in range(5):
+        sheet, text = write(30 * "d", seed)
+        found = read(sheet).digits_only().text
+        same = SequenceMatcher(None, found, text, autojunk=False).get_matching_blocks()
+        wrong += max(len(found), len(text)) - sum(block.size for block in same)
     assert wrong <= 7
 
 
-def test_the_frames_of_digits_are_read_by_the_dense_network(
-    digits, labels, line_network, classifier
-):
+def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, classifier):
     chosen = [350, 120, 0, 60, 430]
-    (line,) = read_text(
-        encode(number(digits[chosen])), line_network, page_network()
-    ).lines
+    (line,) = read(number(digits[chosen])).lines
     frames = np.stack([digit.frame for digit in line.digits])
-    assert (
-        classifier(frames).probabilities.argmax(axis=1).tolist()
-        == labels[chosen].tolist()
-    )
+    found = classifier(frames).probabilities.argmax(axis=1)
+    np.testing.assert_array_equal(found, labels[chosen])
 
 
 def row_of(chosen: list[int], gap: int, wide: float) -> tuple[Image.Image, list[Box]]:
-    """Write digits in a row, so many pixels apart, and stretch it; return the picture,
-    and where their ink lies.
+    """Write digits in a row, so many pixels apart, and stretch it.
+
+    Returns the picture, and where their ink lies.
     """
-    ink, places = np.zeros((48, 10), np.uint8), []
+    ink = np.zeros((48, 10), np.uint8)
+    places = []
     for digit in DIGITS[chosen]:
         sign = digit[:, digit.any(axis=0)]
         rows, columns = np.nonzero(sign >= 128)
-        left = ink.shape[1]
-        edges = (
-            10 + rows.min(),
-            10 + rows.max() + 1,
-            wide * (left + columns.min()),
-            wide * (left + columns.max() + 1),
-        )
-        places.append(Box(*(round(3 * edge) for edge in edges)))
+        down = np.array([rows.min(), rows.max() + 1]) + 10
+        along = np.array([columns.min(), columns.max() + 1]) + ink.shape[1]
+        edges = np.concatenate([3 * down, 3 * (wide * along)])
+        places.append(Box(*edges.round().astype(int).tolist()))
         ink = np.hstack([ink, np.pad(sign, ((10, 10), (0, gap)))])
     sheet = ImageOps.invert(Image.fromarray(np.pad(ink, ((0, 0), (0, 10)))))
-    return sheet.resize(
-        (round(3 * wide * sheet.width), 3 * sheet.height), Image.Resampling.BICUBIC
-    ), places
+    size = round(3 * wide * sheet.width), 3 * sheet.height
+    return sheet.resize(size, Image.Resampling.BICUBIC), places
 
 
 def overlap(one: Box, other: Box) -> float:
     """Return the area that two boxes share, over that of both together."""
-    top, left = np.maximum(one, other)[[0, 2]]
-    bottom, right = np.minimum(one, other)[[1, 3]]
+    top, _, left, _ = np.maximum(one, other)
+    _, bottom, _, right = np.minimum(one, other)
     shared = max(0, bottom - top) * max(0, right - left)
     areas = [(box.bottom - box.top) * (box.right - box.left) for box in (one, other)]
     return shared / (sum(areas) - shared)
@@ -250,22 +248,14 @@ def overlap(one: Box, other: Box) -> float:
 @pytest.mark.parametrize(
     ("gap", "wide", "least"), [(6, 1, 0.95), (0, 1, 0.9), (6, 0.5, 0.87)]
 )
-def test_boxes_lie_around_the_ink_of_the_digits(line_network, gap, wide, least):
+def test_boxes_lie_around_the_ink_of_the_digits(gap, wide, least):
     rng = np.random.default_rng(7)
     overlaps = []
     for _ in range(30):
-        sheet, places = row_of(
-            rng.integers(0, len(DIGITS), rng.integers(3, 9)).tolist(), gap, wide
-        )
-        found = [
-            digit
-            for line in read_text(encode(sheet), line_network, page_network()).lines
-            for digit in line.digits
-        ]
+        chosen = rng.integers(0, len(DIGITS), rng.integers(3, 9))
+        sheet, places = row_of(chosen.tolist(), gap, wide)
+        found = [digit.box for line in read(sheet).lines for digit in line.digits]
         if len(found) == len(places):
-            overlaps += [
-                overlap(place, digit.box)
-                for place, digit in zip(places, found, strict=True)
-            ]
+            overlaps += map(overlap, places, found)
     assert len(overlaps) >= 120
     assert np.mean(overlaps) >= least

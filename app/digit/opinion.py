@@ -31,8 +31,7 @@ FITTED_WITH = "second_opinion_lines_sha256"
 
 
 class Weights(NamedTuple):
-    """How two opinions become one, and when there is a second one; see
-    `training.opinion`.
+    """How and when two opinions become one; `training.opinion` fits them.
 
     Attributes
     ----------
@@ -148,8 +147,10 @@ def combined(
     """Combine what both networks see, and calibrate it."""
     logits, odds = uncalibrated(probabilities, legibility, seen, weights.lines)
     likely = np.exp(weights.exponent * (logits - logits.max()))
-    legible = (1 - seen.several) / (1 + np.exp(-weights.scale * odds - weights.offset))
-    return (likely / likely.sum()).astype(np.float32), float(legible)
+    shares = likely / likely.sum()
+    odds = weights.scale * odds + weights.offset
+    legible = (1 - seen.several) / (1 + np.exp(-odds))
+    return shares.astype(np.float32), float(legible)
 
 
 def uncalibrated(
@@ -161,7 +162,8 @@ def uncalibrated(
     """
     dense = np.log(np.maximum(probabilities, TINY, dtype=np.float64))
     logits = dense + lines * np.log(seen.alone + FLOOR)
-    return logits, log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
+    odds = log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
+    return logits, odds
 
 
 def digit_probabilities(digits: Floats, blank: Floats) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLANK = 0
-# Of a class in a column; paths with a length and likely texts need at least this.
+# Of a class in a column: a search leaves out less likely ones.
 MIN_PROBABILITY = 1e-3
 BEAM = 24  # prefixes
 TINY = 1e-30  # probability, so that its logarithm is finite
@@ -57,14 +57,14 @@ def best_path_with(
     # By number and class; the last row is for more than are wanted.
     reached = np.full((count + 2, len(classes)), -np.inf)
     reached[is_counted.astype(int), classes] = logs[0]
+    none = np.full((1, len(classes)), -np.inf)
     steps = []  # for each column, the class of the one before: by number and class
     for column in logs[1:]:
-        changed = np.where(is_same, -np.inf, reached[:, None])  # number, to, from
-        came = changed.argmax(axis=2)
+        fewer = np.concatenate([none, reached[:-1]])  # by the number before
+        before = np.where(is_counted[:, None], fewer[:, None], reached[:, None])
+        changed = np.where(is_same, -np.inf, before)  # number, to, from
         best = changed.max(axis=2)
-        for table in (came, best):
-            table[1:, is_counted] = table[:-1, is_counted].copy()
-        best[0, is_counted] = -np.inf
+        came = changed.argmax(axis=2)
         steps.append(np.where(reached >= best, classes, came))
         reached = np.maximum(reached, best) + column
     last = int(reached[count].argmax())
@@ -72,11 +72,10 @@ def best_path_with(
         return []
     path = [last]
     for step in reversed(steps):
-        before = int(step[count, last])
-        path.append(before)
-        if is_counted[last] and before != last:
+        symbol = path[-1]
+        path.append(int(step[count, symbol]))
+        if is_counted[symbol] and path[-1] != symbol:
             count -= 1
-        last = before
     return path[::-1]
 
 
@@ -177,15 +176,17 @@ def trellis(
     """
     states = np.full(2 * len(symbols) + 1, BLANK)
     states[1::2] = symbols
-    logs = np.log(np.maximum(probabilities[:, states], TINY).astype(np.float64))
+    likely = np.maximum(probabilities[:, states], TINY)
+    logs = np.log(likely.astype(np.float64))
     logs[0, 2:] = -np.inf
     needs_blank = (states == BLANK) | (states == np.roll(states, 2))
     return states, logs, np.where(needs_blank, -np.inf, 0.0)
 
 
 def ways_to(reached: Logs, skips: Logs) -> Logs:
-    """Return the log-probabilities (3, S) of paths that stay in a state, come from the
-    one before, or skip a blank.
+    """Return the log-probabilities (3, S) of the ways into each state.
+
+    A path stays there, comes from the state before, or skips a blank.
     """
     ways = np.full((3, len(reached)), -np.inf)
     ways[0] = reached

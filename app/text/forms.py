@@ -89,10 +89,8 @@ class Grammar:
     @cached_property
     def compiled(self) -> list[tuple[regex.Pattern[str], float]]:
         """The patterns, compiled."""
-        return [
-            (regex.compile(pattern), weight)
-            for pattern, weight in self.patterns.items()
-        ]
+        rows = self.patterns.items()
+        return [(regex.compile(pattern), weight) for pattern, weight in rows]
 
     def can_begin(self, text: str) -> bool:
         """Return whether some text of this form begins like this."""

@@ -13,7 +13,7 @@ from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.picture.maps import Map
-from app.text.ctc import BLANK, Probabilities, best_path, best_path_with, spans_of
+from app.text.ctc import BLANK, best_path, best_path_with, spans_of
 from app.text.field import ANYTHING, Field
 from app.text.forms import Grammar
 from app.text.layout import ELONGATED, Floats, Line, in_rows, joined
@@ -153,10 +153,10 @@ class LineReader:
     ) -> int:
         """Return the turn after which a sample of the lines is read best."""
         sheets = {turn: sheet.turned(turn) for turn in turns}
-        found = {
-            turn: pages.lines(np.rot90(writing, turn // 90), sheets[turn].grey.size)
-            for turn in turns
-        }
+        found = dict[int, list[Line]]()
+        for turn in turns:
+            turned = np.rot90(writing, turn // 90)
+            found[turn] = pages.lines(turned, sheets[turn].grey.size)
         shapes = {turn: shape_of(lines) for turn, lines in found.items()}
         # Long lines themselves show which sides are at the top and the bottom.
         least = 1 if max(shapes.values()) >= ELONGATED else 0
@@ -229,11 +229,9 @@ class LineReader:
         self, strips: Sequence[Strip], is_of_page: bool = False
     ) -> list[Transcript]:
         """Read strips, each of any length."""
-        spec = self.network.spec
         transcripts = []
-        for strip, output in zip(strips, self.outputs(strips), strict=True):
-            spans = spans_of(best_path(output))
-            read = Transcript(strip, output, spec, spans, is_of_page)
+        for empty in self.empty(strips, is_of_page):
+            read = replace(empty, spans=spans_of(best_path(empty.output)))
             if self.field.characters is None:
                 read = read.without_marks_of_words()
             if read.score <= 0:
@@ -250,33 +248,36 @@ class LineReader:
         """
         spec = self.network.spec
         grammar = self.field.grammar
-        outputs = self.outputs(strips)
-        empty = [
-            Transcript(strip, output, spec, [], grammar=grammar)
-            for strip, output in zip(strips, outputs, strict=True)
-        ]
+        empty = self.empty(strips)
         if grammar:
             found = of_form_and_length(empty, grammar, length)
             if found:
                 return found
         blank = np.eye(1, spec.classes, BLANK)  # between lines
-        parts = [part for output in outputs for part in (output, blank)]
+        parts = [part for each in empty for part in (each.output, blank)]
         path = best_path_with(np.concatenate(parts), spec.digits, length)
         if not path:
             return []
         transcripts = []
-        for transcript in empty:
-            end = len(transcript.output)
-            transcripts.append(replace(transcript, spans=spans_of(path[:end])))
+        for each in empty:
+            end = len(each.output)
+            spans = spans_of(path[:end])
+            transcripts.append(replace(each, spans=spans, grammar=grammar))
             path = path[end + 1 :]
         return transcripts
 
-    def outputs(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Compute the probabilities of the characters that may stand in each strip."""
+    def empty(
+        self, strips: Sequence[Strip], is_of_page: bool = False
+    ) -> list[Transcript]:
+        """Show strips to the network, with the characters that may stand in them."""
         spec = self.network.spec
         signs = self.field.signs(spec)
+        transcripts = []
         outputs = self.network([strip.pixels for strip in strips])
-        return [spec.only(output, signs) for output in outputs]
+        for strip, output in zip(strips, outputs, strict=True):
+            wanted = spec.only(output, signs)
+            transcripts.append(Transcript(strip, wanted, spec, is_of_page=is_of_page))
+        return transcripts
 
 
 def of_form_and_length(
@@ -305,10 +306,8 @@ def of_form_and_length(
     probability, found = best.get(length, (0.0, []))
     if empty[0].spec.calibrated(probability) < LEAST:
         return []
-    return [
-        transcript.saying(grammar, fields)
-        for transcript, fields in zip(empty, found, strict=True)
-    ]
+    pairs = zip(empty, found, strict=True)
+    return [transcript.saying(grammar, fields) for transcript, fields in pairs]
 
 
 def is_unsure(transcript: Transcript) -> bool:

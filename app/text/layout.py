@@ -114,10 +114,14 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     edges = edges_along(points, tilt.repeat(counts), starts, step)  # (4, lines)
     top, bottom, left, right = edges
     sides = np.stack([bottom - top, right - left])
-    growth = finding.growth * sides.prod(axis=0) / (2 * sides.sum(axis=0))
-    boxes = edges + growth * np.array([[-1], [1], [-1], [1]])
+    areas = sides.prod(axis=0)
+    perimeters = 2 * sides.sum(axis=0)
+    growth = finding.growth * areas / perimeters
+    outwards = np.array([[-1], [1], [-1], [1]])
+    boxes = edges + growth * outwards
     is_probable = probability >= finding.least_probability
-    is_line = is_probable & (sides.min(axis=0) >= MIN_SIDE * step.max())
+    is_large = sides.min(axis=0) >= MIN_SIDE * step.max()
+    is_line = is_probable & is_large
     lines = np.column_stack([*boxes, tilt])[is_line]
     return without_overlaps([Line(*line) for line in lines.tolist()])
 
@@ -134,7 +138,9 @@ def tilts(points: Floats, starts: Counts, counts: Counts) -> Floats:
     xx, yy, xy = np.add.reduceat(products, starts).T / counts
     tilt = np.arctan2(2 * xy, xx - yy) / 2  # of the longer axis
     difference = np.hypot(xx - yy, 2 * xy)  # of the variances along both axes
-    is_long = xx + yy + difference > ELONGATED**2 * (xx + yy - difference)
+    along = xx + yy + difference
+    across = xx + yy - difference
+    is_long = along > ELONGATED**2 * across
     is_long &= np.abs(tilt) <= MAX_TILT
     usual = weighted_median(tilt[is_long], np.sqrt(xx[is_long]))
     tilt = np.where(is_long, tilt, usual)
@@ -189,7 +195,9 @@ def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
     """Put each line with the larger one that shares most of its area, if one does."""
     tilt = tilt_of(lines)
     ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
-    sizes = np.array([(line.length, line.height) for line in ordered]).reshape(-1, 2)
+    lengths = [line.length for line in ordered]
+    heights = [line.height for line in ordered]
+    sizes = np.column_stack([lengths, heights])  # (n, 2)
     centres = np.array([line.level_centre(tilt) for line in ordered]).reshape(-1, 2)
     low = centres - sizes / 2
     high = centres + sizes / 2
@@ -214,16 +222,21 @@ def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
     """
     tilt = tilt_of(lines)
     centres = {line: line.level_centre(tilt) for line in lines}
+
+    def height_of(row: list[Line]) -> float:
+        return float(np.mean([centres[line][1] for line in row]))
+
     rows = list[list[Line]]()
     for line in sorted(lines, key=lambda line: centres[line][0]):
         _, down = centres[line]
         apart = [abs(centres[row[-1]][1] - down) for row in rows]
-        near = rows[int(np.argmin(apart))] if rows else []
-        if near and min(apart) < APART * min(line.height, near[-1].height):
+        near = rows[int(np.argmin(apart))] if rows else [line]
+        lower = min(line.height, near[-1].height)
+        if rows and min(apart) < APART * lower:
             near.append(line)
         else:
             rows.append([line])
-    return sorted(rows, key=lambda row: np.mean([centres[line][1] for line in row]))
+    return sorted(rows, key=height_of)
 
 
 def joined(lines: Sequence[Line]) -> Line:
@@ -247,4 +260,5 @@ def joined(lines: Sequence[Line]) -> Line:
 def tilt_of(lines: Sequence[Line]) -> float:
     """Return the tilt of a page: the median of its lines', by length."""
     tilts = np.array([line.tilt for line in lines])
-    return weighted_median(tilts, np.array([line.length for line in lines]))
+    lengths = np.array([line.length for line in lines])
+    return weighted_median(tilts, lengths)

@@ -107,9 +107,7 @@ def batches(widths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def normalised(pixels: NDArray[np.uint8], least_contrast: float) -> NDArray[np.float32]:
-    """Scale grey levels (H, w): the median, which is the ground, becomes 0, and the
-    farthest level ±1.
-    """
+    """Scale grey levels (H, w): the ground, their median, to 0, the farthest to ±1."""
     levels = pixels - np.float32(np.median(pixels))
     contrast = max(np.float32(least_contrast), np.abs(levels).max())
     strip: NDArray[np.float32] = levels / contrast

@@ -59,11 +59,13 @@ class PageNetwork(Model):
             (H, W) float32 in [0, 1]: probabilities for the image, scaled to about
             `pixels` if it is larger.
         """
-        share = min(1.0, math.sqrt(self.pixels / (grey.width * grey.height)))
+        pixels = grey.width * grey.height
+        share = min(1.0, math.sqrt(self.pixels / pixels))
         strides = [max(1, round(share * side / self.stride)) for side in grey.size]
         width, height = (self.stride * count for count in strides)
         small = grey.resize((width, height), Image.Resampling.BILINEAR)
-        (maps,) = self.run("pictures", np.asarray(small, np.float32)[None])
+        levels = np.asarray(small, np.float32)
+        (maps,) = self.run("pictures", levels[None])  # (1, H, W)
         found: Map = maps[0]
         return found
 

@@ -87,8 +87,10 @@ class Sheet(NamedTuple):
     @classmethod
     def of(cls, picture: Picture) -> "Sheet":
         """Make a picture grey."""
-        grey = np.round(255 * plane(opaque(picture.image))).astype(np.uint8)
-        return cls(Image.fromarray(grey), int(np.median(sample(grey))), picture)
+        levels = 255 * plane(opaque(picture.image))
+        grey = np.round(levels).astype(np.uint8)
+        ground = int(np.median(sample(grey)))
+        return cls(Image.fromarray(grey), ground, picture)
 
     def turned(self, degrees: int) -> "Sheet":
         """Return the sheet turned counter-clockwise by 0, 90, 180 or 270 degrees."""
@@ -103,16 +105,20 @@ class Sheet(NamedTuple):
         levels = np.asarray(self.grey)
         away = np.abs(levels.astype(np.float32) - self.ground)  # (H, W)
         top = fullest(away.sum(axis=1), side)
-        left = fullest(away[top : top + side].sum(axis=0), side)
-        return Image.fromarray(levels[top : top + side, left : left + side])
+        rows = slice(top, top + side)
+        left = fullest(away[rows].sum(axis=0), side)
+        part = levels[rows, left : left + side]
+        return Image.fromarray(part)
 
     def strip(self, line: Line, height: int, stretch: float = 1.0) -> Strip:
         """Cut out a line, level and scaled to this height; stretch it in length.
 
         Outside the image is ground.
         """
-        side = max(0.0, NARROWEST * line.height - line.length) / 2
-        line = line._replace(left=line.left - side, right=line.right + side)
+        missing = max(0.0, NARROWEST * line.height - line.length)
+        left = line.left - missing / 2
+        right = line.right + missing / 2
+        line = line._replace(left=left, right=right)
         width = max(1, round(stretch * height * line.length / line.height))
         grey, box = self.level(line)
         scaled = grey.resize((width, height), Image.Resampling.LANCZOS, box)
@@ -142,12 +148,15 @@ class Sheet(NamedTuple):
             return level, (0, 0, width, height)
         first = math.floor(line.left)
         above = math.floor(line.top)
-        size = math.ceil(line.right) - first, math.ceil(line.bottom) - above
-        part = Image.new("L", size, self.ground)
+        width = math.ceil(line.right) - first
+        height = math.ceil(line.bottom) - above
+        part = Image.new("L", (width, height), self.ground)
         part.paste(self.grey, (-first, -above))
-        top = line.top - above
         left = line.left - first
-        return part, (left, top, line.right - first, line.bottom - above)
+        right = line.right - first
+        top = line.top - above
+        bottom = line.bottom - above
+        return part, (left, top, right, bottom)
 
 
 def fullest(values: NDArray[np.float32], length: int) -> int:
@@ -155,15 +164,17 @@ def fullest(values: NDArray[np.float32], length: int) -> int:
 
     Its middle counts most.
     """
-    window = np.hanning(min(length, len(values)) + 2)[1:-1]
+    length = min(length, len(values))
+    window = np.hanning(length + 2)[1:-1]
     sums = np.convolve(values, window, "valid")
     return int(sums.argmax())
 
 
 def side_of(size: tuple[int, int], pixels: int) -> int:
     """Return the longer side of a picture, downscaled to about so many pixels."""
-    share = min(1.0, math.sqrt(pixels / math.prod(size)))
-    return max(1, min(MAX_SIDE, round(share * max(size))))
+    share = math.sqrt(pixels / math.prod(size))
+    side = round(min(1.0, share) * max(size))
+    return max(1, min(MAX_SIDE, side))
 
 
 def whole_strips(picture: Picture, height: int) -> Iterator[Strip]:
@@ -178,7 +189,8 @@ def whole_strips(picture: Picture, height: int) -> Iterator[Strip]:
     height : int
         Height of the strips.
     """
-    sheet = Sheet.of(picture.reduced(side_of(picture.image.size, LINE_PIXELS)))
+    side = side_of(picture.image.size, LINE_PIXELS)
+    sheet = Sheet.of(picture.reduced(side))
     line = Line(0, sheet.grey.height, 0, sheet.grey.width)
     if MIN_SHAPE <= line.length / line.height <= MAX_SHAPE:
         yield sheet.strip(line, height)
@@ -207,11 +219,13 @@ def strip_around(picture: Picture, box: Box, height: int) -> Strip:
     """
     sheet = Sheet.of(picture)
     top, bottom, left, right = picture.edges_in_image(box)
-    tall = min(sheet.grey.height, AROUND * max(bottom - top, right - left))
+    digit_length = max(bottom - top, right - left)
+    tall = min(sheet.grey.height, AROUND * digit_length)
     wide = min(sheet.grey.width, WIDEST * tall)
     above = centred(top + bottom, tall, sheet.grey.height)
     first = centred(left + right, wide, sheet.grey.width)
-    return sheet.strip(Line(above, above + tall, first, first + wide), height)
+    around = Line(above, above + tall, first, first + wide)
+    return sheet.strip(around, height)
 
 
 def centred(ends: float, length: float, room: float) -> float:
@@ -219,13 +233,15 @@ def centred(ends: float, length: float, room: float) -> float:
 
     It is centred between two ends that add up to `ends`, if there is room.
     """
-    return min(max((ends - length) / 2, 0), room - length)
+    begin = (ends - length) / 2
+    return min(max(begin, 0), room - length)
 
 
 def without_printed_lines(sheet: Sheet) -> Sheet | None:
     """Paint over printed lines, such as those of a form; None if there are none."""
     grey = sheet.grey
-    factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
+    pixels = grey.width * grey.height
+    factor = max(1, round(math.sqrt(pixels / INK_PIXELS)))
     view = next(views(grey.reduce(factor)), None)
     if view is None:
         return None
@@ -235,8 +251,9 @@ def without_printed_lines(sheet: Sheet) -> Sheet | None:
     height, width = view.ink.shape
     printed = Image.fromarray(grown(view.ink > erased))
     mask = printed.resize((factor * width, factor * height))
+    corner = factor * view.left, factor * view.top
     clean = grey.copy()
-    clean.paste(sheet.ground, (factor * view.left, factor * view.top), mask)
+    clean.paste(sheet.ground, corner, mask)
     return sheet._replace(grey=clean)
 
 
@@ -246,4 +263,5 @@ def affine(line: Line, width: int, height: int) -> Floats:
     sin = math.sin(line.tilt)
     turn = np.array([[cos, -sin], [sin, cos]])
     scale = line.length / width, line.height / height
-    return np.column_stack([turn * scale, turn @ [line.left, line.top]])
+    corner = turn @ [line.left, line.top]
+    return np.column_stack([turn * scale, corner])

@@ -41,7 +41,8 @@ def table_of(rows: Sequence[Sequence[Word]]) -> tuple[tuple[str, ...], ...]:
         return ()
     cells = [cells_of(row, columns) for row in rows]
     filled = sum(cell != "" for row in cells for cell in row)
-    return tuple(cells) if filled >= FILLED * len(rows) * len(columns) else ()
+    least = FILLED * len(rows) * len(columns)
+    return tuple(cells) if filled >= least else ()
 
 
 def columns_of(rows: Sequence[Sequence[Word]]) -> Floats:
@@ -49,15 +50,19 @@ def columns_of(rows: Sequence[Sequence[Word]]) -> Floats:
 
     Between them are gaps that hardly any row's words cross.
     """
-    ends = np.array([word[1:] for row in rows for word in row])  # (words, 2)
+    words = [word for row in rows for word in row]
+    ends = np.array([(word.left, word.right) for word in words])  # (n, 2)
     first = ends.min()
     width = max(np.ptp(ends), 1e-9)
-    left, right = (BINS * (ends - first) / width).round().astype(int).T
+    scaled = BINS * (ends - first) / width
+    left, right = scaled.round().astype(int).T
     bins = np.zeros(BINS + 2, np.int64)  # how many more words begin there than end
+    right = np.maximum(right, left + 1)
     np.add.at(bins, left, 1)
-    np.add.at(bins, np.maximum(right, left + 1), -1)
+    np.add.at(bins, right, -1)
     is_column = bins.cumsum() > CROSSED * len(rows)
-    edges = np.flatnonzero(np.diff(is_column, prepend=False, append=False))
+    changes = np.diff(is_column, prepend=False, append=False)
+    edges = np.flatnonzero(changes)
     columns: Floats = first + width * edges.reshape(-1, 2) / BINS
     return columns
 
@@ -70,6 +75,8 @@ def cells_of(row: Sequence[Word], columns: Floats) -> tuple[str, ...]:
     cells = [list[str]() for _ in columns]
     left, right = columns.T
     for word in row:
-        shared = np.minimum(word.right, right) - np.maximum(word.left, left)
+        ends = np.minimum(word.right, right)
+        begins = np.maximum(word.left, left)
+        shared = ends - begins
         cells[shared.argmax()].append(word.text)
     return tuple(map(" ".join, cells))

@@ -67,7 +67,7 @@ class Transcript:
         wanted are 0.
     spec : LineSpec
         What the network's file says of it.
-    spans : list of Span
+    spans : sequence of Span
         The symbols that were read, from left to right.
     is_of_page : bool
         Whether the strip is a row of a page, or a part of one; otherwise, it is all of
@@ -85,7 +85,7 @@ class Transcript:
     strip: Strip
     output: Probabilities
     spec: LineSpec
-    spans: list[Span]
+    spans: Sequence[Span] = ()
     is_of_page: bool = False
     agreed: float = 1.0
     grammar: Grammar | None = None
@@ -225,10 +225,9 @@ class Transcript:
         one if it can be; if each word can be one, too, that is in doubt.
         """
         end = len(self.output)
-        cuts = [
-            (before[-1].last + after[0].first + 1) // 2
-            for before, after in pairwise(self.words)
-        ]
+        cuts = []
+        for before, after in pairwise(self.words):
+            cuts.append((before[-1].last + after[0].first + 1) // 2)
         by_words = None
         if cuts and not grammar.is_spaced:
             by_words = self.with_fields(grammar, [0, *cuts, end])
@@ -269,11 +268,11 @@ class Transcript:
     def saying(self, grammar: Grammar, fields: Sequence[FieldReading]) -> "Transcript":
         """Return this reading of its fields, which have a form."""
         spans = []
-        for field in fields:
-            columns = self.columns[field.begin : field.end]
-            for symbol, first, last in spans_along(columns, field.symbols):
-                spans.append(Span(symbol, first + field.begin, last + field.begin))
-        meanings = tuple(field.meaning for field in fields)
+        for each in fields:
+            columns = self.columns[each.begin : each.end]
+            for symbol, first, last in spans_along(columns, each.symbols):
+                spans.append(Span(symbol, first + each.begin, last + each.begin))
+        meanings = tuple(each.meaning for each in fields)
         return replace(self, spans=spans, grammar=grammar, meanings=meanings)
 
     def alternatives(self, count: int) -> list[tuple[str, float]]:
@@ -290,11 +289,8 @@ class Transcript:
             found = [each for each in likeliest(self.columns) if each[0]]
         found.sort(key=lambda each: each[1], reverse=True)
         own = tuple(self.signs)
-        others = [each for each in found if each[0] != own]
-        return [
-            (self.spec.text_of(symbols), probability)
-            for symbols, probability in others[:count]
-        ]
+        others = [each for each in found if each[0] != own][:count]
+        return [(self.spec.text_of(symbols), share) for symbols, share in others]
 
     @property
     def text(self) -> str:
@@ -319,18 +315,20 @@ class Transcript:
         stride = self.spec.stride
         ends = np.array([(span.first, span.last + 1) for span in self.spans])  # (n, 2)
         edges = (stride * ends).clip(0, width - 1)
-        reach = REACH * height * np.array([-1, 1])
-        reached = (edges + reach).astype(int).clip(0, width)
+        reached = edges + REACH * height * np.array([-1, 1])
+        reached = reached.astype(int).clip(0, width)
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         away = np.abs(pixels - np.median(pixels))
-        ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
+        full = float(np.percentile(away[:, near], 95))
+        ink = away / max(1.0, full)
         inked = ink >= INKED
-        middles = (edges.mean(axis=1) - self.spec.delay * stride).astype(int).clip(0)
-        cuts = self.cuts(inked, middles.tolist())
-        lefts = np.maximum(reached[:, 0], [0, *cuts]).tolist()
-        rights = np.minimum(reached[:, 1], [*cuts, width]).tolist()
+        middles = edges.mean(axis=1) - self.spec.delay * stride
+        cuts = self.cuts(inked, middles.astype(int).clip(0).tolist())
+        limits = zip([0, *cuts], [*cuts, width], strict=True)
         places = {}
-        for span, left, right in zip(self.spans, lefts, rights, strict=True):
+        for span, reach, limit in zip(self.spans, reached, limits, strict=True):
+            left = max(int(reach[0]), limit[0])
+            right = min(int(reach[1]), limit[1])
             box = box_in(inked, left, right)
             contrast = (ink[box.slices] - GROUND) / (1 - GROUND)
             places[span] = Place(box, contrast.clip(0, 1))
@@ -348,9 +346,11 @@ class Transcript:
         for span, (left, right) in zip(self.spans, pairwise(middles), strict=False):
             first = left
             if self.spec.is_sign(span.symbol):
-                first = before + int((profile[before:] > 0).argmax())
+                is_ink = profile[before:] > 0
+                first = before + int(is_ink.argmax())
             begin = min(max(left, first), right)
-            before = begin + int(profile[begin : right + 1].argmin())
+            between = profile[begin : right + 1]
+            before = begin + int(between.argmin())
             cuts.append(before)
         return cuts
 
