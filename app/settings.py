@@ -1,6 +1,4 @@
-"""Settings of the service, read from environment variables: DIGITS_ and the name in
-upper case.
-"""
+"""Settings of the service, from environment variables that begin with DIGITS_."""
 
 import os
 import re
@@ -20,9 +18,7 @@ HERE = Path(__file__).parent
 
 
 class InvalidKeys(Exception):
-    """The file has no keys, or not only keys; the message says why, without any of its
-    content.
-    """
+    """The file has no valid keys; the message says why, without any of its content."""
 
 
 def usable_cores() -> int:
@@ -35,9 +31,7 @@ def usable_cores() -> int:
 
 
 def shipped(name: str) -> Path:
-    """Return the path of a model file that comes with Digits: in the installed package,
-    or in a clone.
-    """
+    """Return the path of a model file, in the installed package or in a clone."""
     installed = HERE / name
     return installed if installed.exists() else HERE.parent / "models" / name
 
@@ -163,9 +157,7 @@ class Settings(BaseSettings):
     @field_validator("api_keys", mode="before")  # which runs before the one above
     @classmethod
     def check_keys(cls, value: object) -> object:
-        """Reject values that would leave the service open, or lock everyone out, by
-        mistake.
-        """
+        """Reject values that would leave the service open, or lock everyone out."""
         if isinstance(value, str) and not (value.isascii() and value.strip(", ")):
             raise ValueError(
                 "write one or more keys of ASCII characters, separated by commas"
@@ -185,9 +177,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a warning, with the closest match, for each variable that has the prefix
-    but is not a setting.
-    """
+    """Return a warning for each variable with the prefix that is not a setting."""
     names = [name.upper() for name in Settings.model_fields]
     has_keys = any(
         environment.get(f"{PREFIX}{name}") for name in ("API_KEYS", "API_KEYS_FILE")

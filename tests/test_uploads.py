@@ -1,6 +1,4 @@
-"""Request bodies → the picture's bytes, whatever the form contains and however it
-arrives.
-"""
+"""Request bodies → the picture's bytes, whatever they contain."""
 
 import asyncio
 import base64

@@ -1,6 +1,4 @@
-"""Request and response models of the Open Inference Protocol V2, with an example of
-each.
-"""
+"""Models of the Open Inference Protocol V2, and an example of each."""
 
 from typing import Annotated, Any, Literal
 
