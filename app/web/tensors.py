@@ -158,11 +158,6 @@ class ServerReady(Complete):
 
 
 VERSION_EXAMPLE = DIGITS_EXAMPLE["version"]
-SERVER_EXAMPLE = ServerMetadata(version="1.0.0").model_dump()
-LIVE_EXAMPLE = ServerLive().model_dump()
-READY_EXAMPLE = ServerReady().model_dump()
-MODEL_METADATA_EXAMPLE = ModelMetadata(versions=[VERSION_EXAMPLE]).model_dump()
-MODEL_READY_EXAMPLE = ModelReady().model_dump()
 REQUEST_EXAMPLE = {
     "inputs": [
         {
