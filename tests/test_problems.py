@@ -116,8 +116,8 @@ def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
 def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
     strict, classifier, route, monkeypatch
 ):
-    at_once = {bodies.arriving: bodies.Arrival(0, 0)}
-    monkeypatch.setattr(strict.app, "dependency_overrides", at_once)
+    admission = strict.app_state["service"].admission
+    monkeypatch.setattr(admission, "refusal_seconds", (0, 0))
     path = route.format(version=classifier.version)
     large = PART % bytes(500_000)
     answer = refused(strict, path, 401, "unauthorized", content=b"x")

@@ -2,17 +2,15 @@
 
 import asyncio
 import math
-import random
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.service import Serving
+from app.web.service import service_of
 
 SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
@@ -94,38 +92,14 @@ class Body:
             self.admission.overdraft.release()
 
 
-class Arrival:
-    """A dependency that admits the body of a request with pictures.
-
-    It refuses a body after a delay, which is random, so that clients that retry at once
-    do not do so together. When 400 clients send 640×480 JPEGs at ten times the
-    capacity, the throughput is three quarters of the unloaded one with the delay, and
-    two fifths without (`benchmarks/overload.py`).
-    """
-
-    def __init__(self, min_seconds: float, max_seconds: float) -> None:
-        self.min_seconds = min_seconds
-        self.max_seconds = max_seconds
-
-    async def __call__(self, request: Request, service: Serving) -> Body:
-        """Return the body; raise UploadTooLarge or Overloaded."""
-        admission = service.admission
-        declared = int(request.headers.get("content-length", 0))
-        admission.check_size(declared)
-        queue = admission.large if declared > SMALL_BODY_BYTES else admission.small
-        try:
-            queue.check()
-        except Overloaded:
-            delay = random.uniform(self.min_seconds, self.max_seconds)  # noqa: S311 - no secret
-            await asyncio.sleep(delay)
-            raise
-        body = Body(request, service.settings.body_timeout_seconds, admission)
-        request.state.body = body  # RequestMiddleware closes it
-        return body
-
-
-arriving = Arrival(0.5, 1)
-Arriving = Annotated[Body, Depends(arriving)]
+async def arriving(request: Request) -> Body:
+    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded."""
+    service = await service_of(request)
+    admission = service.admission
+    await admission.admit(int(request.headers.get("content-length", 0)))
+    body = Body(request, service.settings.body_timeout_seconds, admission)
+    request.state.body = body  # RequestMiddleware closes it
+    return body
 
 
 def inflation_of(request: Request) -> "Inflation | None":
