@@ -16,7 +16,6 @@ from app.main import create_app
 from app.picture.errors import PreprocessError
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import bodies
 from app.web.admission import Queue
 from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
 
