@@ -16,7 +16,6 @@ from app.main import create_app
 from app.picture.errors import PreprocessError
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.web.admission import Queue
 from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
 
 MODEL = "/v2/models/digits"
@@ -129,7 +128,9 @@ def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
         sent = {"content": body, "headers": headers | FORM | KEY}
         answer = refused(strict, path, 413, "upload-too-large", **sent)
         assert "larger than 500,000 bytes" in answer.json()["detail"]
-    monkeypatch.setattr(Queue, "wait", 5.5)
+    for queue in (admission.small, admission.large):
+        monkeypatch.setattr(queue, "length", 11 * queue.places)
+        monkeypatch.setattr(queue, "cost", 0.5)
     answer = refused(strict, path, 503, "overloaded", content=b"x", headers=KEY)
     assert answer.headers["retry-after"] == "6"
     assert strict.app_state["service"].admission.held_bytes == 0

@@ -9,8 +9,9 @@ import os
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from time import perf_counter, thread_time
+from types import SimpleNamespace
 
 import pytest
 from fastapi import Request
@@ -21,12 +22,12 @@ from app.answers import errors
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.bodies import Body
 from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.uploads import read_picture
 
 SETTINGS = Settings()
 ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
+SERVICE = SimpleNamespace(settings=SETTINGS, admission=ADMISSION)
 MULTIPART = "multipart/form-data"
 FORM = f"{MULTIPART}; boundary=X"
 JSON = "application/json; charset=utf-8"
@@ -67,9 +68,12 @@ def picture_in(
             (b"content-type", content_type.encode("latin-1")),
             (b"content-encoding", encoding.encode()),
         ]
-        request = Request({"type": "http", "headers": headers}, receive)
-        with closing(Body(request, 30, ADMISSION)) as body:
-            return await read_picture(body)
+        scope = {"type": "http", "headers": headers, "state": {"service": SERVICE}}
+        request = Request(scope, receive)
+        try:
+            return await read_picture(request)
+        finally:
+            request.state.body.close()
 
     return asyncio.run(read())
 

@@ -55,24 +55,24 @@ class Queue:
         self.length = 0
         self.cost = 0.0  # mean seconds to read a picture, of late
 
-    @property
-    def wait(self) -> float:
-        """How long another picture would wait, in seconds."""
-        return self.length * self.cost / self.places
+    def check(self) -> float:
+        """Return how long another picture would wait, in seconds.
 
-    def check(self) -> None:
-        """Raise Overloaded if another picture would wait too long."""
-        if self.wait > self.seconds:
-            raise Overloaded(math.ceil(self.wait))
+        Raises Overloaded if that is too long.
+        """
+        wait = self.length * self.cost / self.places
+        if wait > self.seconds:
+            raise Overloaded(math.ceil(wait))
+        return wait
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold a place for one picture; raise Overloaded if it would wait too long."""
-        self.check()
+    def place(self) -> Iterator[float]:
+        """Hold a place for one picture, and yield its wait; see `check`."""
+        wait = self.check()
         with self.depth.track_inprogress():
             self.length += 1
             try:
-                yield
+                yield wait
             finally:
                 self.length -= 1
 
@@ -84,9 +84,11 @@ class Queue:
         A client that leaves gives it up, if the wait is long enough to notice. Raises
         Overloaded or ClientDisconnect.
         """
-        is_long = self.wait > NOTICED
-        with self.place():
-            outcome = await (unless_gone(request, read()) if is_long else read())
+        with self.place() as wait:
+            if wait > NOTICED:
+                outcome = await unless_gone(request, read())
+            else:
+                outcome = await read()
         nanoseconds = sum(
             stage.end - before.end
             for before, stage in pairwise(outcome.stages)

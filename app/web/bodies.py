@@ -4,6 +4,7 @@ import asyncio
 import math
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
@@ -12,27 +13,23 @@ from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
 from app.web.service import service_of
 
-SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
 # Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
 MAX_HEADER_BYTES = 1024
 
 
+@dataclass
 class Body:
     """The body of a request, which is still to arrive, and the memory that it takes."""
 
-    def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
-        self.request = request
-        self.seconds = seconds
-        self.admission = admission
-        self.bytes = 0  # of memory
-        self.has_overdraft = False
-
-    def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return its media type and the options."""
-        header = self.request.headers.get("content-type", "")
-        return parse_options_header(header[:MAX_HEADER_BYTES])
+    request: Request
+    seconds: float
+    admission: Admission
+    media_type: bytes = b""
+    options: dict[bytes, bytes] = field(default_factory=dict)  # of the media type
+    held_bytes: int = 0
+    has_overdraft: bool = False
 
     async def read(self, write: Callable[[bytes], object]) -> None:
         """Pass it on as it arrives, decompressed; it then takes memory in both forms.
@@ -40,7 +37,8 @@ class Body:
         Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the
         memory for bodies is used up.
         """
-        inflation = inflation_of(self.request)
+        encoding = self.request.headers.get("content-encoding", "identity").lower()
+        inflation = None if encoding == "identity" else Inflation(encoding)
         received = 0
         inflated = 0
         try:
@@ -83,11 +81,11 @@ class Body:
                 raise Overloaded(math.ceil(admission.seconds)) from error
             self.has_overdraft = True
         admission.held_bytes += count
-        self.bytes += count
+        self.held_bytes += count
 
     def close(self) -> None:
         """Give back its memory, once the response is sent."""
-        self.admission.held_bytes -= self.bytes
+        self.admission.held_bytes -= self.held_bytes
         if self.has_overdraft:
             self.admission.overdraft.release()
 
@@ -97,28 +95,24 @@ async def arriving(request: Request) -> Body:
     service = await service_of(request)
     admission = service.admission
     await admission.admit(int(request.headers.get("content-length", 0)))
-    body = Body(request, service.settings.body_timeout_seconds, admission)
+    header = request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
+    media_type, options = parse_options_header(header)
+    seconds = service.settings.body_timeout_seconds
+    body = Body(request, seconds, admission, media_type, options)
     request.state.body = body  # RequestMiddleware closes it
     return body
-
-
-def inflation_of(request: Request) -> "Inflation | None":
-    """Return the decompressor for the body, if it needs one."""
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding == "identity":
-        return None
-    if encoding not in WINDOW_BITS:
-        raise UnsupportedEncoding(
-            "The Content-Encoding of the body is unknown: use gzip, deflate or none."
-        )
-    return Inflation(WINDOW_BITS[encoding])
 
 
 class Inflation:
     """Decompresses a body piece by piece."""
 
-    def __init__(self, window_bits: int) -> None:
-        self.decompressor = zlib.decompressobj(window_bits)
+    def __init__(self, encoding: str) -> None:
+        if encoding not in WINDOW_BITS:
+            raise UnsupportedEncoding(
+                "The Content-Encoding of the body is unknown: use gzip, deflate or "
+                "none."
+            )
+        self.decompressor = zlib.decompressobj(WINDOW_BITS[encoding])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield a chunk, decompressed, in small pieces; raise UnsupportedEncoding."""

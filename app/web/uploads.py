@@ -107,9 +107,8 @@ def check_count(pictures: int) -> None:
 async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `Body.read` for the errors."""
     body = await arriving(request)
-    media_type, options = body.media_type()
-    if media_type.startswith(MULTIPART):
-        pictures = await read_form(body, options, FIELD, MAX_PARTS)
+    if body.media_type.startswith(MULTIPART):
+        pictures = await read_form(body, FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(
                 f"The form has {len(pictures)} fields '{FIELD}': send one picture per "
@@ -122,19 +121,18 @@ async def read_picture(request: Request) -> bytes:
             f"The request has no body: send a picture as the form field '{FIELD}', or "
             "as the body itself."
         )
-    return picture_in_json(raw) if media_type == JSON else raw
+    return picture_in_json(raw) if body.media_type == JSON else raw
 
 
 async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
     body = await arriving(request)
-    media_type, options = body.media_type()
-    if not media_type.startswith(MULTIPART):
+    if not body.media_type.startswith(MULTIPART):
         raise NoFile(
             "The request is not a form: send the pictures as form fields "
             f"'{SEVERAL}', as curl -F does."
         )
-    return await read_form(body, options, SEVERAL, MAX_PICTURES + MAX_PARTS)
+    return await read_form(body, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
 async def read_raw(body: Body) -> bytes:
@@ -144,11 +142,9 @@ async def read_raw(body: Body) -> bytes:
     return content.getvalue()  # without a copy
 
 
-async def read_form(
-    body: Body, options: dict[bytes, bytes], field: str, max_parts: int
-) -> list[bytes]:
+async def read_form(body: Body, field: str, max_parts: int) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
-    boundary = options.get(b"boundary")
+    boundary = body.options.get(b"boundary")
     form = Form(field, max_parts)
     delimiters = 0
     try:
