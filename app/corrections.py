@@ -203,9 +203,7 @@ def delete_leftovers(folder: Path) -> None:
 
 
 def is_leftover(name: str, names: Collection[str]) -> bool:
-    """Return whether a file is unfinished, or a picture whose record is not among the
-    names in the folder.
-    """
+    """Return whether a file is unfinished, or a picture without its record."""
     stem, ending = os.path.splitext(name)
     if stem + RECORD in names:
         return False
@@ -229,9 +227,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def permissions() -> int:
-    """Return the permissions of a new file: for its owner, and for all others whom the
-    umask lets write.
-    """
+    """Return the permissions of a new file, for all whom the umask lets write."""
     umask = os.umask(0o077)  # there is no way to read it without setting it
     os.umask(umask)
     write = 0o222 & ~umask

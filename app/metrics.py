@@ -1,4 +1,4 @@
-"""Prometheus metrics of the service: a class with one attribute per collector.
+"""Prometheus metrics of the service: a class with an attribute for each collector.
 
 With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DIR; the
 worker that is scraped sums them.
@@ -18,7 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from app.serving.processes import METRICS_FOLDER
+
 LOG = structlog.get_logger("digits")
 SECONDS = (
     0.0001,
@@ -157,10 +158,8 @@ class Metrics:
         return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus's text format, over all workers if there are
-        several that share them.
-        """
-        if folder := os.environ.get(FOLDER):
+        """Return all metrics in Prometheus's text format, summed over all workers."""
+        if folder := os.environ.get(METRICS_FOLDER):
             try:
                 registry = CollectorRegistry()
                 MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -170,5 +169,5 @@ class Metrics:
                     f"/metrics covers only one worker until a restart: {folder} or a "
                     "file in it was deleted."
                 )
-                del os.environ[FOLDER]
+                del os.environ[METRICS_FOLDER]
         return generate_latest(self.registry)

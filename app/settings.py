@@ -1,10 +1,8 @@
-"""Settings of the service, read from environment variables: DIGITS_ and the name in
-upper case.
-"""
+"""Settings of the service, from environment variables that begin with DIGITS_."""
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,27 +15,23 @@ from app.picture.formats import MAX_PIXELS
 PREFIX = "DIGITS_"
 MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine
 HERE = Path(__file__).parent
+OF_KEYS = "API_KEYS", "API_KEYS_FILE"
+ORIGIN = re.compile(r"\*|null|[a-z-]+://[^/]+")
 
 
 class InvalidKeys(Exception):
-    """The file has no keys, or not only keys; the message says why, without any of its
-    content.
-    """
+    """The file has no valid keys; the message says why, without any of its content."""
 
 
 def usable_cores() -> int:
     """Return the number of cores that this process may run on."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def shipped(name: str) -> Path:
-    """Return the path of a model file that comes with Digits: in the installed package,
-    or in a clone.
-    """
+    """Return the path of a model file, in the installed package or in a clone."""
     installed = HERE / name
     return installed if installed.exists() else HERE.parent / "models" / name
 
@@ -154,18 +148,14 @@ class Settings(BaseSettings):
     @classmethod
     def split(cls, value: object) -> object:
         """Split a comma-separated list."""
-        return (
-            [part.strip() for part in value.split(",") if part.strip()]
-            if isinstance(value, str)
-            else value
-        )
+        if not isinstance(value, str):
+            return value
+        return [part.strip() for part in value.split(",") if part.strip()]
 
     @field_validator("api_keys", mode="before")  # which runs before the one above
     @classmethod
     def check_keys(cls, value: object) -> object:
-        """Reject values that would leave the service open, or lock everyone out, by
-        mistake.
-        """
+        """Reject values that would leave the service open, or lock everyone out."""
         if isinstance(value, str) and not (value.isascii() and value.strip(", ")):
             raise ValueError(
                 "write one or more keys of ASCII characters, separated by commas"
@@ -176,34 +166,23 @@ class Settings(BaseSettings):
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """Reject what no browser sends as the origin of a page."""
-        if not all(
-            origin in ("*", "null") or re.fullmatch(r"[a-z-]+://[^/]+", origin)
-            for origin in origins
-        ):
-            raise ValueError("write origins as https://example.org, without a path")
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError("write origins as https://example.org, without a path")
         return origins
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a warning, with the closest match, for each variable that has the prefix
-    but is not a setting.
-    """
-    names = [name.upper() for name in Settings.model_fields]
-    has_keys = any(
-        environment.get(f"{PREFIX}{name}") for name in ("API_KEYS", "API_KEYS_FILE")
-    )
-    # Variables of clients.
-    known = {*names, "URL"} | ({"API_KEY"} if has_keys else set())
-    given = sorted(name for name in environment if name.upper().startswith(PREFIX))
-    return [
-        unknown(name, names)
-        for name in given
-        if name.upper().removeprefix(PREFIX) not in known
-    ]
-
-
-def unknown(variable: str, names: Sequence[str]) -> str:
-    """Return the warning for an unknown variable."""
-    near = get_close_matches(variable.upper().removeprefix(PREFIX), names, 1)
-    hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
-    return f"{variable} is not a setting of Digits.{hint}"
+    """Return a warning for each variable with the prefix that is not a setting."""
+    settings = [name.upper() for name in Settings.model_fields]
+    known = {*settings, "URL"}  # clients have that one, and API_KEY
+    if any(environment.get(f"{PREFIX}{name}") for name in OF_KEYS):
+        known.add("API_KEY")
+    warnings = []
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(PREFIX)
+        if name != variable.upper() and name not in known:
+            near = get_close_matches(name, settings, 1)
+            hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+            warnings.append(f"{variable} is not a setting of Digits.{hint}")
+    return warnings

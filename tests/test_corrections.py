@@ -1,6 +1,4 @@
-"""Corrections: what is stored, what is refused, and the use of stored corrections for
-measuring.
-"""
+"""Corrections: what is stored, what is refused, and what they are used for."""
 
 import asyncio
 import errno
@@ -342,9 +340,7 @@ def test_others_may_read_corrections_only_where_the_umask_shares_them(
 
 
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
-    """Export corrections to a folder; return its pictures and their labels, as the
-    benchmark reads them.
-    """
+    """Export corrections to a folder; return its pictures and their labels."""
     environment = {"DIGITS_CORRECTIONS_DIR": str(corrections)}
     done = invoked("corrections", "export", folder, **environment)
     labels = labels_below(folder.parent)

@@ -1,6 +1,4 @@
-"""Clients that other projects' generators make from the OpenAPI document, as generated,
-against the running service.
-"""
+"""Clients that other projects generate from the OpenAPI document."""
 
 import asyncio
 import importlib
@@ -246,9 +244,7 @@ def test_the_recipe_for_python_prints_what_its_comment_says(package, url):
 
 @pytest.fixture(scope="module")
 def typescript(document, url, tmp_path_factory) -> Path:
-    """A folder with the test's program and the recipe's, checked with the types of
-    openapi-typescript, and built.
-    """
+    """The programs of the test and the recipe, checked by TypeScript and built."""
     npm = tool("npm")
     folder = shutil.copytree(
         TYPESCRIPT, tmp_path_factory.mktemp("clients") / "typescript"

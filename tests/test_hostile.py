@@ -126,9 +126,7 @@ def exif_bomb(size: int = 65_000) -> bytes:
 
 
 def speckled() -> bytes:
-    """Make a JPEG of 640×640 pixels that takes long to search at a glance: a quarter of
-    its squares are dark.
-    """
+    """Make a JPEG that takes long to search at a glance: a quarter is dark."""
     squares = np.random.default_rng(0).random((80, 80)) < 0.25
     small = Image.fromarray(255 * squares.astype(np.uint8))
     return encode(small.resize((640, 640), Image.Resampling.BOX), "JPEG")
@@ -222,9 +220,7 @@ def gzipped(path: str, body: bytes, **headers: str) -> Body:
 
 
 def frames() -> bytes:
-    """Build a request with as many frames as allowed, in numbers so long that the body
-    has its largest size.
-    """
+    """Build as many frames as allowed, in numbers that make the body as large."""
     described = (
         '{"inputs": [{"name": "pixels", "shape": [256, 784], "datatype": "FP32", '
         '"data": ['
@@ -397,9 +393,7 @@ def test_an_attack_does_not_affect_others(name, clients, service):
 
 
 def writing(digit: np.ndarray) -> bytes:
-    """Make a picture of noise that looks like writing: copies of a digit, turned and
-    laid over each other.
-    """
+    """Make noise that looks like writing: copies of a digit over each other."""
     random = np.random.default_rng(0)
     page = np.zeros((900, 900), np.uint8)
     for top, left in random.integers(0, 900 - 28, (900, 2)):

@@ -1,6 +1,4 @@
-"""Third-party clients of the Open Inference Protocol, each in its own environment,
-against the running service.
-"""
+"""Third-party clients of the Open Inference Protocol, against the service."""
 
 import json
 import os
@@ -119,9 +117,7 @@ def pngs(tmp_path_factory, digits) -> Path:
 
 @pytest.fixture(scope="module")
 def python_with(tmp_path_factory) -> Callable[[str], Path]:
-    """Make an environment with a package from PyPI; return its Python. Without PyPI,
-    skip the test, except in CI.
-    """
+    """Make an environment with a package from PyPI, and return its Python."""
 
     @cache
     def make(package: str) -> Path:

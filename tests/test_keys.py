@@ -1,6 +1,4 @@
-"""API keys and their names: lines of a file that is read again when it changes; the log
-and the metrics name them.
-"""
+"""API keys and their names, in a file that is read again when it changes."""
 
 import os
 from pathlib import Path
@@ -29,9 +27,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def file(folder) -> Path:
-    """The file of the service's keys, as an editor saves it: a new one takes the old
-    one's place.
-    """
+    """The file of the service's keys; a new one takes its place, as editors do."""
     return replace(folder / "keys.txt", BOTH)
 
 

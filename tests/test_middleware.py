@@ -1,6 +1,4 @@
-"""Every request gets a request id, headers and a log line, and is counted in the
-metrics.
-"""
+"""Every request gets an id, headers and a log line, and is counted."""
 
 import json
 

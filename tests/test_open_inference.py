@@ -53,9 +53,7 @@ def pixels(data: list, **members) -> dict:
 
 
 def binary(request: dict, tensor: bytes) -> dict:
-    """Build a request whose tensor follows the JSON: the body, and the header that says
-    so.
-    """
+    """Build a request whose tensor follows the JSON, as a header says."""
     (described,) = request["inputs"]
     described.pop("data")
     described["parameters"] = {"binary_data_size": len(tensor)}

@@ -1,6 +1,4 @@
-"""What is refused, and why: each reason is a problem of its own, on every route, as the
-OpenAPI document says.
-"""
+"""What is refused, and why: each reason is a documented problem, on every route."""
 
 import gzip
 import re
@@ -41,9 +39,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def strict(folder):
-    """A client of a service that has keys, stores corrections, refuses what is
-    illegible, and has little memory.
-    """
+    """A client of a service that has keys, strict limits and corrections."""
     settings = Settings(
         api_keys=["first", "second"],
         corrections_dir=folder,
@@ -57,9 +53,7 @@ def strict(folder):
 
 
 def refused(client: TestClient, path: str, status: int, name: str, **request):
-    """Send a request; check that the answer is a problem, as the OpenAPI document says
-    for this route.
-    """
+    """Send a request; check that the answer is a problem, as OpenAPI says."""
     answer = client.post(path, **request)
     path = path.partition("?")[0]
     assert_problem(answer, status, name, path)

@@ -1,6 +1,4 @@
-"""The running service with well-behaved and hostile clients: processes, signals, raw
-sockets.
-"""
+"""The running service: processes, signals, raw sockets, hostile clients."""
 
 import asyncio
 import hashlib

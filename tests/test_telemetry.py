@@ -1,6 +1,4 @@
-"""Traces: FastAPI's span of a request, with one span for each stage of reading the
-picture.
-"""
+"""Traces: FastAPI's span of a request, with one for each stage of reading."""
 
 import json
 from collections.abc import Iterator

@@ -1,6 +1,4 @@
-"""Request bodies → the picture's bytes, whatever the form contains and however it
-arrives.
-"""
+"""Request bodies → the picture's bytes, whatever they contain."""
 
 import asyncio
 import base64
@@ -13,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import perf_counter, thread_time
-from unittest.mock import Mock
+from types import SimpleNamespace
 
 import pytest
 from fastapi import Request
@@ -29,6 +27,7 @@ from app.web.uploads import read_picture
 
 SETTINGS = Settings()
 ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
+SERVICE = SimpleNamespace(settings=SETTINGS, admission=ADMISSION)
 MULTIPART = "multipart/form-data"
 FORM = f"{MULTIPART}; boundary=X"
 JSON = "application/json; charset=utf-8"
@@ -69,12 +68,12 @@ def picture_in(
             (b"content-type", content_type.encode("latin-1")),
             (b"content-encoding", encoding.encode()),
         ]
-        state = {"service": Mock(settings=SETTINGS, admission=ADMISSION)}
-        scope = {"type": "http", "headers": headers, "state": state}
+        scope = {"type": "http", "headers": headers, "state": {"service": SERVICE}}
+        request = Request(scope, receive)
         try:
-            return await read_picture(Request(scope, receive))
+            return await read_picture(request)
         finally:
-            state["body"].close()
+            request.state.body.close()
 
     return asyncio.run(read())
 

@@ -67,6 +67,7 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     decreases = evidence(classifier, reading.frame, reading.digit, reading.runner_up)
+    found = layers(classifier, reading.frame)
     explanation = prediction_of(reading, model, with_frame=True).model_dump()
     return Explanation(
         **explanation,
@@ -74,8 +75,7 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
         runner_up=reading.runner_up,
         evidence=decreases.round(4).tolist(),
         layers=[
-            Layer(shape=shape, picture=picture_of(sheet))
-            for shape, sheet in layers(classifier, reading.frame)
+            Layer(shape=shape, picture=picture_of(sheet)) for shape, sheet in found
         ],
     )
 
@@ -138,10 +138,10 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
     if line.alternatives is not None:
-        answer.alternatives = [
-            Alternative(text=each, confidence=round(share, 6))
-            for each, share in line.alternatives
-        ]
+        answer.alternatives = []
+        for written, share in line.alternatives:
+            other = Alternative(text=written, confidence=round(share, 6))
+            answer.alternatives.append(other)
     if line.has_form is not None:
         answer.format = line.has_form
         answer.value = line.value

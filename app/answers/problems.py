@@ -1,6 +1,4 @@
-"""Exceptions → RFC 9457 problems, in one table. The message of an exception becomes the
-problem's `detail`.
-"""
+"""Exceptions → RFC 9457 problems, in one table; their messages become the details."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -455,7 +455,7 @@ HEALTH_EXAMPLE = {
 }
 
 
-def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - JSON or a model
     """Return the OpenAPI response of a route that succeeds, with an example."""
     return {200: {"content": {"application/json": {"example": example}}}}
 

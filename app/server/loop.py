@@ -20,9 +20,7 @@ LOG = structlog.get_logger("digits")
 
 
 class Listener(socket.socket):
-    """A listening socket. After a failure for lack of room, it says once that no
-    connection waits.
-    """
+    """A listening socket that pretends, after a failure, that no connection waits."""
 
     has_failed = False
     silent_until = 0.0

@@ -16,8 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
-from app.server.worker import METRICS_FOLDER
-from app.serving.processes import interrupts_held
+from app.serving.processes import METRICS_FOLDER, interrupts_held
 from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default

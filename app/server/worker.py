@@ -9,10 +9,9 @@ import structlog
 from fastapi import FastAPI
 
 from app.server import logs, memory
-from app.serving.processes import end_with_parent
+from app.serving.processes import METRICS_FOLDER, end_with_parent
 from app.settings import Settings
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
 # As in prometheus-client.
 METRICS_FILES = ("counter", "histogram", "gauge_livesum")
 METRICS_FILE_BYTES = 1 << 20

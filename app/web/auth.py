@@ -28,9 +28,7 @@ class Authentication:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
         header: Annotated[str | None, Security(HEADER)],
     ) -> None:
-        """Count a request with a key, and note its name; raise Unauthorized if a key is
-        missing or wrong.
-        """
+        """Count a request, and note the name of its key; raise Unauthorized."""
         self.keys.refresh()
         given = [bearer.credentials if bearer else "", header or ""]
         names = {self.keys.name_of(key) for key in given if key}

@@ -13,7 +13,7 @@ from app.settings import InvalidKeys
 
 # Names are values of a metric's label.
 NAMED_KEY = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")
-RULES = (
+SYNTAX = (
     "Names have up to 64 ASCII letters, digits, '.', '_' and '-'; keys have ASCII "
     "characters, and no spaces."
 )
@@ -113,7 +113,7 @@ def parse(content: bytes, taken: Iterable[str]) -> dict[bytes, str]:
             continue
         parts = NAMED_KEY.fullmatch(line)
         if not parts:
-            raise ValueError(f"line {number} is not `name: key`. {RULES}")
+            raise ValueError(f"line {number} is not `name: key`. {SYNTAX}")
         name = parts[1]
         key = parts[2].encode()
         if name in names or key in found:

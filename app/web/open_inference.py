@@ -108,7 +108,7 @@ def of_model(
 @unguarded.get(
     "/v2",
     summary="The service's metadata",
-    responses=responses.documentation(tensors.SERVER_EXAMPLE),
+    responses=responses.documentation(tensors.ServerMetadata(version="1.0.0")),
 )
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
     """Return the name and version of the service, and the protocol extensions it
@@ -120,7 +120,7 @@ async def server_metadata(request: Request) -> tensors.ServerMetadata:
 @unguarded.get(
     "/v2/health/live",
     summary="Does the service run?",
-    responses=responses.documentation(tensors.LIVE_EXAMPLE),
+    responses=responses.documentation(tensors.ServerLive()),
 )
 async def server_live() -> tensors.ServerLive:
     """Report that the service is running."""
@@ -130,7 +130,7 @@ async def server_live() -> tensors.ServerLive:
 @unguarded.get(
     "/v2/health/ready",
     summary="Is the service ready?",
-    responses=responses.documentation(tensors.READY_EXAMPLE)
+    responses=responses.documentation(tensors.ServerReady())
     | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
 async def server_ready(service: Serving) -> tensors.ServerReady:
@@ -145,7 +145,7 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
     "",
     "The model's metadata",
     tensors.ModelMetadata,
-    responses.documentation(tensors.MODEL_METADATA_EXAMPLE),
+    responses.documentation(tensors.ModelMetadata(versions=[tensors.VERSION_EXAMPLE])),
 )
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the
@@ -160,7 +160,7 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     "/ready",
     "Is the model ready?",
     tensors.ModelReady,
-    responses.documentation(tensors.MODEL_READY_EXAMPLE)
+    responses.documentation(tensors.ModelReady())
     | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
 async def model_ready(service: Serving) -> tensors.ModelReady:

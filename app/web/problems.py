@@ -81,8 +81,6 @@ def log_unforeseen(request: Request, error: Exception) -> Exception:
 
 
 def install(app: FastAPI) -> None:
-    """Let FastAPI answer each exception in the table, except unforeseen ones, which the
-    middleware answers.
-    """
+    """Let FastAPI answer all exceptions but unforeseen ones, as the middleware does."""
     for error in TYPES.keys() - {Exception} | {HTTPException, RequestValidationError}:
         app.add_exception_handler(error, respond)

@@ -1,6 +1,4 @@
-"""Request and response models of the Open Inference Protocol V2, with an example of
-each.
-"""
+"""Models of the Open Inference Protocol V2, and an example of each."""
 
 from typing import Annotated, Any, Literal
 
@@ -160,11 +158,6 @@ class ServerReady(Complete):
 
 
 VERSION_EXAMPLE = DIGITS_EXAMPLE["version"]
-SERVER_EXAMPLE = ServerMetadata(version="1.0.0").model_dump()
-LIVE_EXAMPLE = ServerLive().model_dump()
-READY_EXAMPLE = ServerReady().model_dump()
-MODEL_METADATA_EXAMPLE = ModelMetadata(versions=[VERSION_EXAMPLE]).model_dump()
-MODEL_READY_EXAMPLE = ModelReady().model_dump()
 REQUEST_EXAMPLE = {
     "inputs": [
         {

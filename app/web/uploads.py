@@ -43,8 +43,8 @@ MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
 MAX_TEXT_BYTES = 1_000_000
 BEYOND_ASCII = re.compile(rb"\\u(?!00[0-7])")  # an escape of such a character
 WHITESPACE = string.whitespace.encode()  # ignored in base64
-# By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown encoding
-# is ignored.
+# By default, files over 1 MB go to disk, headers may have 4 kB, and unknown encodings
+# are ignored.
 FORM_CONFIG = {
     "MAX_MEMORY_FILE_SIZE": math.inf,
     "MAX_HEADER_SIZE": MAX_HEADER_BYTES,
@@ -53,7 +53,7 @@ FORM_CONFIG = {
 
 
 class Form:
-    """The files in one field of a multipart form, whose parts are added as it arrives."""
+    """The files in one field of a multipart form, which are added as they arrive."""
 
     def __init__(self, field: str, max_parts: int) -> None:
         self.field = field
@@ -188,9 +188,7 @@ def picture_in_json(body: bytes) -> bytes:
 
 
 def json_object(body: bytes, max_values: int) -> dict[str, Any]:
-    """Parse a JSON object; raise MalformedJson if it is not one, or has more than
-    `max_values` values.
-    """
+    """Parse a JSON object with at most so many values; raise MalformedJson."""
     nested = body.count(b"[") + body.count(b"{")
     if nested > MAX_NESTED or nested + body.count(b",") > max_values:
         raise MalformedJson(
