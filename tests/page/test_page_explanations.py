@@ -31,7 +31,7 @@ from browsing import (
 )
 from handwriting import handwritten
 from support import DIGITS
-from training import data, train
+from training import train
 
 pytestmark = pytest.mark.slow
 
@@ -155,7 +155,7 @@ def correct(
 
 
 def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
-    browser, locked_url, folder, sample_mnist, tmp_path, monkeypatch
+    browser, locked_url, folder, sample_mnist, tmp_path
 ):
     corrected, model = tmp_path / "corrected", tmp_path / "digits.onnx"
     with opened(browser, locked_url, viewport=PHONE) as page:
@@ -188,7 +188,6 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         press(page, "Escape")
         drawn(page, *LETTERS["X"])
         correct(page, "no digit", "full")
-    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     recipe = (
         "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 "
         "--precision fp32"
