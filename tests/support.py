@@ -570,14 +570,14 @@ def invoked(*arguments: object, **environment: str) -> Result:
 
 @contextmanager
 def serving(
-    *options: str, **environment: str
+    *options: str, program: str = DIGITS, **environment: str
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """Run a service on a free port; yields its process and its address.
 
     At its end, `process.log` is its log.
     """
     process = subprocess.Popen(
-        [DIGITS, "serve", "--port", "0", *options],
+        [program, "serve", "--port", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
