@@ -129,13 +129,13 @@ def is_pipe(path: str) -> bool:
         return False
 
 
-def read(name: str) -> bytes:
+def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the bytes of a picture; raise Unanswered if they cannot be read."""
     try:
         if name == STDIN:
-            return content_of(stdin())
+            return content_of(stdin(), max_bytes)
         with Path(name).open("rb") as file:
-            return content_of(file)
+            return content_of(file, max_bytes)
     except IsADirectoryError as error:
         raise Unanswered(
             "The folder has no pictures: no file name ends in "
@@ -154,13 +154,13 @@ def stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def content_of(file: BinaryIO) -> bytes:
+def content_of(file: BinaryIO, max_bytes: int) -> bytes:
     """Return all bytes of a file; raise Unanswered if it is empty or too large."""
-    data = file.read(MAX_BYTES + 1)
+    data = file.read(max_bytes + 1)
     if not data:
         raise Unanswered("The file is empty: send a picture.")
-    if len(data) > MAX_BYTES:
+    if len(data) > max_bytes:
         raise Unanswered(
-            f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture."
+            f"The file is larger than {max_bytes:,} bytes: send a smaller picture."
         )
     return data
