@@ -21,9 +21,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_means_the_pictures_in_it_and_its_subfolders_and_files_keep_their_names(
-    folder,
-):
+def test_a_folder_means_the_pictures_below_it_and_files_keep_their_names(folder):
     named = [str(folder / "labels.csv"), "none.png", "-", str(folder / ".hidden.png")]
     found = [str(folder / name) for name in ("a.JPG", "b.png", "3/d.tif", "7/c.heic")]
     assert expand([*named, str(folder)]) == [*named, *found]
