@@ -78,11 +78,8 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     TrainingError
         No picture can be read, or the labels are missing or invalid.
     """
-    labels = {
-        page: label
-        for page, label in labels_below(folder).items()
-        if not is_number(label)
-    }
+    found = labels_below(folder)
+    labels = {page: label for page, label in found.items() if not is_number(label)}
     if unknown := set(labels.values()) - set(LABELS):
         raise TrainingError(
             f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."
