@@ -1,6 +1,4 @@
-"""Fixtures shared by all tests: real digits, the committed models, and the application
-around them.
-"""
+"""Fixtures shared by all tests: real digits, the models, and the application."""
 
 import os
 
@@ -58,10 +56,9 @@ def seven(digits) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def sample_mnist(shuffled, tmp_path_factory) -> Path:
-    """A folder with the 500 digits in MNIST's format, shuffled: 400 for training and
-    100 for testing.
-    """
-    root, (digits, labels) = tmp_path_factory.mktemp("mnist"), shuffled
+    """A folder in MNIST's format, with 400 digits to train on, and 100 to test on."""
+    root = tmp_path_factory.mktemp("mnist")
+    digits, labels = shuffled
     for kind, some in (("train", slice(400)), ("t10k", slice(400, None))):
         write_mnist(root, kind, digits[some], labels[some])
     return root

@@ -55,10 +55,10 @@ class Hand:
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         ways = [3 * digit + rng.integers(3) for digit in range(10)]
-        self.shapes = [
-            [stroke + rng.normal(0, 0.1, stroke.shape) for stroke in polylines(WAYS[k])]
-            for k in ways
-        ]
+        self.shapes = []
+        for way in ways:
+            strokes = polylines(WAYS[way])
+            self.shapes.append([s + rng.normal(0, 0.1, s.shape) for s in strokes])
         self.slant = rng.choice([-1, 1]) * rng.uniform(0.5, 1.3)
         self.width = rng.uniform(0.45, 0.9)
         self.pen = rng.uniform(0.05, 0.16)

@@ -1,4 +1,4 @@
-"""The course's snippets and commands run as written, with the sample in place of MNIST."""
+"""The course's snippets and commands run as written, on a sample of MNIST."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 
 from support import PRINTED, ROOT, assert_shown, blocks, tool
-from training import data, train
+from training import train
 
 COURSE = ROOT / "app" / "page" / "course.md"
 SECTIONS = COURSE.read_text().split("\n## ")[1:]
@@ -23,13 +23,10 @@ POINTERS = re.findall(
 
 @pytest.fixture
 def beside_mnist(sample_mnist, tmp_path, monkeypatch):
-    """A working directory with MNIST already downloaded, the committed models, and 100
-    validation digits.
-    """
+    """A working directory with the committed models and MNIST already downloaded."""
     shutil.copytree(sample_mnist, tmp_path / "data")
     (tmp_path / "models").symlink_to(ROOT / "models")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
 
 
 @pytest.mark.slow
@@ -41,9 +38,8 @@ def test_the_snippets_run_in_order_and_print_what_their_comments_say(beside_mnis
         if shown := PRINTED.findall(snippet):
             assert_shown("\n".join(shown), printed.getvalue())
     assert session["accuracy"] > 0.5
-    assert (
-        session["transferred"] > max(session["before"], session["from_nothing"]) + 0.04
-    )
+    others = max(session["before"], session["from_nothing"])
+    assert session["transferred"] > others + 0.04
 
 
 def test_each_snippet_is_short_and_can_be_pasted_into_a_session():
@@ -58,13 +54,10 @@ def test_each_snippet_is_followed_by_its_counterpart_in_digits():
     assert len(POINTERS) == len(with_snippets) > 0
     assert all("*In Digits:*" in section.rsplit("```")[-1] for section in with_snippets)
     for name, path in POINTERS:
-        assert re.search(
-            rf"^(?:def |class |){name}\b", (ROOT / path).read_text(), re.MULTILINE
-        ), (path, name)
-    assert all(
-        (ROOT / path).exists()
-        for path in re.findall(r"`(training/\w+\.py)`", COURSE.read_text())
-    )
+        definition = rf"^(?:def |class |){name}\b"
+        assert re.search(definition, (ROOT / path).read_text(), re.MULTILINE), path
+    for path in re.findall(r"`(training/\w+\.py)`", COURSE.read_text()):
+        assert (ROOT / path).exists()
 
 
 @pytest.mark.slow
@@ -72,14 +65,9 @@ def test_the_commands_run(beside_mnist):
     assert COMMANDS
     for program, options in COMMANDS:
         if program == ".venv/bin/tensorboard":
-            subprocess.run(
-                tool("tensorboard", *options.split(), "--inspect"), check=True
-            )
+            inspect = tool("tensorboard", *options.split(), "--inspect")
+            subprocess.run(inspect, check=True)
         else:
-            chosen = options.removeprefix('ARGS="').removesuffix('"').split()
-            assert (
-                train.main(
-                    [*chosen, "--data", "data", "--threads", "1", "--precision", "fp32"]
-                )
-                == 0
-            )
+            chosen = options.removeprefix('ARGS="').removesuffix('"')
+            chosen += " --data data --threads 1 --precision fp32"
+            assert train.main(chosen.split()) == 0

@@ -30,17 +30,12 @@ def test_damaged_files_and_a_failed_download_name_both_remedies(
 ):
     monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
     if is_damaged:
-        (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-        for name in (
-            "train-images-idx3",
-            "train-labels-idx1",
-            "t10k-images-idx3",
-            "t10k-labels-idx1",
-        ):
-            (tmp_path / "MNIST" / "raw" / f"{name}-ubyte").write_bytes(b"not IDX")
-    with pytest.raises(
-        DataMissing,
-        match=r"check the internet connection .* --data DIR or MNIST_ROOT=DIR",
-    ) as raised:
+        raw = tmp_path / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for kind in ("train", "t10k"):
+            for name in ("images-idx3", "labels-idx1"):
+                (raw / f"{kind}-{name}-ubyte").write_bytes(b"not IDX")
+    remedies = r"check the internet connection .* --data DIR or MNIST_ROOT=DIR"
+    with pytest.raises(DataMissing, match=remedies) as raised:
         data.load(tmp_path, train=True)
     assert "\n" not in str(raised.value)

@@ -1,6 +1,4 @@
-"""An ONNX graph as a torch module: the same answers, gradients for every weight, and
-weights that are written back.
-"""
+"""An ONNX graph as a torch module: answers, gradients, and weights written back."""
 
 import numpy as np
 import onnx
@@ -9,7 +7,7 @@ import torch
 
 from app.text.line_network import normalised
 from support import LINES_MODEL, encode, number, picture_from_bytes
-from tensors import answers, pretrained
+from tensors import answers, generator, pretrained
 from training.alphabet import OTHER
 from training.graph import Graph
 from training.pretrained import widened
@@ -37,16 +35,11 @@ def tiny() -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def strips(digits) -> np.ndarray:
     """A strip of noise, and one with a number: (2, 48, 160) float32."""
-    picture = picture_from_bytes(
-        encode(number(digits[[350, 120, 60]])), 200
-    ).image.convert("L")
-    written = normalised(np.asarray(picture.resize((PADDING, HEIGHT))), LEAST_CONTRAST)
-    return np.stack(
-        [
-            np.random.default_rng(0).normal(0, 0.5, written.shape).astype(np.float32),
-            written,
-        ]
-    )
+    picture = picture_from_bytes(encode(number(digits[[350, 120, 60]])), 200)
+    grey = picture.image.convert("L").resize((PADDING, HEIGHT))
+    written = normalised(np.asarray(grey), LEAST_CONTRAST)
+    noise = np.random.default_rng(0).normal(0, 0.5, written.shape)
+    return np.stack([noise.astype(np.float32), written])
 
 
 @pytest.mark.slow
@@ -55,9 +48,8 @@ def test_the_module_gives_the_answers_of_onnx_runtime(shipped, strips):
         logits = Graph(shipped, LOGITS)(torch.from_numpy(strips))
     np.testing.assert_allclose(logits, answers(shipped, strips, LOGITS), atol=1e-3)
     shares = logits.softmax(dim=2).numpy()
-    np.testing.assert_allclose(
-        shares[:, :, :OTHER], answers(shipped, strips)[:, :, :OTHER], atol=1e-4
-    )
+    expected = answers(shipped, strips)
+    np.testing.assert_allclose(shares[:, :, :OTHER], expected[:, :, :OTHER], atol=1e-4)
     assert (shares.argmax(axis=2)[1] > 0).any()
 
 
@@ -82,9 +74,7 @@ def test_changed_weights_are_written_back(tiny, strips):
     before = answers(tiny, strips, LOGITS)
     with torch.no_grad():
         for weight in network.parameters():
-            weight += 0.1 * torch.rand(
-                weight.shape, generator=torch.Generator().manual_seed(0)
-            )
+            weight += 0.1 * torch.rand(weight.shape, generator=generator())
         expected = network(torch.from_numpy(strips)).numpy()
     # The module has copies.
     np.testing.assert_array_equal(answers(tiny, strips, LOGITS), before)

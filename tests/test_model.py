@@ -29,7 +29,8 @@ def test_folded_layers_compute_what_the_network_computes(hidden, activation):
 def test_a_network_made_of_folded_layers_computes_the_same_and_can_be_folded_again(
     hidden,
 ):
-    model, images = trained(hidden, "tanh"), torch.rand(50, 28, 28)
+    model = trained(hidden, "tanh")
+    images = torch.rand(50, 28, 28)
     layers = folded(model)
     again = unfolded(layers, "tanh").eval()
     assert again.widths == model.widths

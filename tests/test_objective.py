@@ -8,9 +8,8 @@ import torch
 from tensors import generator
 from training.objective import DOUBT, LEGIBILITY, NONE, objective
 
-LN2, LN10 = math.log(2), math.log(10)
-
-
+LN2 = math.log(2)
+LN10 = math.log(10)
 # Cross-entropy of a 20 from uniform: log(e^20 + 9) - 20 / 10, minus that of uniform.
 CERTAIN = 20 * 9 / 10 - LN10
 

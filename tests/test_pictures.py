@@ -4,24 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import pictures
 from app.cli.answers import Unanswered
-from app.cli.pictures import all_pages, expand, read, whole_files
+from app.cli.pictures import Picture, all_pages, expand, read, whole_files
 from app.printable import printable
 from support import A4, ENCRYPTED, ONE, pdf_of
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in (
-        "b.png",
-        "a.JPG",
-        "labels.csv",
-        ".hidden.png",
-        "7/c.heic",
-        "3/d.tif",
-        ".thumbnails/e.png",
-    ):
+    names = "b.png a.JPG labels.csv .hidden.png 7/c.heic 3/d.tif .thumbnails/e.png"
+    for name in names.split():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"bytes")
     if hasattr(os, "mkfifo"):
@@ -29,9 +21,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_means_the_pictures_in_it_and_its_subfolders_and_files_keep_their_names(
-    folder,
-):
+def test_a_folder_means_the_pictures_below_it_and_files_keep_their_names(folder):
     named = [str(folder / "labels.csv"), "none.png", "-", str(folder / ".hidden.png")]
     found = [str(folder / name) for name in ("a.JPG", "b.png", "3/d.tif", "7/c.heic")]
     assert expand([*named, str(folder)]) == [*named, *found]
@@ -45,7 +35,7 @@ def test_a_file_that_may_not_be_examined_stays(folder, monkeypatch):
     def refuse(path: Path) -> bool:
         raise PermissionError
 
-    monkeypatch.setattr(pictures.Path, "is_fifo", refuse)
+    monkeypatch.setattr(Path, "is_fifo", refuse)
     assert expand([str(folder)]) == found
 
 
@@ -71,24 +61,21 @@ def test_pages_are_pictures_and_pdfs_in_folders_count_only_where_all_pages_are_r
         (tmp_path / name).write_bytes(data)
     (tmp_path / "f.png").touch()
     given = [str(tmp_path), str(tmp_path / "a.pdf"), "none.pdf"]
-    every = [
-        ("a.pdf", 1),
-        ("a.pdf", 2),
-        ("b.pdf", None),
-        ("c.pdf", None),
-        ("d.png", 1),
-        ("d.png", 2),
-        ("e.tif", None),
-    ]
-    named = [("a.pdf", 1), ("a.pdf", 2), ("none.pdf", None)]
-    assert places(all_pages(given, None)) == [*every, ("f.png", None), *named]
-    chosen = [(name, 3) for name in (*files, "f.png", "a.pdf", "none.pdf")]
+    whole = "a.pdf:1 a.pdf:2 b.pdf c.pdf d.png:1 d.png:2 e.tif f.png"
+    named = "a.pdf:1 a.pdf:2 none.pdf"
+    assert places(all_pages(given, None)) == [*whole.split(), *named.split()]
+    chosen = [f"{name}:3" for name in (*files, "f.png", "a.pdf", "none.pdf")]
     assert places(all_pages(given, 3)) == chosen
     assert places(whole_files(given, 3)) == chosen[3:]
 
 
-def places(found: list[pictures.Picture]) -> list[tuple[str, int | None]]:
-    return [(Path(picture.name).name, picture.page) for picture in found]
+def places(found: list[Picture]) -> list[str]:
+    """Return the names of pictures, and their pages after a colon."""
+    names = []
+    for picture in found:
+        page = f":{picture.page}" if picture.page else ""
+        names.append(Path(picture.name).name + page)
+    return names
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -98,10 +85,8 @@ def test_a_pipe_is_read_once(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         pool.submit((tmp_path / "pipe").write_bytes, data)
         found = all_pages([str(tmp_path / "pipe")], None)
-    assert [(picture.page, picture.read()) for picture in found] == [
-        (1, data),
-        (2, data),
-    ]
+    pages = [(picture.page, picture.read()) for picture in found]
+    assert pages == [(1, data), (2, data)]
 
 
 @pytest.mark.parametrize(

@@ -18,34 +18,26 @@ def shown_ticks(axis) -> list[str]:
 
 @pytest.mark.parametrize("epochs", [1, 60])
 def test_the_curves_have_whole_epochs_and_plain_ticks_in_percent(epochs):
-    history = [
-        {
-            "epoch": n,
-            "training_loss": 0.9 / n,
-            "training_error": 0.1 / n,
-            "validation_loss": 4e-4 / n,
-        }
-        | {"validation_error": 0.02 / n}
-        for n in range(1, epochs + 1)
-    ]
+    first = {
+        "training_loss": 0.9,
+        "training_error": 0.1,
+        "validation_loss": 4e-4,
+        "validation_error": 0.02,
+    }
+    history = []
+    for epoch in range(1, epochs + 1):
+        measures = {name: value / epoch for name, value in first.items()}
+        history.append({"epoch": epoch, **measures})
     figure = history_figure(history)
     figure.savefig(BytesIO())
     loss, accuracy = figure.axes
-    assert [line.get_ydata()[0] for line in (*loss.lines, *accuracy.lines)] == [
-        0.9,
-        4e-4,
-        90,
-        98,
-    ]
+    begins = [line.get_ydata()[0] for line in (*loss.lines, *accuracy.lines)]
+    assert begins == [0.9, 4e-4, 90, 98]
     for axes in (loss, accuracy):
-        assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-            "training",
-            "validation",
-        ]
+        legend = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert legend == ["training", "validation"]
         assert shown_ticks(axes.xaxis)
         assert all(1 <= int(text) <= epochs for text in shown_ticks(axes.xaxis))
     assert all(0 <= float(text) < 2 for text in shown_ticks(loss.yaxis))
-    assert all(
-        80 < float(text.removesuffix("%")) <= 100
-        for text in shown_ticks(accuracy.yaxis)
-    )
+    percents = [text.removesuffix("%") for text in shown_ticks(accuracy.yaxis)]
+    assert all(80 < float(text) <= 100 for text in percents)

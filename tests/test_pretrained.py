@@ -27,7 +27,8 @@ REFUSED = {
     ids=lambda wanted: wanted.target,
 )
 def test_another_file_is_refused_with_what_was_expected(wanted, name, tmp_path):
-    path, (content, cause) = tmp_path / "pretrained.onnx", REFUSED[name]
+    path = tmp_path / "pretrained.onnx"
+    content, cause = REFUSED[name]
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(TrainingError) as raised:
@@ -39,9 +40,9 @@ def test_another_file_is_refused_with_what_was_expected(wanted, name, tmp_path):
 
 
 def test_the_file_itself_is_read(tmp_path):
-    path, original = tmp_path / "pretrained.onnx", pretrained()
+    path = tmp_path / "pretrained.onnx"
+    original = pretrained()
     onnx.save_model(original, path)
-    stand_in = recogniser.PRETRAINED._replace(
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest()
-    )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    stand_in = recogniser.PRETRAINED._replace(sha256=sha256)
     assert stand_in.read(path) == original

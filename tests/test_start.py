@@ -1,6 +1,4 @@
-"""A model file as the start of further training: its networks and recipe, and what is
-refused.
-"""
+"""A model file as the start of further training, and files that are refused."""
 
 from dataclasses import replace
 from functools import partial
@@ -16,6 +14,7 @@ from support import LINES_MODEL, MODEL
 from tensors import as_digits, trained
 from training import start, train
 from training.config import RECIPES, Config, parse
+from training.examples import prepared
 from training.export import differences, export
 from training.model import ACTIVATIONS, Ensemble
 from training.run import Run, fit
@@ -40,33 +39,31 @@ def written(
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_networks_of_a_file_answer_as_the_file_does(activation, digits, tmp_path):
     file = written(tmp_path / "digits.onnx", digits, activation=activation)
-    networks = start.load(file).networks
+    networks, difference = read_back(file, digits)
     assert [*networks] == [3, 4]
-    assert (
-        differences(
-            Ensemble(networks.values()), Classifier(file), torch.from_numpy(digits)
-        ).max()
-        < 0.02
-    )
+    assert difference.max() < 0.02
 
 
 def test_the_shipped_file_is_read_back(digits):
-    networks = start.load(MODEL).networks
-    difference = differences(
-        Ensemble(networks.values()), Classifier(MODEL), torch.from_numpy(digits)
-    )
+    _, difference = read_back(MODEL, digits)
     assert difference.mean() < 1e-3
 
 
-def test_further_training_takes_the_recipe_of_the_file_with_another_end_and_repeats_itself():
+def read_back(file: Path, digits: np.ndarray) -> tuple[dict, np.ndarray]:
+    """Load a file's networks, and compute how their outputs differ from its own."""
+    networks = start.load(file).networks
+    mean = Ensemble(networks.values())
+    return networks, differences(mean, Classifier(file), torch.from_numpy(digits))
+
+
+def test_further_training_takes_the_recipe_of_the_file_with_another_end():
     config = parse(["--from", f"{MODEL}", "--epochs", "5"])[0]
     best = RECIPES["best"]
-    assert (config.widths, config.seeds, config.dropout) == (
-        best.widths,
-        best.seeds,
-        best.dropout,
-    )
-    assert (config.epochs, config.convolution_epochs) == (5, 0)
+    assert config.widths == best.widths
+    assert config.seeds == best.seeds
+    assert config.dropout == best.dropout
+    assert config.epochs == 5
+    assert config.convolution_epochs == 0
     assert config.threads is None
     assert config.stage(2.5) == (config.learning_rate, 0.5)
     resolved = train.resolve(replace(config, precision="fp32"), torch.device("cpu"))
@@ -103,9 +100,8 @@ def without_layer(file: Path) -> None:
 
 def with_metadata(file: Path, **changed: str) -> None:
     model = onnx.load(MODEL)
-    onnx.helper.set_model_props(
-        model, {**{each.key: each.value for each in model.metadata_props}, **changed}
-    )
+    metadata = {each.key: each.value for each in model.metadata_props}
+    onnx.helper.set_model_props(model, metadata | changed)
     onnx.save_model(model, file)
 
 
@@ -143,19 +139,8 @@ def test_a_file_that_cannot_be_trained_further_is_refused_in_one_sentence(
 ):
     file = tmp_path / "digits.onnx"
     write(file)
-    assert (
-        train.main(
-            [
-                "--from",
-                f"{file}",
-                "--data",
-                f"{sample_mnist}",
-                "--runs",
-                f"{tmp_path / 'runs'}",
-            ]
-        )
-        == 1
-    )
+    options = f"--from {file} --data {sample_mnist} --runs {tmp_path / 'runs'}"
+    assert train.main(options.split()) == 1
     said = capsys.readouterr().err
     assert said.startswith(f"{file}")
     assert message in said
@@ -167,32 +152,20 @@ def test_resumed_further_training_ends_like_an_uninterrupted_one(
     digits, shuffled, tmp_path
 ):
     file = written(tmp_path / "digits.onnx", digits)
-    config = replace(
-        parse(["--from", f"{file}"])[0], threads=1, precision="fp32", batch_size=50
-    )
+    options = f"--from {file} --threads 1 --precision fp32 --batch-size 50"
+    config, _ = parse(options.split())
+    begun = start.load(file).networks[3]
     sample = as_digits(*shuffled)
-    parts = train.prepared(
-        sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None
-    )
+    parts = prepared(sample.take(slice(400)), sample.take(slice(400, 500)), None)
 
     def run_until(epochs: int, folder: str) -> Run:
-        run = train.setup(
-            config,
-            3,
-            tmp_path / folder,
-            torch.device("cpu"),
-            start.load(file).networks[3],
-        )
+        run = train.setup(config, 3, tmp_path / folder, torch.device("cpu"), begun)
         fit(run, epochs, partial(train.next_epoch, run, *parts))
         return run
 
     run_until(1, "resumed")
-    whole, resumed = (
-        run_until(config.epochs, "whole"),
-        run_until(config.epochs, "resumed"),
-    )
-    assert not whole.model.output.weight.equal(
-        start.load(file).networks[3].output.weight
-    )
-    for name, value in whole.model.state_dict().items():
-        assert value.equal(resumed.model.state_dict()[name])
+    whole = run_until(config.epochs, "whole").model
+    resumed = run_until(config.epochs, "resumed").model
+    assert not whole.output.weight.equal(begun.output.weight)
+    for name, value in whole.state_dict().items():
+        assert value.equal(resumed.state_dict()[name])

@@ -1,9 +1,8 @@
-"""Training runs on 500 real digits: learning, reproducibility, interruption and
-resuming.
-"""
+"""Training runs on 500 real digits, and their recipes and commands."""
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,9 +18,10 @@ import torch
 from app.digit.classifier import Classifier
 from support import LINES_MODEL, ROOT
 from tensors import as_digits
-from training import data, generated, train
+from training import generated, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
+from training.examples import prepared
 from training.generated import cut_out_and_others
 from training.run import Run, fit, learning_rate, new_folder, options_in, run_to_resume
 
@@ -50,11 +50,8 @@ def sample(shuffled) -> Digits:
 @pytest.fixture(scope="module")
 def parts(sample, tmp_path_factory) -> Parts:
     """Digits and non-digits to train on, and a validation set."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generated, "FOLDER", tmp_path_factory.mktemp("made"))
-        return train.prepared(
-            sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), []
-        )
+    folder = tmp_path_factory.mktemp("made")
+    return prepared(sample.take(slice(400)), sample.take(slice(400, 500)), [], folder)
 
 
 def trained(
@@ -77,56 +74,59 @@ def weights(run: Run) -> torch.Tensor:
 def test_training_lowers_the_loss(options, parts, tmp_path):
     activation, precision, optimizer = options.split()
     recipe = Config(
-        hidden=(64,), epochs=8, batch_size=50, threads=1, activation=activation
+        hidden=(64,),
+        epochs=8,
+        batch_size=50,
+        threads=1,
+        activation=activation,
+        precision=precision,
+        optimizer=optimizer,
     )
-    history = trained(
-        replace(recipe, precision=precision, optimizer=optimizer), parts, tmp_path
-    ).history
+    history = trained(recipe, parts, tmp_path).history
     assert history[-1]["training_loss"] < 0.85 * history[0]["training_loss"]
 
 
 def test_without_augmentation_500_digits_are_learned(sample, tmp_path):
-    alone = train.prepared(
-        sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None
-    )
-    run = trained(
-        replace(SMALL, augment=False, dropout=0.0, epochs=20), alone, tmp_path
-    )
-    assert run.history[0]["training_error"] > 0.5
-    assert run.history[-1]["training_error"] == pytest.approx(
-        train.validate(run.model, alone[0])[1], abs=0.02
-    )
-    assert train.validate(run.model, alone[0])[1] < 0.01
-    assert train.validate(run.model, alone[2].take(torch.arange(100)))[1] < 0.25
+    digits = sample.take(slice(400))
+    held_out = sample.take(slice(400, 500))
+    recipe = replace(SMALL, augment=False, dropout=0.0, epochs=20)
+    run = trained(recipe, prepared(digits, held_out, None), tmp_path)
+    errors = [row["training_error"] for row in run.history]
+    _, error = train.validate(run.model, digits)
+    assert errors[0] > 0.5
+    assert errors[-1] == pytest.approx(error, abs=0.02)
+    assert error < 0.01
+    assert train.validate(run.model, held_out)[1] < 0.25
 
 
 @pytest.mark.parametrize("is_on", [True, False])
 def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(
     is_on, parts, tmp_path
 ):
-    run, seen = train.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU), []
+    digits, others, _ = parts
+    run = train.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU)
+    seen = []
     run.model.register_forward_pre_hook(
         lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25]))
     )
-    train.train_epoch(run, *parts[:2])
-    for given, images in ((parts[0].images, seen[::2]), (parts[1], seen[1::2])):
-        known = {image.numpy().tobytes() for image in given.float() / 255}
-        unchanged = sum(image.numpy().tobytes() in known for image in torch.cat(images))
-        assert unchanged == (0 if is_on else sum(map(len, images)))
+    train.train_epoch(run, digits, others)
+    for given, images in ((digits.images, seen[::2]), (others, seen[1::2])):
+        known = frames_in(given.float() / 255)
+        unchanged = known & frames_in(torch.cat(images))
+        assert bool(unchanged) != is_on
+        assert is_on or frames_in(torch.cat(images)) <= known
+
+
+def frames_in(images: torch.Tensor) -> set[bytes]:
+    return {image.numpy().tobytes() for image in images}
 
 
 def test_training_and_validation_are_made_of_their_own_images(sample, parts):
     digits, others, validation = parts
     assert digits.images[:400].equal(sample.images[:400])
     assert validation.images[:100].equal(sample.images[400:])
-    made, for_validation = (
-        {frame.numpy().tobytes() for frame in frames}
-        for frames in (
-            torch.cat([digits.images[400:], others]),
-            validation.images[200:],
-        )
-    )
-    assert not made & for_validation
+    made = frames_in(torch.cat([digits.images[400:], others]))
+    assert not made & frames_in(validation.images[200:])
 
 
 def test_the_best_epoch_of_the_dense_stage_is_kept(tmp_path):
@@ -141,10 +141,8 @@ def test_the_best_epoch_of_the_dense_stage_is_kept(tmp_path):
 
 def test_the_learning_rate_rises_and_falls_in_each_stage():
     config = Config(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
-    assert [config.stage(5.5), config.stage(10)] == [
-        (0.1, 0.55),
-        (pytest.approx(0.0001), 0),
-    ]
+    assert config.stage(5.5) == (0.1, 0.55)
+    assert config.stage(10) == (pytest.approx(0.0001), 0)
     rates = [learning_rate(0.01, step / 100) for step in range(100)]
     assert rates[0] == 0
     assert rates[10] == max(rates) == 0.01
@@ -173,9 +171,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(done, whole, parts, tmp_pa
     trained(STAGED, parts, tmp_path, until=done)
     resumed = trained(STAGED, parts, tmp_path)
     assert weights(resumed).equal(weights(whole))
-    assert [row["training_loss"] for row in resumed.history] == [
-        row["training_loss"] for row in whole.history
-    ]
+    assert resumed.history == whole.history
     assert all(resumed.best[name].equal(value) for name, value in whole.best.items())
 
 
@@ -199,11 +195,12 @@ def test_a_recipe_survives_its_command_line_with_its_automatic_choices(config):
     resolved = train.resolve(config, CPU)
     assert None not in (resolved.learning_rate, resolved.threads)
     assert resolved.precision in ("fp32", "bf16")
-    assert (
-        parse(resolved.command().split()[3:])[0]
-        == resolved
-        == train.resolve(resolved, CPU)
-    )
+    assert parsed(resolved.command()) == resolved == train.resolve(resolved, CPU)
+
+
+def parsed(command: str) -> Config:
+    """Parse the recipe in a command, after `python -m training.train`."""
+    return parse(command.split()[3:])[0]
 
 
 @pytest.mark.parametrize(
@@ -226,81 +223,47 @@ def test_invalid_options_are_refused(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
-# 100 validation images, since there are 400 training images in all, and making a
-# validation set takes time.
-PROGRAM = (
-    "from training import data, opinion, train; data.VALIDATION_IMAGES = 100; "
-    "opinion.COUNT = 1; "
-)
-PROGRAM += "raise SystemExit(train.main())"
 # Finding the faster precision takes 5 s.
-FAST = ["--threads", "1", "--precision", "fp32"]
+FAST = "--threads 1 --precision fp32"
+
+
+def command(options: str) -> list[str]:
+    return [sys.executable, "-m", "training.train", *FAST.split(), *options.split()]
 
 
 def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
-    runs = tmp_path / "runs"
     options = (
         "--recipe best --channels 2 2 4 --seeds 3 4 --epochs 2 --hidden 32 "
-        f"--batch-size 50 --runs {runs}"
+        f"--batch-size 50 --runs {tmp_path} --data {sample_mnist}"
     )
-    command = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        *FAST,
-        *options.split(),
-        "--data",
-        f"{sample_mnist}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command(options), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (folder,) = runs.iterdir()
+    (folder,) = tmp_path.iterdir()
     assert f"digits serve --model {folder / 'digits.onnx'}" in done.stdout
     for seed in ("seed-3", "seed-4"):
         names = {path.name for path in (folder / seed).iterdir()}
         assert names == {"history.png", "last.pt", "weights.png"}
     metadata = Classifier(folder / "digits.onnx").metadata
     assert len(metadata["second_opinion"].split()) == 6
-    assert (
-        metadata["second_opinion_lines_sha256"]
-        == hashlib.sha256(LINES_MODEL.read_bytes()).hexdigest()
-    )
+    lines_sha256 = hashlib.sha256(LINES_MODEL.read_bytes()).hexdigest()
+    assert metadata["second_opinion_lines_sha256"] == lines_sha256
     assert metadata["architecture"] == "2 × 784-128-128-36-32-11"
     assert metadata["seed"] == "3 4"
-    losses = [
-        float(metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6])
-        for seed in (3, 4)
-    ]
-    assert 0 < float(metadata["validation_loss"]) < max(losses)
-    recipe = parse(metadata["recipe"].split()[3:])[0]
-    assert (
-        recipe.epochs == json.loads((folder / "config.json").read_text())["epochs"] == 2
-    )
+    losses = re.findall(r"seed \d: validation loss (\S+),", metadata["seeds"])
+    assert len(losses) == 2
+    assert 0 < float(metadata["validation_loss"]) < max(map(float, losses))
+    assert parsed(metadata["recipe"]).epochs == 2
+    assert json.loads((folder / "config.json").read_text())["epochs"] == 2
 
 
 def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
-    output, runs = tmp_path / "model.onnx", tmp_path / "runs"
-    options = [
-        "--no-generated",
-        "--epochs",
-        "1000",
-        "--output",
-        f"{output}",
-        "--runs",
-        f"{runs}",
-        "--hidden",
-        "32",
-    ]
-    command = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        *FAST,
-        *options,
-        "--data",
-        f"{sample_mnist}",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    output = tmp_path / "model.onnx"
+    runs = tmp_path / "runs"
+    options = (
+        f"--no-generated --epochs 1000 --output {output} --runs {runs} --hidden 32 "
+        f"--data {sample_mnist}"
+    )
+    process = subprocess.Popen(command(options), stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.startswith("epoch   2"):
             process.send_signal(signal.SIGINT)
@@ -314,68 +277,54 @@ def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
 
 
 def test_a_network_may_be_trained_on_mnists_digits_alone(
-    sample_mnist, tmp_path, capsys, monkeypatch
+    sample_mnist, tmp_path, capsys
 ):
-    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
-    given = [
-        "--no-generated",
-        "--hidden",
-        "30",
-        "--epochs",
-        "2",
-        "--data",
-        f"{sample_mnist}",
-        "--runs",
-        f"{tmp_path}",
-    ]
-    assert train.main([*FAST, *given]) == 0
+    options = (
+        f"{FAST} --no-generated --hidden 30 --epochs 2 --data {sample_mnist} "
+        f"--runs {tmp_path}"
+    )
+    assert train.main(options.split()) == 0
     assert "are misread" in capsys.readouterr().out
     (file,) = tmp_path.glob("*/digits.onnx")
-    assert "second_opinion" not in Classifier(file).metadata
-    assert Classifier(file)(np.zeros((1, 28, 28), np.float32)).probabilities.shape == (
-        1,
-        10,
+    classifier = Classifier(file)
+    assert "second_opinion" not in classifier.metadata
+    blank = np.zeros((1, 28, 28), np.float32)
+    assert classifier(blank).probabilities.shape == (1, 10)
+    options += (
+        " --optimizer sgd --learning-rate 1e38 --batch-size 50 --epochs 1 "
+        f"--runs {tmp_path}/diverged"
     )
-    diverging = (
-        "--optimizer sgd --learning-rate 1e38 --batch-size 50 --epochs 1 --runs "
-        f"{tmp_path}/diverged"
-    ).split()
-    assert train.main([*FAST, *given, *diverging]) == 1
+    assert train.main(options.split()) == 1
     assert "try a lower learning rate" in capsys.readouterr().err
     assert not [*tmp_path.glob("diverged/*/*.onnx")]
 
 
-def test_a_network_of_any_recipe_is_trained_further_and_a_resumed_run_needs_its_first_file_no_more(
-    sample_mnist, tmp_path, capsys, monkeypatch
+def test_a_network_of_any_recipe_is_trained_further_and_resumed_without_its_first_file(
+    sample_mnist, tmp_path, capsys
 ):
-    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
-    places = ["--data", f"{sample_mnist}", "--runs", f"{tmp_path / 'runs'}"]
-    first, second, again = (
-        tmp_path / f"{name}.onnx" for name in ("first", "second", "again")
-    )
-    recipe = (
-        "--no-generated --hidden 30 --activation sigmoid --seeds 5 6 --epochs 2 "
-        "--batch-size 50"
-    ).split()
-    assert train.main([*FAST, *recipe, *places, "--output", f"{first}"]) == 0
-    start = ["--from", f"{first}", "--batch-size", "50"]
-    assert train.main([*FAST, *start, *places, "--output", f"{second}"]) == 0
+    first = tmp_path / "first.onnx"
+    second = tmp_path / "second.onnx"
+    again = tmp_path / "again.onnx"
+    places = f"--data {sample_mnist} --runs {tmp_path / 'runs'}"
+    recipe = "--no-generated --hidden 30 --activation sigmoid --seeds 5 6 --epochs 2"
+    for options in (
+        f"{FAST} {recipe} --batch-size 50 {places} --output {first}",
+        f"{FAST} --from {first} --batch-size 50 {places} --output {second}",
+    ):
+        assert train.main(options.split()) == 0
     said = capsys.readouterr().out
     assert f"{first}: of MNIST's 10,000 test images, " in said
-    before, after = Classifier(first), Classifier(second)
-    assert after.metadata["tuned_from_sha256"] == before.sha256
-    assert after.metadata["architecture"] == "2 × 784-30-11"
-    assert after.metadata["seed"] == "5 6"
-    config = parse(after.metadata["recipe"].split()[3:])[0]
-    assert (config.from_, config.generated, config.activation) == (
-        f"{first}",
-        False,
-        "sigmoid",
-    )
+    metadata = Classifier(second).metadata
+    assert metadata["tuned_from_sha256"] == Classifier(first).sha256
+    assert metadata["architecture"] == "2 × 784-30-11"
+    assert metadata["seed"] == "5 6"
+    config = parsed(metadata["recipe"])
+    assert config.from_ == f"{first}"
+    assert not config.generated
+    assert config.activation == "sigmoid"
     first.unlink()
-    assert train.main(["--resume", *places, "--output", f"{again}"]) == 0
-    old, new = (onnx.load(file).graph.SerializeToString() for file in (second, again))
-    assert old == new
+    assert train.main(f"--resume {places} --output {again}".split()) == 0
+    assert onnx.load(second).graph == onnx.load(again).graph
 
 
 @pytest.mark.parametrize(
@@ -392,14 +341,8 @@ def test_what_is_missing_is_reported_in_one_sentence_before_a_run_begins(
     (tmp_path / "file").touch()
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    arguments = [
-        "--data",
-        f"{tmp_path}/nope",
-        "--runs",
-        f"{tmp_path}/runs",
-        *options.format(tmp_path).split(),
-    ]
-    assert train.main(arguments) == 1
+    options = f"--data {{0}}/nope --runs {{0}}/runs {options}".format(tmp_path)
+    assert train.main(options.split()) == 1
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
@@ -409,12 +352,10 @@ def test_what_is_missing_is_reported_in_one_sentence_before_a_run_begins(
 def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same_way(
     sample, tmp_path
 ):
-    digits, character = (
-        sample.take(torch.arange(120)),
-        np.eye(105, dtype=np.uint8) * 255,
-    )
+    digits = sample.take(slice(120))
     cut_out, others = cut_out_and_others(digits, 0, [], tmp_path)
-    assert (len(cut_out), len(others)) == (60, 120)
+    assert len(cut_out) == 60
+    assert len(others) == 120
     (file,) = tmp_path.iterdir()
     made = file.stat().st_mtime_ns
     for is_kept in (True, False):
@@ -423,18 +364,14 @@ def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same
         assert same.equal(others)
         assert (file.stat().st_mtime_ns == made) == is_kept
         file.unlink()
+    character = np.eye(105, dtype=np.uint8) * 255
     changes = [
         (digits, [], 0),
-        (digits.take(torch.arange(119)), [], 0),
+        (digits.take(slice(119)), [], 0),
         (digits, [character], 0),
         (digits, [], 1),
     ]
-    assert (
-        len(
-            {
-                generated.name_of(cut_out_and_others, some, others, 120, seed)
-                for some, others, seed in changes
-            }
-        )
-        == 4
-    )
+    names = set()
+    for some, others, seed in changes:
+        names.add(generated.name_of(cut_out_and_others, some, others, 120, seed))
+    assert len(names) == 4

@@ -199,7 +199,6 @@ def command(sample_mnist, cache, tmp_path, monkeypatch):
     """Run the command with tiny recipes; by default, without any file that the
     repository lacks.
     """
-    monkeypatch.setattr(lines.data, "VALIDATION_IMAGES", 100)
     monkeypatch.setattr(generated, "FOLDER", cache)
     # Processes import torch.
     monkeypatch.setattr(

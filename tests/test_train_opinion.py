@@ -6,24 +6,21 @@ import onnx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.digit.classifier import Classifier
 from app.main import create_app
 from app.serving.networks import Networks
 from app.settings import Settings
 from support import LINES_MODEL, MODEL, encode, letter
-from training import data, opinion
+from training import opinion
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory) -> Path:
-    """Another file of the line network, for which the committed weights were not
-    fitted.
-    """
-    model, file = (
-        onnx.load(LINES_MODEL),
-        tmp_path_factory.mktemp("lines") / "lines.onnx",
-    )
+    """Another line network, with which the committed weights were not fitted."""
+    file = tmp_path_factory.mktemp("lines") / "lines.onnx"
+    model = onnx.load(LINES_MODEL)
     model.metadata_props.add(key="owner", value="somebody else")
     onnx.save_model(model, file)
     return file
@@ -32,46 +29,34 @@ def lines(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def fit(sample_mnist, lines):
     """Run the command, on 100 held-out digits."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "VALIDATION_IMAGES", 100)
-        patch.setattr(opinion, "COUNT", 2)
-        where = [
-            "--data",
-            f"{sample_mnist}",
-            "--others",
-            f"{sample_mnist}/none.zip",
-            "--lines-model",
-            f"{lines}",
-        ]
-        yield lambda *options: opinion.main([*where, *map(str, options)])
+    places = (
+        f"--data {sample_mnist} --others {sample_mnist}/none.zip --lines-model {lines}"
+    )
+    return lambda options: opinion.main(f"{places} {options}".split())
 
 
 @pytest.fixture(scope="module")
 def fitted(fit, tmp_path_factory) -> Path:
     """A file with weights for the other line network."""
     file = tmp_path_factory.mktemp("fitted") / "digits.onnx"
-    assert fit("--output", file) == 0
+    assert fit(f"--output {file}") == 0
     return file
 
 
 def test_only_the_weights_and_the_file_that_they_name_change(fitted, lines):
-    before, after = onnx.load(MODEL), onnx.load(fitted)
-    assert after.graph.SerializeToString() == before.graph.SerializeToString()
-    old, new = (
-        {entry.key: entry.value for entry in model.metadata_props}
-        for model in (before, after)
-    )
+    assert onnx.load(fitted).graph == onnx.load(MODEL).graph
+    networks = Networks.load(fitted, lines)
+    old = Classifier(MODEL).metadata
+    new = networks.digits.metadata
     changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
     assert changed == {"second_opinion", "second_opinion_lines_sha256"}
-    assert (
-        new["second_opinion_lines_sha256"] == Networks.load(fitted, lines).lines.sha256
-    )
+    assert new["second_opinion_lines_sha256"] == networks.lines.sha256
 
 
 def test_fitted_again_in_place_the_file_has_the_same_bytes(fit, fitted, tmp_path):
     again = tmp_path / "digits.onnx"
     again.write_bytes(fitted.read_bytes())
-    assert fit("--model", again) == 0
+    assert fit(f"--model {again}") == 0
     assert again.read_bytes() == fitted.read_bytes()
     assert [*tmp_path.iterdir()] == [again]
 
@@ -87,17 +72,11 @@ def test_the_fitted_weights_are_served(fitted, lines):
             answer["model"].split("+")[0]
         ]
     both = Networks.load(fitted, lines)
-    assert (
-        answer["model"]
-        == both.digit_model
-        == f"{both.digits.version}+{both.lines.version}"
-    )
-    assert answer["legibility"] == pytest.approx(
-        both.read_digit(unsure).legibility, abs=1e-4
-    )
-    assert answer["legibility"] != pytest.approx(
-        alone.read_digit(unsure).legibility, abs=1e-4
-    )
+    assert both.digit_model == f"{both.digits.version}+{both.lines.version}"
+    assert answer["model"] == both.digit_model
+    served = pytest.approx(answer["legibility"], abs=1e-4)
+    assert both.read_digit(unsure).legibility == served
+    assert alone.read_digit(unsure).legibility != served
 
 
 @pytest.mark.parametrize("option", ["--model", "--lines-model"])

@@ -153,9 +153,8 @@ def calibrated(
         legibility = logits_of(model, frames.images)[:, CLASSES].cpu()
         scale, offset = best_line(legibility, is_digit)
     for network in model.networks:
-        weight, bias = network.output.weight, network.output.bias
-        weight[:CLASSES] /= temperature
-        bias[:CLASSES] /= temperature
-        weight[CLASSES] *= scale
-        bias[CLASSES] = bias[CLASSES] * scale + offset
+        for parameter in network.output.parameters():
+            parameter[:CLASSES] /= temperature
+            parameter[CLASSES] *= scale
+        network.output.bias[CLASSES] += offset
     return model, Calibration(temperature, scale, offset)

@@ -64,7 +64,7 @@ class ConvolutionalNet(nn.Module):
         self.output = nn.Linear(self.dense_widths[-1], OUTPUTS)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
+        """Compute the logits (N, 11) of frames (N, 28, 28), as `DigitNet` does."""
         pixels = normalised(images)[:, None]  # (N, 1, 28, 28)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         maps = self.convolutions(pixels)  # (N, channels, side, side)

@@ -44,10 +44,10 @@ class Graph(nn.Module):
             if output in node.output:
                 break
         self.constants = arrays_in(model)
+        read = self.last_use.keys() - fixed
+        arrays = self.constants.items()
         self.names = [
-            name
-            for name, array in self.constants.items()
-            if name in self.last_use and name not in fixed and is_weight(array)
+            name for name, array in arrays if name in read and is_weight(array)
         ]
         self.weights = nn.ParameterList(self.constants.pop(name) for name in self.names)
 
@@ -85,10 +85,10 @@ class Graph(nn.Module):
 
 def arrays_in(model: ModelProto) -> dict[str, Tensor]:
     """Return copies of the arrays of a model by their names."""
-    return {
-        array.name: torch.from_numpy(numpy_helper.to_array(array).copy())
-        for array in model.graph.initializer
-    }
+    arrays = {}
+    for array in model.graph.initializer:
+        arrays[array.name] = torch.from_numpy(numpy_helper.to_array(array).copy())
+    return arrays
 
 
 def is_weight(array: Tensor) -> bool:

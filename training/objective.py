@@ -34,16 +34,14 @@ def objective(logits: Tensor, labels: Tensor) -> Tensor:
         () the loss; each term is a mean over its frames.
     """
     is_digit = labels != NONE
-    digit_logits, legibility = logits[:, :CLASSES].float(), logits[:, CLASSES].float()
+    is_other = ~is_digit
+    digits = logits[:, :CLASSES].float()
+    legibility = logits[:, CLASSES].float()
     uniform = torch.full((CLASSES,), 1 / CLASSES, device=logits.device)
-    wrong = F.cross_entropy(digit_logits[is_digit], labels[is_digit], reduction="sum")
+    uniform = uniform.expand(int(is_other.sum()), -1)
+    wrong = F.cross_entropy(digits[is_digit], labels[is_digit], reduction="sum")
+    wrong = wrong / is_digit.sum().clamp(min=1)
     confused = F.binary_cross_entropy_with_logits(legibility, is_digit.float())
-    certain = F.cross_entropy(
-        digit_logits[~is_digit],
-        uniform.expand(int((~is_digit).sum()), -1),
-        reduction="sum",
-    )
-    certain = (
-        certain / (~is_digit).sum().clamp(min=1) - math.log(CLASSES) * (~is_digit).any()
-    )
-    return wrong / is_digit.sum().clamp(min=1) + LEGIBILITY * confused + DOUBT * certain
+    certain = F.cross_entropy(digits[is_other], uniform, reduction="sum")
+    certain = certain / is_other.sum().clamp(min=1) - math.log(CLASSES) * is_other.any()
+    return wrong + LEGIBILITY * confused + DOUBT * certain

@@ -65,8 +65,7 @@ SURE = 0.97, 0.95
 
 
 class Doubts(NamedTuple):
-    """A set of N pictures, and what both networks say of the n of which there is a
-    doubt.
+    """A set of N pictures, and what both networks say of the n that are in doubt.
 
     Attributes
     ----------

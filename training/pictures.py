@@ -52,15 +52,14 @@ def labels_of(folder: Path) -> dict[Page, str]:
     found = {}
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
+            picture = folder / "images" / row["filename"]
             number = int(row["page"]) if row.get("page") else None
-            page = Page(folder / "images" / row["filename"], number)
-            found[page] = row["label"]
+            found[Page(picture, number)] = row["label"]
     return found
 
 
 def load(folder: Path, classifier: Classifier) -> Digits:
-    """Read labelled pictures as the service does. Those that it cannot read are
-    reported and skipped.
+    """Read labelled pictures as the service does; report and skip those that fail.
 
     Parameters
     ----------
@@ -79,11 +78,8 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     TrainingError
         No picture can be read, or the labels are missing or invalid.
     """
-    labels = {
-        page: label
-        for page, label in labels_below(folder).items()
-        if not is_number(label)
-    }
+    found = labels_below(folder)
+    labels = {page: label for page, label in found.items() if not is_number(label)}
     if unknown := set(labels.values()) - set(LABELS):
         raise TrainingError(
             f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."

@@ -1,5 +1,4 @@
-"""Quantise float layers to 8 bits, after training: a quarter of the size and several
-times as fast.
+"""Quantise float layers to 8 bits: a quarter of the size, several times as fast.
 
 Weights are symmetric about 0 with one scale per unit. Activations have one scale per
 layer, measured on images (Jacob et al. 2018, "Quantization and training of neural
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 
 from training.model import Layer
 
-# Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 ·
-# 255 · 63 < 2¹⁵.
+# Not 127: processors without 8-bit dot products add pairs of products in 16 bits, and
+# 2 · 255 · 63 < 2¹⁵.
 MAX_WEIGHT = 63
 MAX_ACTIVATION = 255
-# Of the inputs' mean square, added to each input's, so that inputs that are always 0 do
-# no harm.
+# Share of the mean square of all inputs that is added to that of each, so that inputs
+# that are always 0 do no harm.
 DAMPING = 0.01
 
 
@@ -76,7 +75,8 @@ def quantized(
 
 def quantized_layer(layer: Layer, inputs: Tensor) -> Int8Layer:
     """Quantise a layer for the range of these inputs; 0 is exact."""
-    low, high = inputs.min().clamp(max=0), inputs.max().clamp(min=1e-6)
+    low = inputs.min().clamp(max=0)
+    high = inputs.max().clamp(min=1e-6)
     input_scale = (high - low) / MAX_ACTIVATION
     step = layer.weight.abs().amax(dim=1).clamp(min=1e-12) / MAX_WEIGHT  # (n_out,)
     integers = rounded(layer.weight.T / step, inputs).to(torch.int8)
@@ -100,8 +100,7 @@ def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
     influence = torch.linalg.cholesky(inverse, upper=True).float()
     for i, row in enumerate(weight):
         integers = row.round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
-        weight[i + 1 :] -= influence[i, i + 1 :, None] * (
-            (row - integers) / influence[i, i]
-        )
+        error = (row - integers) / influence[i, i]
+        weight[i + 1 :] -= influence[i, i + 1 :, None] * error
         weight[i] = integers
     return weight

@@ -182,7 +182,8 @@ def options_in(folder: Path) -> dict[str, Any]:
 
 def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
     """Replace lists, which JSON and argparse make, with tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in options.items()
-    }
+    found = dict(options)
+    for name, value in options.items():
+        if isinstance(value, list):
+            found[name] = tuple(value)
+    return found

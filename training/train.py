@@ -210,8 +210,8 @@ def finish(
     characters: Characters | None,
     validation: Digits,
     test: Digits,
-) -> str:
-    """Calibrate and export the mean of the runs' best epochs; return a summary.
+) -> None:
+    """Calibrate and export the mean of the runs' best epochs, and sum them up.
 
     The test images are used only then, with the float32 networks; `make evaluate`
     measures the file.
@@ -254,7 +254,7 @@ def finish(
         _, others = omniglot.split(characters)
         lines = LineNetwork(LINES_MODEL)
         add_opinion(Classifier(output), lines, digits, others, output)
-    return (
+    print(
         f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, "
         f"{error:.2%} are misread."
     )
@@ -295,20 +295,12 @@ def own_pictures(folder: Path | None, earlier: Path | None) -> Digits:
 
 
 def fit_all(
-    runs: list[Run],
-    config: Config,
-    folder: Path,
-    begun: Mapping[int, DigitNet],
-    parts: tuple[Digits, Tensor, Digits],
-    with_board: bool,
+    runs: Sequence[Run], parts: tuple[Digits, Tensor, Digits], with_board: bool
 ) -> None:
-    """Train a run for each seed, add it to the runs, and plot it."""
-    place = parts[0].images.device
-    for seed in config.seeds:
-        run = setup(config, seed, folder / f"seed-{seed}", place, begun.get(seed))
-        runs.append(run)
+    """Train each run, and plot it."""
+    for run in runs:
         log = plots.tensorboard(run.folder) if with_board else None
-        fit(run, config.epochs, partial(next_epoch, run, *parts), log)
+        fit(run, run.config.epochs, partial(next_epoch, run, *parts), log)
         plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
         if run.best:
             first = folded(best_network(run))[0]
@@ -352,21 +344,18 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     learned_from = {"training_data": described, **begun.origin}
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
-    runs: list[Run] = []
-    work = partial(
-        fit_all, runs, config, folder, begun.networks, parts, arguments.tensorboard
-    )
+    runs = []
+    for seed in config.seeds:
+        begin = begun.networks.get(seed)
+        runs.append(setup(config, seed, folder / f"seed-{seed}", place, begin))
+    work = partial(fit_all, runs, parts, arguments.tensorboard)
     status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
     # The last may be interrupted.
     trained = [run for run in usable if run.epochs == config.epochs] or usable
     if trained:
         output = arguments.output or folder / MODEL.name
-        print(
-            finish(
-                trained, output, learned_from, held_out, characters, validation, test
-            )
-        )
+        finish(trained, output, learned_from, held_out, characters, validation, test)
         print(f"To serve it: digits serve --model {output}")
         print(f'To measure it: make evaluate ARGS="--model {output}"')
     elif not status:
