@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.digit.classifier import Classifier
+from app.digit.patches import PATCHES
 from app.picture.frame import FRAME_SIDE
 from app.picture.maps import Map
 
-PATCHES = 7  # along each side of a frame: a patch is nearly twice as wide as a stroke
 PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
 MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that their logarithms are finite
 
