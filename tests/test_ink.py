@@ -1,6 +1,5 @@
 """Pictures → ink, in every colour and condition in which people send them."""
 
-from collections.abc import Callable
 from functools import partial
 from itertools import product
 
@@ -64,7 +63,7 @@ def noisy(sheet: Image.Image) -> bytes:
     return encode(levels.clip(0, 255).astype(np.uint8))
 
 
-WAYS: dict[str, Callable[[Image.Image], bytes]] = {
+WAYS = {
     "light on dark": inverted,
     "alpha of a palette": in_a_transparent_palette,
     "alpha of transparent margins": in_transparent_margins,

@@ -3,7 +3,6 @@
 Dense pages, and pictures made to look like them, get an answer or a problem in time.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -32,7 +31,6 @@ TOO_MUCH = (
     "send it sharper."
 )
 MNIST_DIGITS, _ = load_sheet()
-Draw = Callable[[], Image.Image]
 
 
 def newspaper() -> Image.Image:
@@ -76,10 +74,6 @@ def ruled() -> Image.Image:
     return Image.fromarray(np.tile(column[:, np.newaxis], 1500))
 
 
-def thin() -> Image.Image:
-    return Image.new("L", (1, 20_000), 255)
-
-
 rows_of = partial(written, MNIST_DIGITS)
 
 
@@ -91,23 +85,23 @@ def large() -> Image.Image:
     return rows_of(40, 25).resize((12_000, 4_000))
 
 
-READ: dict[str, Draw] = {
+READ = {
     "40 rows of 25 digits": partial(rows_of, 40, 25),
     "40 rows of 30 digits": partial(rows_of, 40, 30),
     "table of 40 by 10": partial(rows_of, 40, 10, (40, 120), of=3),
 }
-OTHERS: dict[str, Draw] = {
+OTHERS = {
     "5,000 specks": specks,
     "noise": noise,
     "chequerboard": chequerboard,
     "halftone": halftone,
     "ruled": ruled,
     "covered with 1s": partial(written, MNIST_DIGITS[50:51], 53, 75, (28, 20)),
-    "1 by 20,000": thin,
+    "1 by 20,000": partial(Image.new, "L", (1, 20_000), 255),
     "32,767 by 20": very_wide,
     "12,000 by 4,000": large,
 }
-TOO_DENSE: dict[str, Draw] = {
+TOO_DENSE = {
     "newspaper": newspaper,
     "table of 60 by 12": partial(rows_of, 60, 12, (34, 120), of=3),
     "line of 150 digits": partial(rows_of, 1, 150),

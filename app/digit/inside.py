@@ -48,11 +48,11 @@ def side_by_side(maps: NDArray[np.float32]) -> Map:
     count, height, width = maps.shape
     gap = int(height > 1)
     columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
     activity = np.abs(maps)
-    tiles = np.zeros((rows * columns, height + gap, width + gap), np.float32)
-    tiles[:count, :height, :width] = activity / max(float(activity.max()), SMALLEST)
-    sheet: Map = np.block([list(row) for row in np.split(tiles, rows)])
+    activity /= max(float(activity.max()), SMALLEST)
+    tiles = np.pad(activity, ((0, -count % columns), (0, gap), (0, gap)))
+    rows = tiles.reshape(-1, columns, height + gap, width + gap)
+    sheet: Map = rows.swapaxes(1, 2).reshape(-1, columns * (width + gap))
     return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 

@@ -49,9 +49,6 @@ def evidence(
 
 def occluded(frame: Map) -> Map:
     """Return copies of the frame (49, 28, 28), each with one patch blanked, by rows."""
-    copies = np.tile(frame, (PATCHES**2, 1, 1))
-    for number, copy in enumerate(copies):
-        row, column = divmod(number, PATCHES)
-        patch_rows = copy[PATCH_SIDE * row : PATCH_SIDE * (row + 1)]
-        patch_rows[:, PATCH_SIDE * column : PATCH_SIDE * (column + 1)] = 0
-    return copies
+    patches = np.eye(PATCHES**2, dtype=np.float32).reshape(-1, PATCHES, PATCHES)
+    blanked = patches.repeat(PATCH_SIDE, axis=1).repeat(PATCH_SIDE, axis=2)
+    return frame * (1 - blanked)

@@ -23,7 +23,7 @@ class Budget:
         """Raise an exception if an open picture may cost too much to decode."""
 
     def check_writing(self, width: float) -> None:
-        """Raise an exception if strips of this width in pixels, a page's, cost too much."""
+        """Raise an exception if a page's strips of this total width cost too much."""
 
 
 UNLIMITED = Budget()
