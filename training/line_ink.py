@@ -52,6 +52,11 @@ class InkLine(NamedTuple):
     mask: NDArray[np.uint8]
     symbols: tuple[int, ...]
 
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.mask.shape[1])
+
 
 def ink_lines(
     digits: Digits, others: Characters, count: int, seed: int

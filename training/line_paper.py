@@ -30,14 +30,13 @@ def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
     Tensor
         (N, 32, W) float in [0, 1], ink = 1.
     """
-    widest = max(line.mask.shape[1] for line in lines)
+    widest = max(line.width for line in lines)
     width = widest + -widest % WIDTH_STEP
     masks = torch.zeros((len(lines), ROWS, width), dtype=torch.uint8)
     for sheet, line in zip(masks, lines, strict=True):
-        mask = torch.from_numpy(line.mask.copy())
-        spare = width - mask.shape[1]
+        spare = width - line.width
         left = int(Random(1, generator).integers(0, spare + 1))
-        sheet[:, left : left + mask.shape[1]] = mask
+        sheet[:, left : left + line.width] = torch.from_numpy(line.mask.copy())
     return masks.float() / 255
 
 
@@ -142,6 +141,11 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     ink = wear(masks, generator, PENS)
     contrast = Random(len(masks), generator).between(0.15, 0.95)
     return wear(1 - contrast * ink, generator, SURROUNDINGS)
+
+
+def painted_strips(lines: Sequence[InkLine], generator: Generator) -> Tensor:
+    """Paint lines anew: strips, as `strips_of` returns them."""
+    return strips_of(painted(batch_of(lines, generator), generator))
 
 
 def strips_of(grey: Tensor) -> Tensor:
