@@ -39,16 +39,13 @@ from training.sample import digits
 
 CONNECTIONS = (1, 16)
 BATCH = 64
-UVICORN = (
-    f"PYTHON -m uvicorn --port {PORT} --http httptools --no-access-log --log-level "
-    "error"
-).split()
-SERVERS: dict[str, list[str]] = {
-    "digits": SERVE,
-    "no-op": [*UVICORN, "noop:app"],
-    "FastAPI + torch": [*UVICORN, "plain:app"],
-    "LitServe": ["PYTHON", "lit.py", str(PORT)],
-    "BentoML": f"PYTHON -m bentoml serve bento:Digits --port {PORT}".split(),
+UVICORN = "PYTHON -m uvicorn --http httptools --no-access-log --log-level error"
+SERVERS = {
+    "digits": " ".join(SERVE),
+    "no-op": f"{UVICORN} --port {PORT} noop:app",
+    "FastAPI + torch": f"{UVICORN} --port {PORT} plain:app",
+    "LitServe": f"PYTHON lit.py {PORT}",
+    "BentoML": f"PYTHON -m bentoml serve bento:Digits --port {PORT}",
 }
 FIELDS = {"LitServe": "request"}  # LitServe names the field after its parameter
 SCRIPT = """
@@ -57,7 +54,8 @@ wrk.headers["Content-Type"] = "multipart/form-data; boundary={boundary}"
 wrk.body = io.open("{body}", "rb"):read("*a")
 function done(summary, latency)
   local e = summary.errors
-  print(summary.requests / summary.duration * 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+  print(summary.requests / summary.duration * 1e6,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
     e.status + e.connect + e.read + e.write + e.timeout)
 end
 """
@@ -69,23 +67,15 @@ Load = tuple[float, float, float, float]
 def load(body: bytes, connections: int, seconds: int, path: str = "/predict") -> Load:
     """Load a server with a form."""
     with TemporaryDirectory() as folder:
-        file, script = Path(folder) / "body", Path(folder) / "post.lua"
+        file = Path(folder) / "body"
+        script = Path(folder) / "post.lua"
         file.write_bytes(body)
         script.write_text(SCRIPT.format(boundary=BOUNDARY, body=file))
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{connections}",
-            f"-d{seconds}",
-            "--timeout",
-            "10",
-            "-s",
-            str(script),
-            URL + path,
-        ]
-        output = subprocess.run(
-            pinned(LOAD_CORE) + command, capture_output=True, text=True, check=True
-        ).stdout
+        options = f"-t1 -c{connections} -d{seconds} --timeout 10 -s {script}"
+        command = ["wrk", *options.split(), URL + path]
+        output = subprocess.check_output(
+            pinned(LOAD_CORE) + command, stderr=subprocess.PIPE, text=True
+        )
     rate, p50, p99, failed = map(float, output.splitlines()[-1].split())
     return rate, p50, p99, failed
 
@@ -94,22 +84,18 @@ def loads(name: str, seconds: int) -> dict[tuple[str, int], Load]:
     """Load a server with each picture over each number of connections, and Digits with
     a batch and explanations.
     """
-    field = FIELDS.get(name, "file")
     found = {}
     for picture, data in pictures().items():
-        load(form([data], field), 16, 1)  # to warm up
-        found |= {
-            (picture, count): load(form([data], field), count, seconds)
-            for count in CONNECTIONS
-        }
+        body = form([data], FIELDS.get(name, "file"))
+        load(body, 16, 1)  # to warm up
+        for count in CONNECTIONS:
+            found[picture, count] = load(body, count, seconds)
     if name == "digits":
-        batch = [
-            png(Image.fromarray(digit))
-            for digit in digits()[:: len(digits()) // BATCH][:BATCH]
-        ]
-        found[f"a batch of {BATCH} PNGs", 1] = load(
-            form(batch, "files"), 1, seconds, "/predict/batch"
-        )
+        chosen = digits()[:: len(digits()) // BATCH][:BATCH]
+        batch = [png(Image.fromarray(digit)) for digit in chosen]
+        body = form(batch, "files")
+        batches = load(body, 1, seconds, "/predict/batch")
+        found[f"a batch of {BATCH} PNGs", 1] = batches
         found["28×28 PNG, explained", 1] = load(form(batch[:1]), 1, seconds, "/explain")
     return found
 
@@ -138,11 +124,9 @@ def main(
     starts: dict[str, list[tuple[float, float]]] = {}
     for run in range(runs):
         for name in servers or SERVERS:
-            command = [
-                str(peers / "bin" / "python") if word == "PYTHON" else word
-                for word in SERVERS[name]
-            ]
-            with running(command, FIELDS.get(name, "file")) as (server, began):
+            command = SERVERS[name].replace("PYTHON", str(peers / "bin" / "python"))
+            field = FIELDS.get(name, "file")
+            with running(command.split(), field) as (server, began):
                 for kind, measured in loads(name, seconds).items():
                     found.setdefault(kind, {}).setdefault(name, []).append(measured)
                 starts.setdefault(name, []).append((memory(server.pid), began))
@@ -160,17 +144,8 @@ def main(
         for name, measurements in by_server.items():
             rates, p50, p99, failed = zip(*measurements, strict=True)
             rate = f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
-            row(
-                [
-                    picture,
-                    connections,
-                    name,
-                    rate,
-                    f"{median(p50):.2f}",
-                    f"{median(p99):.2f}",
-                    int(sum(failed)),
-                ]
-            )
+            latencies = [f"{median(times):.2f}" for times in (p50, p99)]
+            row([picture, connections, name, rate, *latencies, int(sum(failed))])
     typer.echo()
     header("server", "MB", "s to start")
     for name, measured in starts.items():

@@ -10,7 +10,6 @@ Prints medians in pictures per second. Needs the extra `bulk`.
 """
 
 import asyncio
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -27,11 +26,12 @@ from app.bulk.storage import place_of
 from app.bulk.worker import Worker
 from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
-from servers import BIN, URL, running
+from servers import DIGITS, URL, all_cores, running
 from training import data
 from training.drawing import png
 
-PER_FOLDER, PART = 10_000, 2000  # pictures; a part as in digits bulk
+PER_FOLDER = 10_000  # pictures
+PART = 2000  # pictures, as in digits bulk
 
 
 def write(folder: Path, n: int) -> None:
@@ -40,7 +40,8 @@ def write(folder: Path, n: int) -> None:
     for index in range(n):
         file = folder / f"{index // PER_FOLDER:04}" / f"{index:09}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(png(Image.fromarray(images[index % len(images)])))
+        image = Image.fromarray(images[index % len(images)])
+        file.write_bytes(png(image))
 
 
 def worker(pictures: Path, results: Path) -> float:
@@ -50,7 +51,8 @@ def worker(pictures: Path, results: Path) -> float:
     networks = Networks.load(*settings.files)
     destination = Destination(place_of(str(results)), "digit", networks.digit_model)
     destination.prepare()
-    one, rates = Worker(source, destination, settings), []
+    one = Worker(source, destination, settings)
+    rates = []
     for part in source.parts(PART):
         began = time.process_time()
         asyncio.run(one.read(part))
@@ -62,18 +64,13 @@ def bulk(pictures: Path, results: Path, workers: int, n: int) -> tuple[float, fl
     """Run `digits bulk`; return its pictures per second from the first completed part
     on, and including start-up.
     """
-    command = [
-        str(BIN / "digits"),
-        "bulk",
-        str(pictures),
-        str(results),
-        "--workers",
-        str(workers),
-    ]
+    command = [DIGITS, "bulk", str(pictures), str(results), "--workers", str(workers)]
+    first: list[Path] = []
     begin = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        while not (first := list(results.glob("*.parquet"))) and process.poll() is None:
+        while not first and process.poll() is None:
             time.sleep(0.01)
+            first = list(results.glob("*.parquet"))
         started = time.perf_counter()
     assert process.returncode == 0
     end = time.perf_counter()
@@ -81,17 +78,12 @@ def bulk(pictures: Path, results: Path, workers: int, n: int) -> tuple[float, fl
 
 
 def predict(pictures: Path) -> float:
-    """Measure the pictures per second of `digits predict` with a service of one worker."""
-    with running(cores=",".join(map(str, os.sched_getaffinity(0)))):
+    """Measure the pictures per second of `digits predict`, with one worker serving."""
+    command = [DIGITS, "predict", str(pictures), "--csv", "--url", URL]
+    with running(cores=all_cores()):
         begin = time.perf_counter()
-        command = [str(BIN / "digits"), "predict", str(pictures), "--csv", "--url", URL]
-        rows = (
-            subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.count(
-                b"\n"
-            )
-            - 1
-        )
-        return rows / (time.perf_counter() - begin)
+        lines = subprocess.check_output(command).splitlines()
+        return (len(lines) - 1) / (time.perf_counter() - begin)
 
 
 def main(
@@ -104,13 +96,13 @@ def main(
     """Measure a worker, `digits bulk` and `digits predict`."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write(folder / "pictures", n)
-        rate = worker(folder / "pictures", folder / "results")
-        bulks = [
-            bulk(folder / "pictures", folder / f"results-{turn}", workers, n)
-            for turn in range(rounds)
-        ]
-        single = median(predict(folder / "pictures" / "0000") for _ in range(rounds))
+        pictures = folder / "pictures"
+        write(pictures, n)
+        rate = worker(pictures, folder / "results")
+        bulks = []
+        for turn in range(rounds):
+            bulks.append(bulk(pictures, folder / f"results-{turn}", workers, n))
+        single = median(predict(pictures / "0000") for _ in range(rounds))
     reading, overall = map(median, zip(*bulks, strict=True))
     typer.echo(f"a worker, per second of CPU time: {rate:,.0f}")
     typer.echo(

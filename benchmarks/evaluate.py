@@ -18,7 +18,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
@@ -26,6 +25,7 @@ from torch import Generator
 from tqdm import tqdm
 
 from app.digit.classifier import CLASSES
+from app.digit.reading import Reading
 from app.figures import MEASURED
 from app.network import ModelError
 from app.serving.networks import Networks
@@ -44,24 +44,13 @@ from training.lines import text_of
 
 # Test images whose label is disputed by most of several human raters (cleanlab's
 # mnist_mturk, Northcutt et al. 2021).
-DISPUTED = (
-    947,
-    1621,
-    1901,
-    2130,
-    2462,
-    2597,
-    2654,
-    3520,
-    3558,
-    5937,
-    6651,
-    6783,
-    8527,
-    9679,
-    9729,
+DISPUTED = np.fromstring(
+    "947 1621 1901 2130 2462 2597 2654 3520 3558 5937 6651 6783 8527 9679 9729",
+    dtype=int,
+    sep=" ",
 )
-LINES, LINES_SEED = 2_000, 10**7
+LINES = 2_000
+LINES_SEED = 10**7
 # What the metadata of a pretrained network say of its origin, in the card's words.
 ORIGIN = {
     "origin": "made from",
@@ -76,6 +65,7 @@ ORIGIN = {
     "seed": "seed",
 }
 COLUMNS = 10  # of the plot of mistakes
+DPI = 120
 BINS = 15  # of equal width, for the calibration
 
 
@@ -85,13 +75,11 @@ def report(
     """Format a Markdown table of what probabilities (N, 10) are worth: the dense
     network alone, and both together.
     """
-    rows = [*zip(facts(labels, alone), facts(labels, both), strict=True)]
-    return table(
-        [
-            ("", "digits.onnx alone", "with lines.onnx"),
-            *((*first, second) for first, (_, second) in rows),
-        ]
-    )
+    rows = [("", "digits.onnx alone", "with lines.onnx")]
+    found = zip(facts(labels, alone), facts(labels, both), strict=True)
+    for (name, first), (_, second) in found:
+        rows.append((name, first, second))
+    return table(rows)
 
 
 def facts(
@@ -100,14 +88,10 @@ def facts(
     """Yield the names and values of what is measured."""
     wrong = probabilities.argmax(axis=1) != labels
     yield "Test error", percent(int(wrong.sum()), len(labels))
-    yield (
-        "Errors on images whose label is not disputed",
-        f"{len(np.setdiff1d(np.flatnonzero(wrong), DISPUTED))}",
-    )
-    yield (
-        "Calibration (ECE)",
-        f"{calibration_error(calibration(probabilities.max(axis=1), ~wrong)):.2%}",
-    )
+    undisputed = np.setdiff1d(np.flatnonzero(wrong), DISPUTED)
+    yield "Errors on images whose label is not disputed", str(len(undisputed))
+    bins = calibration(probabilities.max(axis=1), ~wrong)
+    yield "Calibration (ECE)", f"{calibration_error(bins):.2%}"
     for digit in range(CLASSES):
         some = wrong[labels == digit]
         yield f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"
@@ -127,10 +111,9 @@ def calibration(
     """
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(place, minlength=BINS)
-    sums = np.stack(
-        [np.bincount(place, values, BINS) for values in (confidence, right)]
-    )
-    return np.stack([counts, *(sums / counts.clip(1))])[:, counts > 0]
+    means = np.bincount(place, confidence, BINS) / counts.clip(1)
+    shares = np.bincount(place, right, BINS) / counts.clip(1)
+    return np.stack([counts, means, shares])[:, counts > 0]
 
 
 def calibration_error(bins: NDArray[np.float64]) -> float:
@@ -143,33 +126,24 @@ def calibration_error(bins: NDArray[np.float64]) -> float:
 
 def origin_report(metadata: Mapping[str, str]) -> str:
     """Format where a pretrained network comes from as a Markdown table."""
-    return table(
-        [
-            ("", ""),
-            *(
-                (title, metadata[name])
-                for name, title in ORIGIN.items()
-                if name in metadata
-            ),
-        ]
-    )
+    rows = [("", "")]
+    for name, title in ORIGIN.items():
+        if name in metadata:
+            rows.append((title, metadata[name]))
+    return table(rows)
 
 
 def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str:
     """Format how many lines, written with digits and painted, the line network does not
     read exactly.
     """
-    lines, generator = (
-        ink_lines(digits, [], count, LINES_SEED),
-        Generator().manual_seed(LINES_SEED),
-    )
+    lines = ink_lines(digits, [], count, LINES_SEED)
+    generator = Generator().manual_seed(LINES_SEED)
     wrong = 0
     for line in tqdm(lines, unit="line", disable=None):
         written = "".join(CHARACTERS[symbol - 1] for symbol in text_of(line))
-        wrong += (
-            line_text(network, strip_of(line, network.spec.height, generator))
-            != written
-        )
+        strip = strip_of(line, network.spec.height, generator)
+        wrong += line_text(network, strip) != written
     return percent(wrong, count)
 
 
@@ -189,12 +163,6 @@ def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
     return spec.text_of([symbol for symbol in symbols if symbol != spec.other])
 
 
-def plot(axes: Axes, path: Path, **settings: object) -> None:
-    """Save a plot."""
-    axes.set(**settings)
-    axes.figure.savefig(path, dpi=120)
-
-
 def plot_confusion(
     labels: NDArray[np.int64], read: NDArray[np.int64], path: Path
 ) -> None:
@@ -204,27 +172,14 @@ def plot_confusion(
     mistakes = counts - np.diag(np.diag(counts))
     axes = Figure(figsize=(5, 4.5), layout="constrained").subplots()
     axes.imshow(mistakes, cmap="Oranges")
+    centred = {"ha": "center", "va": "center", "fontsize": 8}
     for (row, column), count in np.ndenumerate(counts):
-        colour = (
-            "white" if mistakes[row, column] > 0.6 * mistakes.max() > 0 else "black"
-        )
-        axes.text(
-            column,
-            row,
-            str(count or ""),
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=colour,
-        )
-    plot(
-        axes,
-        path,
-        xlabel="predicted",
-        ylabel="true",
-        xticks=range(CLASSES),
-        yticks=range(CLASSES),
-    )
+        is_dark = mistakes[row, column] > 0.6 * mistakes.max() > 0
+        colour = "white" if is_dark else "black"
+        axes.text(column, row, str(count or ""), color=colour, **centred)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set(xticks=range(CLASSES), yticks=range(CLASSES))
+    axes.figure.savefig(path, dpi=DPI)
 
 
 def plot_calibration(
@@ -237,23 +192,13 @@ def plot_calibration(
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     counts, means, shares = calibration(confidence, right)
     axes.plot(means, shares, marker="o")
+    beside = {"xytext": (4, -10), "textcoords": "offset points", "fontsize": 7}
     for count, mean, share in zip(counts, means, shares, strict=True):
-        axes.annotate(
-            f"{count:,.0f}",
-            (mean, share),
-            xytext=(4, -10),
-            textcoords="offset points",
-            fontsize=7,
-        )
+        axes.annotate(f"{count:,.0f}", (mean, share), **beside)
     axes.grid(alpha=0.3)
-    plot(
-        axes,
-        path,
-        xlabel="confidence",
-        ylabel="share that is right",
-        xlim=(0, 1.05),
-        ylim=(-0.02, 1.05),
-    )
+    axes.set(xlabel="confidence", ylabel="share that is right")
+    axes.set(xlim=(0, 1.05), ylim=(-0.02, 1.05))
+    axes.figure.savefig(path, dpi=DPI)
 
 
 def plot_mistakes(
@@ -267,7 +212,7 @@ def plot_mistakes(
         axes.imshow(frame, cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(title, fontsize=7)
         axes.axis("off")
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=DPI)
 
 
 def main(
@@ -281,10 +226,9 @@ def main(
     """Measure the model files; write the model card, README.md, and its plots beside
     the dense network.
     """
-    card, folder = model.parent / "README.md", model.parent
-    if card.exists() and not card.read_text(
-        encoding="utf-8", errors="replace"
-    ).startswith("# Model card"):
+    folder = model.parent
+    card = folder / "README.md"
+    if card.exists() and not card.read_bytes().startswith(b"# Model card"):
         raise SystemExit(
             f"{card} is not a model card: move the model into a folder of its own, "
             "for its card."
@@ -295,67 +239,67 @@ def main(
     except (ModelError, data.DataMissing) as error:
         raise SystemExit(str(error)) from error
     files = [png(Image.fromarray(image)) for image in test.images.numpy()]
-    alone, readings = (
-        [each.read_digit(file) for file in tqdm(files, unit="image", disable=None)]
-        for each in (networks.alone, networks)
-    )
-    labels, probabilities = (
-        test.labels.numpy(),
-        np.stack([reading.probabilities for reading in readings]),
-    )
-    read, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    alone = readings_of(files, networks.alone)
+    readings = readings_of(files, networks)
+    labels = test.labels.numpy()
+    probabilities = probabilities_of(readings)
+    read = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
     wrong = sorted(np.flatnonzero(read != labels), key=lambda index: -confidence[index])
     plot_confusion(labels, read, folder / "confusion.png")
     plot_calibration(confidence, read == labels, folder / "calibration.png")
     titles = [f"{labels[index]} as {read[index]}" for index in wrong]
-    plot_mistakes(
-        [readings[index].frame for index in wrong], titles, folder / "mistakes.png"
-    )
-    digits_report = report(
-        labels, np.stack([reading.probabilities for reading in alone]), probabilities
-    )
-    asked = sum(reading.has_second_opinion for reading in readings)
+    frames = [readings[index].frame for index in wrong]
+    plot_mistakes(frames, titles, folder / "mistakes.png")
+    digits_report = report(labels, probabilities_of(alone), probabilities)
+    asked = sum(reading.has_second_opinion for reading in readings) / len(files)
     lines_report = line_report(networks.lines, test)
-    card.write_text(
-        card_text(networks, digits_report, asked / len(files), lines_report),
-        encoding="utf-8",
-    )
+    text = card_text(networks, digits_report, asked, lines_report)
+    card.write_text(text, encoding="utf-8")
     typer.echo(
         f"{digits_report}\n\nLines read wrong: {lines_report}.\n\nWrote the model "
         f"card to {card}."
     )
 
 
+def readings_of(files: list[bytes], networks: Networks) -> list[Reading]:
+    """Read the digit in each file."""
+    watched = tqdm(files, unit="image", disable=None)
+    return [networks.read_digit(file) for file in watched]
+
+
+def probabilities_of(readings: list[Reading]) -> NDArray[np.float32]:
+    """Return the probabilities (N, 10)."""
+    return np.stack([reading.probabilities for reading in readings])
+
+
 def card_text(
     networks: Networks, digits_report: str, asked: float, lines_report: str
 ) -> str:
     """Fill in the template of the model card."""
-    classifier, network, pages = networks.digits, networks.lines, networks.pages
-    values = {
-        **classifier.about,
-        **{f"lines_{name}": value for name, value in network.about.items()},
-        **{f"pages_{name}": value for name, value in pages.about.items()},
-        **{
-            f"{model}_{name}_of": of
-            for model, figures in MEASURED.items()
-            for name, of in figures.items()
-        },
+    lines = networks.lines
+    pages = networks.pages
+    values = networks.digits.about | {
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
         "report": digits_report,
         "asked": f"{asked:.1%}",
-        "lines_height": str(network.spec.height),
-        "origin": origin_report(network.metadata),
+        "lines_height": str(lines.spec.height),
+        "origin": origin_report(lines.metadata),
         "pages_origin": origin_report(pages.metadata),
         "lines_report": lines_report,
-        "options": "--pictures DIR"
-        if "pictures_sha256" in network.metadata
-        else "--output models/lines.onnx",
+        "options": "--output models/lines.onnx",
     }
-    template = Template(
-        Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
-    )
-    return template.substitute(defaultdict(lambda: "not recorded", values))
+    if "pictures_sha256" in lines.metadata:
+        values["options"] = "--pictures DIR"
+    for prefix, about in (("lines", lines.about), ("pages", pages.about)):
+        for name, value in about.items():
+            values[f"{prefix}_{name}"] = value
+    for model, figures in MEASURED.items():
+        for name, measured_on in figures.items():
+            values[f"{model}_{name}_of"] = measured_on
+    template = Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
+    return Template(template).substitute(defaultdict(lambda: "not recorded", values))
 
 
 if __name__ == "__main__":

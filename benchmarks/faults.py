@@ -8,9 +8,12 @@ folder. Meanwhile, processes of both are killed, or suspended for longer than a 
 may take; the model files are overwritten in place, with another network or half a file,
 and restored. Exits with 1 if
 
-- an answer or a row is not what the same code reads undisturbed, with the first model files,
-- a picture is not answered within a minute, although it is sent again after 503 or a lost connection,
-- `digits bulk`, started again until its exit status is 0, leaves a picture without a row, or with two, or
+- an answer or a row is not what the same code reads undisturbed, with the first model
+  files,
+- a picture is not answered within a minute, although it is sent again after 503 or a
+  lost connection,
+- `digits bulk`, started again until its exit status is 0, leaves a picture without a
+  row, or with two, or
 - a process or a temporary file is left at the end.
 
 Linux only. Needs the extra `bulk`.
@@ -30,7 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from io import BytesIO
-from itertools import count, cycle, islice
+from itertools import count, cycle, islice, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -47,13 +50,18 @@ from app.bulk.rows import cells_of
 from app.picture.errors import TooComplex, attempt
 from app.serving.networks import Networks
 from measuring import header, held_out, row
-from servers import BIN, SERVE, URL, running
+from servers import DIGITS, SERVE, URL, all_cores, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.drawing import png
 from training.scenes import number, render
 from training.sheets import jpeg, opened
 
 ROUTES = {"digit": "/predict", "text": "/read"}
+MODELS = {
+    "DIGITS_MODEL": MODEL,
+    "DIGITS_LINES_MODEL": LINES_MODEL,
+    "DIGITS_PAGES_MODEL": PAGES_MODEL,
+}
 # Whose processes, known by the name of their folder for temporary files, and which of
 # them: "" stands for all.
 KILLED = (
@@ -72,18 +80,23 @@ SUSPENDED = (
 )
 REPLACED_SECONDS = 8
 # Mean seconds before faults, and before requests.
-PROCESS_PAUSE, MODEL_PAUSE, REQUEST_PAUSE = 3, 8, 0.1
-CLIENTS, COPIES = 4, 8  # of each picture in a folder
-# At most: seconds until an answer or a process, seconds and number of runs.
-PATIENCE, RUN_SECONDS, RUNS = 60, 300, 30
+PROCESS_PAUSE = 3
+MODEL_PAUSE = 8
+REQUEST_PAUSE = 0.1
+CLIENTS = 4
+COPIES = 8  # of each picture in a folder
+PATIENCE = 60  # maximum seconds until an answer or a process
+RUN_SECONDS = 300  # maximum for a run of `digits bulk`
+RUNS = 30  # maximum number of runs
+RUN_ENDED = "runs of digits bulk with exit status {}"
 FINE = {
     "answers right",
     "answers 503, sent again",
     "connections lost, sent again",
     "rows right",
-} | {
-    f"runs of digits bulk with exit status {status}"
-    for status in (0, 1, -signal.SIGKILL)
+    RUN_ENDED.format(0),
+    RUN_ENDED.format(1),
+    RUN_ENDED.format(-signal.SIGKILL),
 }
 
 # What is read, or why nothing is; and the version of the model.
@@ -96,47 +109,41 @@ def pictures(seed: int) -> list[Picture]:
     """Make small and large pictures, numbers, and bad files, each with its right
     answers.
     """
-    networks, test = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL), held_out("test")
+    networks = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL)
+    test = held_out("test")
     reads = {
         "digit": (networks.read_digit, networks.digit_model),
         "text": (networks.read_text, networks.text_model),
     }
     images = test.images[::500].numpy()
-    photos = [
-        opened(render("phone-photo", image, seed, index))
-        for index, image in enumerate(images[:12])
-    ]
     files = [png(Image.fromarray(image)) for image in images]
-    files += [jpeg(photo.resize((1440, 1080))) for photo in photos] + [
-        png(photo) for photo in photos
-    ]
-    # So large that they are decoded alone.
-    files += [png(photo.resize((1800, 1350))) for photo in photos[:2]]
-    files += [
-        number(scene, test, seed, index)[0]
-        for scene in ("spaced", "photo", "on-lines")
-        for index in range(8)
-    ]
+    for index, image in enumerate(images[:12]):
+        photo = opened(render("phone-photo", image, seed, index))
+        files += [jpeg(photo.resize((1440, 1080))), png(photo)]
+        if index < 2:
+            files.append(png(photo.resize((1800, 1350))))  # decoded alone
+    for scene, index in product(("spaced", "photo", "on-lines"), range(8)):
+        file, _ = number(scene, test, seed, index)
+        files.append(file)
     files += [b"text", files[0][:100]]
 
     def answers(file: bytes | TooComplex) -> dict[str, Answer]:
-        return {
-            kind: answer_in(cells_of(attempt(read, file), model), kind)
-            for kind, (read, model) in reads.items()
-        }
+        found = {}
+        for kind, (read, model) in reads.items():
+            found[kind] = answer_in(cells_of(attempt(read, file), model), kind)
+        return found
 
-    return [
-        *((file, answers(file)) for file in files),
-        (large_gif(), answers(TooComplex())),
-    ]
+    sent = [(file, answers(file)) for file in files]
+    return [*sent, (large_gif(), answers(TooComplex()))]
 
 
 def answer_in(cells: dict[str, Any], kind: str) -> Answer:
     """Return what a row of results, or an answer of the service, says."""
-    error = cells.get("error")
-    return f"refused as {error['type'].removeprefix('/problems/')}" if error else str(
-        cells[kind]
-    ), cells["model"]
+    if error := cells.get("error"):
+        said = f"refused as {error['type'].removeprefix('/problems/')}"
+    else:
+        said = str(cells[kind])
+    return said, cells["model"]
 
 
 def large_gif() -> bytes:
@@ -154,35 +161,30 @@ def others(model: Path) -> list[Path]:
     graph = network.graph
     answer = graph.output[0].name
     for node in graph.node:
-        node.output[:] = [
-            "in order" if name == answer else name for name in node.output
-        ]
-    places = {
-        "slice start": -1,
-        "slice end": -(2**31),
-        "slice axis": -1,
-        "slice step": -1,
-    }
+        outputs = ["in order" if name == answer else name for name in node.output]
+        node.output[:] = outputs
+    places = {"start": -1, "end": -(2**31), "axis": -1, "step": -1}
+    inputs = ["in order"]
     for name, place in places.items():
-        graph.initializer.append(
-            helper.make_tensor(name, onnx.TensorProto.INT64, [1], [place])
-        )
-    graph.node.append(helper.make_node("Slice", ["in order", *places], [answer]))
+        inputs.append(f"slice {name}")
+        tensor = helper.make_tensor(inputs[-1], onnx.TensorProto.INT64, [1], [place])
+        graph.initializer.append(tensor)
+    graph.node.append(helper.make_node("Slice", inputs, [answer]))
     data = network.SerializeToString()
-    files = [model.with_name(f"{name}-{model.name}") for name in ("other", "half")]
-    for file, size in zip(files, (len(data), len(data) // 2), strict=True):
-        file.write_bytes(data[:size])
-    return files
+    other = model.with_name(f"other-{model.name}")
+    other.write_bytes(data)
+    half = model.with_name(f"half-{model.name}")
+    half.write_bytes(data[: len(data) // 2])
+    return [other, half]
 
 
 def processes(folder: Path, role: str = "") -> list[int]:
-    """List the processes with this folder for temporary files: those of a role, or all."""
+    """List the processes, of a role or all, with this folder for temporary files."""
+    ours = f"TMPDIR={folder}\0".encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            is_ours = (
-                f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes()
-            )
+            is_ours = ours in (process / "environ").read_bytes()
             if is_ours and role in ("", role_of(process)):
                 found.append(int(process.name))
     return sorted(found)
@@ -190,11 +192,10 @@ def processes(folder: Path, role: str = "") -> list[int]:
 
 def role_of(process: Path) -> str:
     """Return the role of a process, by its command line and its parent's."""
-    parent = Path(
-        "/proc", *re.findall(r"PPid:\t(\d+)", (process / "status").read_text())
-    )
-    command, above = ((each / "cmdline").read_bytes() for each in (process, parent))
-    if b"forkserver" in command and b"forkserver" in above:
+    [parent] = re.findall(r"PPid:\t(\d+)", (process / "status").read_text())
+    command = (process / "cmdline").read_bytes()
+    parents_command = Path("/proc", parent, "cmdline").read_bytes()
+    if b"forkserver" in command and b"forkserver" in parents_command:
         return "decoder"
     if b"spawn_main" in command:
         return "worker"
@@ -238,7 +239,8 @@ def replace(model: Path, other: Path, dice: random.Random) -> bool:
     """Overwrite a model file in place, as `cp` does, and restore it; return whether a
     job was running.
     """
-    first, pids = model.read_bytes(), chosen(model.parent / "bulk", "decoder", dice)
+    first = model.read_bytes()
+    pids = chosen(model.parent / "bulk", "decoder", dice)
     shutil.copyfile(other, model)
     time.sleep(REPLACED_SECONDS)
     model.write_bytes(first)
@@ -253,10 +255,8 @@ def inflict(
     for fault in dice.sample(faults, len(faults)):
         if over.wait(dice.expovariate(1 / pause)):
             break
-        typer.echo(
-            " ".join([time.strftime("%X"), fault.func.__name__, *map(str, fault.args)]),
-            err=True,
-        )
+        said = [time.strftime("%X"), fault.func.__name__, *map(str, fault.args)]
+        typer.echo(" ".join(said), err=True)
         seen["faults without a process"] += not fault(dice)
     return seen
 
@@ -266,14 +266,16 @@ def ask(sent: list[Picture], over: Event, dice: random.Random) -> Seen:
     seen = Seen()
     with httpx2.Client(base_url=URL, timeout=PATIENCE) as client:
         while not over.wait(dice.expovariate(1 / REQUEST_PAUSE)):
-            (file, answers), kind = dice.choice(sent), dice.choice([*ROUTES])
+            file, answers = dice.choice(sent)
+            kind = dice.choice([*ROUTES])
             seen += answered(client, kind, file, answers[kind])
     return seen
 
 
 def answered(client: httpx2.Client, kind: str, file: bytes, right: Answer) -> Seen:
     """Send a picture until it is answered, and compare the answer."""
-    seen, end = Seen(), time.monotonic() + PATIENCE
+    seen = Seen()
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             response = client.post(ROUTES[kind], content=file)
@@ -292,7 +294,8 @@ def answered(client: httpx2.Client, kind: str, file: bytes, right: Answer) -> Se
 
 def compared(things: str, found: Answer, right: Answer) -> Seen:
     """Say whether an answer is right, wrong, or refused."""
-    verdict = found[0] if found[0].startswith("refused") else "wrong"
+    said, _ = found
+    verdict = said if said.startswith("refused") else "wrong"
     return Seen([f"{things} {'right' if found == right else verdict}"])
 
 
@@ -300,17 +303,19 @@ def read_folders(
     folder: Path, sent: list[Picture], turns: Iterable[int], over: Event
 ) -> Seen:
     """Let `digits bulk` read folder after folder, with the same results."""
-    seen, paths = Seen(), set[str]()
+    seen = Seen()
+    paths = set()
     for turn in turns:
-        (place := folder / "pictures" / f"{turn:03}").mkdir(parents=True)
+        place = folder / "pictures" / f"{turn:03}"
+        place.mkdir(parents=True)
         for index, (file, _) in enumerate(sent):
-            (path := place / f"{index:04}.png").write_bytes(file)
+            path = place / f"{index:04}.png"
+            path.write_bytes(file)
             paths.add(str(path))
         for kind in ROUTES:
             seen += completed(folder, kind)
-            seen["rows lost"] += len(
-                paths - {each["path"] for each in rows(folder / kind)}
-            )
+            found = {each["path"] for each in rows(folder / kind)}
+            seen["rows lost"] += len(paths - found)
         if over.is_set():
             break
     return seen
@@ -318,32 +323,17 @@ def read_folders(
 
 def completed(folder: Path, kind: str) -> Seen:
     """Run `digits bulk` again and again, until its exit status is 0."""
-    seen, options = (
-        Seen(),
-        [
-            "--workers",
-            "2",
-            "--rows-per-file",
-            "80",
-            *(["--read"] if kind == "text" else []),
-        ],
-    )
-    command = [
-        str(BIN / "digits"),
-        "bulk",
-        str(folder / "pictures"),
-        str(folder / kind),
-        *options,
-    ]
-    environment = {**os.environ, "TMPDIR": str(folder / "bulk")}
+    seen = Seen()
+    options = f"--workers 2 --rows-per-file 80 {'--read' if kind == 'text' else ''}"
+    places = [str(folder / "pictures"), str(folder / kind)]
+    command = [DIGITS, "bulk", *places, *options.split()]
+    environment = os.environ | {"TMPDIR": str(folder / "bulk")}
     for _ in range(RUNS):
         try:
-            status = subprocess.run(
-                command, env=environment, timeout=RUN_SECONDS
-            ).returncode
+            status = subprocess.call(command, env=environment, timeout=RUN_SECONDS)
         except subprocess.TimeoutExpired as error:
             status = f"none after {error.timeout} s"
-        seen[f"runs of digits bulk with exit status {status}"] += 1
+        seen[RUN_ENDED.format(status)] += 1
         if status == 0:
             return seen
     return seen + Seen(["jobs not completed"])
@@ -351,11 +341,8 @@ def completed(folder: Path, kind: str) -> Seen:
 
 def rows(results: Path) -> list[dict[str, Any]]:
     """Load the rows of `digits bulk`."""
-    return (
-        ds.dataset(results)
-        .to_table(columns=["path", *ROUTES, "model", "error"])
-        .to_pylist()
-    )
+    columns = ["path", *ROUTES, "model", "error"]
+    return ds.dataset(results).to_table(columns).to_pylist()
 
 
 def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
@@ -364,8 +351,8 @@ def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
     for kind in ROUTES:
         found = rows(folder / kind)
         for each in found:
-            picture = sent[int(Path(each["path"]).stem) % len(sent)]
-            seen += compared("rows", answer_in(each, kind), picture[1][kind])
+            _, answers = sent[int(Path(each["path"]).stem) % len(sent)]
+            seen += compared("rows", answer_in(each, kind), answers[kind])
         seen["rows doubled"] += len(found) - len({each["path"] for each in found})
     return seen
 
@@ -373,15 +360,13 @@ def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
 def left(folder: Path) -> Seen:
     """Count the processes that are left after 20 s, and temporary files."""
     end = time.monotonic() + 20
-    while (
-        pids := processes(folder / "serve") + processes(folder / "bulk")
-    ) and time.monotonic() < end:
+    pids = [0]
+    while pids and time.monotonic() < end:
         time.sleep(0.1)
-    files = [
-        path
-        for pattern in ("serve/*", "bulk/*", "digit/.*", "text/.*")
-        for path in folder.glob(pattern)
-    ]
+        pids = processes(folder / "serve") + processes(folder / "bulk")
+    files = []
+    for pattern in ("serve/*", "bulk/*", "digit/.*", "text/.*"):
+        files += folder.glob(pattern)
     # Python's own, of processes that were killed.
     ours = [path for path in files if not path.name.startswith("pymp-")]
     return Seen({"processes left": len(pids), "temporary files left": len(ours)})
@@ -391,42 +376,36 @@ def watch(
     folder: Path, kills: int, suspensions: int, replacements: int, seed: int
 ) -> Seen:
     """Inflict faults on a service and a job while both read; count what is seen."""
-    sent, over, *dice = (
-        pictures(seed),
-        Event(),
-        *(random.Random(seed + n) for n in range(2 + CLIENTS)),
-    )
-    models = [
-        Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL, PAGES_MODEL)
-    ]
+    sent = pictures(seed)
+    over = Event()
+    dice = [random.Random(seed + n) for n in range(2 + CLIENTS)]  # noqa: S311 - no secret
+    first, second, *others_dice = dice
     for name in ("serve", "bulk"):
         (folder / name).mkdir()
-    names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
-    os.environ |= dict(zip(names, map(str, models), strict=True)) | {
-        "TMPDIR": f"{folder}/serve"
-    }
-    killed, suspended = (
-        islice(cycle(KILLED), kills),
-        islice(cycle(SUSPENDED), suspensions),
-    )
-    replaced = islice(
-        cycle([(model, other) for model in models for other in others(model)]),
-        replacements,
-    )
-    changes = [partial(replace, *files) for files in replaced]
-    faults = [partial(kill, folder / whose, *which) for whose, *which in killed]
-    faults += [partial(suspend, folder / whose, *which) for whose, *which in suspended]
-    cores = ",".join(map(str, os.sched_getaffinity(0)))
+    os.environ["TMPDIR"] = f"{folder}/serve"
+    replacing = []
+    for name, model in MODELS.items():
+        copy = Path(shutil.copy(model, folder))
+        os.environ[name] = str(copy)
+        replacing += [partial(replace, copy, other) for other in others(copy)]
+    changes = list(islice(cycle(replacing), replacements))
+    faults = []
+    for whose, role in islice(cycle(KILLED), kills):
+        faults.append(partial(kill, folder / whose, role))
+    for whose, role, seconds in islice(cycle(SUSPENDED), suspensions):
+        faults.append(partial(suspend, folder / whose, role, seconds))
     with (
-        running([*SERVE, "--workers", "2"], cores=cores) as (server, _),
+        running([*SERVE, "--workers", "2"], cores=all_cores()) as (server, _),
         ThreadPoolExecutor(CLIENTS + 4) as pool,
     ):
         # Undisturbed, so that the results are those of the first models.
         seen = read_folders(folder, sent, [0], over)
-        work = [pool.submit(ask, sent, over, each) for each in dice[2:]]
+        work = [pool.submit(ask, sent, over, each) for each in others_dice]
         work.append(pool.submit(read_folders, folder, COPIES * sent, count(1), over))
-        inflicting = [pool.submit(inflict, faults, PROCESS_PAUSE, over, dice[0])]
-        inflicting.append(pool.submit(inflict, changes, MODEL_PAUSE, over, dice[1]))
+        inflicting = [
+            pool.submit(inflict, faults, PROCESS_PAUSE, over, first),
+            pool.submit(inflict, changes, MODEL_PAUSE, over, second),
+        ]
         try:
             while not all(each.done() for each in inflicting) and server.poll() is None:
                 time.sleep(0.1)
@@ -458,10 +437,8 @@ def main(
     with TemporaryDirectory(prefix="faults-") as name:
         seen = watch(Path(name), kills, suspensions, replacements, seed)
     header("what", "times")
-    for what, times in sorted(
-        seen.items(), key=lambda each: (each[0] not in FINE, each)
-    ):
-        row([what, f"{times:,}"])
+    for what in sorted(seen, key=lambda what: (what not in FINE, what)):
+        row([what, f"{seen[what]:,}"])
     wrong = sum(times for what, times in seen.items() if what not in FINE)
     typer.echo(f"{wrong:,} things went wrong.")
     sys.exit(bool(wrong))

@@ -18,6 +18,7 @@ amounts, also parentheses. Everything runs on one core. Needs the extra `trainin
 import csv
 import time
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -26,10 +27,20 @@ import typer
 
 from app.picture.errors import PreprocessError
 from app.text.field import Field
-from app.text.text import Text
-from measuring import Served, header, held_out, measure_written, on_one_core, row
+from app.text.text import Text, TextOptions
+from measuring import (
+    Folder,
+    Save,
+    Seed,
+    Served,
+    Split,
+    header,
+    held_out,
+    measure_written,
+    on_one_core,
+    row,
+)
 from training.alphabet import DIGITS, MARKS
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from written_fields import Entry, write_folder
 
 WAYS = "without", "with"
@@ -59,20 +70,18 @@ def scans_of(folder: Path) -> list[Scan]:
     scans = []
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
         for each in csv.DictReader(file):
+            picture = folder / "images" / each["filename"]
             field = Field(format=each["format"], date=each["date"] or None)
             entry = Entry(each["label"], each["value"], field)
-            scans.append(
-                Scan(folder / "images" / each["filename"], each["kind"], entry)
-            )
+            scans.append(Scan(picture, each["kind"], entry))
     return scans
 
 
 def text_of(networks: Served, scan: Scan, way: str) -> Text:
     """Read a field with its format, or without."""
     without = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
-    return networks.read_text(
-        scan.file.read_bytes(), field=scan.entry.field if way == "with" else without
-    )
+    field = scan.entry.field if way == "with" else without
+    return networks.read_text(scan.file.read_bytes(), TextOptions(field))
 
 
 def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
@@ -90,35 +99,23 @@ def report(
     kind: str, way: str, scans: Sequence[Scan], answers: Sequence[Answer]
 ) -> None:
     """Print a row of the table."""
-    both = list(zip(scans, answers, strict=True))
-    rights = [answer.text == scan.entry.text for scan, answer in both]
-    values = [answer.value == scan.entry.value for scan, answer in both]
-    unmarked = sum(
-        answer.confidence >= SURE
-        for answer, right in zip(answers, rights, strict=True)
-        if not right
-    )
-    milliseconds = np.median([answer.milliseconds for answer in answers])
+    rights = []
+    values = []
+    unmarked = 0
+    for scan, answer in zip(scans, answers, strict=True):
+        is_right = answer.text == scan.entry.text
+        rights.append(is_right)
+        values.append(answer.value == scan.entry.value)
+        unmarked += not is_right and answer.confidence >= SURE
+    share = f"{100 * np.mean(rights):.1f}"
     value = f"{100 * np.mean(values):.1f}" if way == "with" else ""
-    row(
-        [
-            kind,
-            len(scans),
-            way,
-            f"{100 * np.mean(rights):.1f}",
-            value,
-            unmarked,
-            f"{milliseconds:.1f}",
-        ]
-    )
+    milliseconds = np.median([answer.milliseconds for answer in answers])
+    row([kind, len(scans), way, share, value, unmarked, f"{milliseconds:.1f}"])
 
 
 def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
     """Read all fields; print a row for each kind, and for all, and each way."""
-    networks = Served.load(MODEL, LINES_MODEL, PAGES_MODEL)
-    answers = {
-        way: {scan: answer_of(networks, scan, way) for scan in scans} for way in ways
-    }
+    networks = Served.committed()
     header(
         "fields",
         "n",
@@ -128,31 +125,24 @@ def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
         f"wrong at {SURE} or more",
         "processor, ms",
     )
-    kinds = {
-        kind: [scan for scan in scans if scan.kind == kind]
-        for kind in dict.fromkeys(scan.kind for scan in scans)
-    }
-    for kind, those in (kinds | {"all": list(scans)}).items():
+    answers = {way: [answer_of(networks, scan, way) for scan in scans] for way in ways}
+    for kind in (*dict.fromkeys(scan.kind for scan in scans), "all"):
+        chosen = [kind in (scan.kind, "all") for scan in scans]
         for way in ways:
-            report(kind, way, those, [answers[way][scan] for scan in those])
+            those = list(compress(answers[way], chosen))
+            report(kind, way, list(compress(scans, chosen)), those)
 
 
 def main(
-    folder: Annotated[
-        Path | None, typer.Option(help="Read this folder instead of written fields.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    folder: Folder = None,
+    split: Split = "test",
     count: Annotated[int, typer.Option(min=1, help="Fields of each kind.")] = 100,
-    seed: Annotated[
-        int, typer.Option(help="Random seed for choosing and rendering the fields.")
-    ] = 0,
+    seed: Seed = 0,
     only: Annotated[
         Literal["with", "without"] | None,
         typer.Option(help="Read only with or without format."),
     ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Only write the pictures, to this folder.")
-    ] = None,
+    save: Save = None,
 ) -> None:
     """Measure fields with their format and without."""
     on_one_core()

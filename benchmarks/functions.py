@@ -75,7 +75,8 @@ def call_profiled(folder: Path, work: Callable[..., object], *args: object) -> o
     finally:
         sys.setprofile(None)
         calls = [[*function, time] for function, time in profiler.first_calls.items()]
-        (folder / f"{perf_counter_ns()}.json").write_text(json.dumps(calls))
+        file = folder / f"{perf_counter_ns()}.json"
+        file.write_text(json.dumps(calls))
 
 
 def functions_called(

@@ -1,34 +1,59 @@
-"""What the benchmarks of accuracy share: the served networks, confidence intervals, and
-rows of Markdown tables.
+"""What the benchmarks of accuracy share: the served networks, options, confidence
+intervals and Markdown tables.
 """
 
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Self, TypeVar
 
 import typer
+from tqdm import tqdm
 
-from app.digit.reading import Reading
+from app.digit.reading import DigitOptions, Reading
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from training import data
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
 
+T = TypeVar("T")
+DIGITS = "0123456789"
 Model = Annotated[Path, typer.Option(help="The dense network.")]
 LinesModel = Annotated[Path, typer.Option(help="The line network.")]
+Split = Annotated[str, typer.Option(help="validation or test")]
+Seed = Annotated[
+    int, typer.Option(help="Random seed for choosing and rendering the pictures.")
+]
+Scenes = Annotated[
+    list[str] | None, typer.Option("--scene", help="A scene; may be repeated (all).")
+]
+Folder = Annotated[
+    Path | None, typer.Option(help="Read this folder instead of written pictures.")
+]
+Save = Annotated[
+    Path | None, typer.Option(help="Only write the pictures, to this folder.")
+]
+Folders = Annotated[
+    list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")
+]
 
 
 class Served(Networks):
     """The served networks, with their answers to pictures that may be refused."""
 
+    @classmethod
+    def committed(cls) -> Self:
+        """Load the committed model files."""
+        return cls.load(MODEL, LINES_MODEL, PAGES_MODEL)
+
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture, page=page)
+            return self.read_digit(picture, DigitOptions(page))
         except PreprocessError:
             return None
 
@@ -77,17 +102,31 @@ def measure_written(
 
 def held_out(split: str) -> Digits:
     """Load MNIST's test images, or the validation images."""
-    return (
-        data.load(train=False)
-        if split == "test"
-        else data.split(data.load(train=True))[1]
-    )
+    if split == "test":
+        return data.load(train=False)
+    _, validation = data.split(data.load(train=True))
+    return validation
+
+
+def watched(pictures: Collection[T], name: str) -> Iterable[T]:
+    """Show the progress in a terminal."""
+    return tqdm(pictures, name, unit="picture", leave=False, disable=None)
+
+
+def digits_in(text: str) -> str:
+    """Leave out all but digits."""
+    return "".join(filter(DIGITS.__contains__, text))
+
+
+def save_with_extension(path: Path, picture: bytes) -> Path:
+    """Save a PNG or a JPEG, with its file extension, which some recognisers need."""
+    path = path.with_suffix(".png" if b"PNG" in picture[:4] else ".jpg")
+    path.write_bytes(picture)
+    return path
 
 
 def wilson_interval(count: int, n: int) -> tuple[float, float]:
-    """Compute the 95 % confidence interval of a share, given `count` among `n` (Wilson
-    1927).
-    """
+    """Compute the 95 % confidence interval of a share, `count` of `n` (Wilson 1927)."""
     z = 1.96
     centre = (count + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(count * (n - count) / n + z**2 / 4)

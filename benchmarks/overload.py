@@ -29,8 +29,8 @@ from measuring import header, row
 from servers import LOAD_CORE, PORT, URL, pictures, running
 
 HEAD = (
-    "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\nContent-Type: "
-    "image/png\r\nContent-Length: {}\r\n\r\n"
+    "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\n"
+    "Content-Type: image/png\r\nContent-Length: {}\r\n\r\n"
 )
 Answers = dict[int, list[float]]  # latencies in seconds, by status
 
@@ -56,25 +56,23 @@ async def load(
         while (began := time.perf_counter()) < end:
             writer.write(HEAD.format(name, len(picture)).encode() + picture)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(
-                int(head.partition(b"content-length: ")[2].split()[0])
-            )
-            status, latency = int(head[9:12]), time.perf_counter() - began
+            length = head.partition(b"content-length: ")[2].split()[0]
+            body = await reader.readexactly(int(length))
+            status = int(head[9:12])
+            latency = time.perf_counter() - began
             answers[status].append(latency)
+            pause = interval - latency
             if status != 200:
                 problem = json.loads(body)
-                assert (problem["type"], problem["request_id"]) == (
-                    "/problems/overloaded",
-                    name,
-                ), problem
-            await asyncio.sleep(
-                max(interval - latency, 0 if status == 200 else patience)
-            )
+                assert problem["type"] == "/problems/overloaded", problem
+                assert problem["request_id"] == name, problem
+                pause = max(pause, patience)
+            await asyncio.sleep(pause)
         writer.close()
 
-    await asyncio.gather(
-        *(ask(f"client-{k}", k * interval / clients) for k in range(clients))
-    )
+    async with asyncio.TaskGroup() as group:
+        for k in range(clients):
+            group.create_task(ask(f"client-{k}", k * interval / clients))
     return answers
 
 
@@ -97,19 +95,13 @@ def main(
         with running():
             asyncio.run(load(picture, few, 2))  # to warm up
             rate = len(asyncio.run(load(picture, few, 4))[200]) / 4
-            answers = asyncio.run(
-                load(picture, clients, seconds, clients / (times * rate), patience)
-            )[200]
+            interval = clients / (times * rate)
+            overload = load(picture, clients, seconds, interval, patience)
+            answers = asyncio.run(overload)[200]
             httpx2.post(f"{URL}/predict", content=picture).raise_for_status()
             read = len(answers) / seconds
-            row(
-                [
-                    name,
-                    f"{read:.0f}",
-                    f"{read / rate:.0%}",
-                    f"{1000 * np.percentile(answers, 99):.0f}",
-                ]
-            )
+            p99 = 1000 * np.percentile(answers, 99)
+            row([name, f"{read:.0f}", f"{read / rate:.0%}", f"{p99:.0f}"])
 
 
 if __name__ == "__main__":

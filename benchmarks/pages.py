@@ -21,18 +21,29 @@ one core. Needs the extra `training`.
 import csv
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import radians
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
+from numpy.typing import ArrayLike
 
-from measuring import header, held_out, measure_written, row
-from peers import digits_in, read_by_each
+from measuring import (
+    Folder,
+    Save,
+    Seed,
+    Split,
+    digits_in,
+    header,
+    held_out,
+    measure_written,
+    row,
+)
+from peers import read_by_each
 from training.pictures import labels_of
-from written_pages import Cells, write_folder
+from written_pages import Cells, rotation, write_folder
 
 RECOGNISERS = "digits", "rapidocr"
 CHARACTERS = "0123456789.,-/:"  # of numbers
@@ -81,15 +92,9 @@ def pages_of(folder: Path) -> list[Page]:
     for (file, _), label in labels_of(folder).items():
         fields = about.get(file.name, {})
         table = json.loads(fields.get("table") or "[]")
-        found.append(
-            Page(
-                file,
-                label,
-                fields.get("kind") or folder.name,
-                int(fields.get("turn") or 0),
-                table,
-            )
-        )
+        kind = fields.get("kind") or folder.name
+        turn = int(fields.get("turn") or 0)
+        found.append(Page(file, label, kind, turn, table))
     return found
 
 
@@ -99,10 +104,8 @@ def numbers_in(text: str) -> str:
     """
     lines = []
     for line in unicodedata.normalize("NFKC", text).split("\n"):
-        words = (
-            "".join(filter(CHARACTERS.__contains__, word)) for word in line.split()
-        )
-        lines.append(" ".join(filter(digits_in, words)))
+        kept = "".join(c for c in line if c in CHARACTERS or c.isspace())
+        lines.append(" ".join(filter(digits_in, kept.split())))
     return "\n".join(filter(None, lines))
 
 
@@ -110,31 +113,18 @@ def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
     """Order texts, given the corners (4, 2) of their boxes: rows from top to bottom,
     each from left to right.
     """
-    corners = np.array([box for _, box in found], float).reshape(-1, 4, 2)
+    if not found:
+        return ""
+    corners = np.array([box for _, box in found], float)
     across = corners[:, 1] - corners[:, 0]
-    tilt = (
-        np.median(
-            (np.arctan2(across[:, 1], across[:, 0]) + np.pi / 4) % (np.pi / 2)
-            - np.pi / 4
-        )
-        if found
-        else 0.0
-    )
-    angle = radians(turn) + tilt
-    upright = corners @ [
-        [np.cos(angle), -np.sin(angle)],
-        [np.sin(angle), np.cos(angle)],
-    ]
-    sides = zip(
-        upright[:, :, 0].min(axis=1),
-        upright[:, :, 1].min(axis=1),
-        upright[:, :, 1].max(axis=1),
-        strict=True,
-    )
-    boxes = [
-        Box(text, *map(float, side))
-        for (text, _), side in zip(found, sides, strict=True)
-    ]
+    angles = np.arctan2(across[:, 1], across[:, 0])
+    quarter = np.pi / 2
+    tilt = np.median((angles + quarter / 2) % quarter - quarter / 2)
+    x, y = np.moveaxis(corners @ rotation(radians(turn) + tilt), -1, 0)
+    boxes = []
+    for index, (text, _) in enumerate(found):
+        box = Box(text, x[index].min(), y[index].min(), y[index].max())
+        boxes.append(box)
     rows = list[list[Box]]()
     for box in sorted(boxes, key=lambda box: box.left):
         beside = max(rows, key=lambda row: row[-1].overlap(box), default=None)
@@ -158,13 +148,11 @@ def common(these: Sequence[str], those: Sequence[str]) -> int:
     """Return the length of the longest common subsequence."""
     lengths = [0] * (len(those) + 1)
     for this in these:
-        before, lengths = lengths, [0]
+        before = lengths
+        lengths = [0]
         for index, that in enumerate(those):
-            lengths.append(
-                before[index] + 1
-                if this == that
-                else max(before[index + 1], lengths[-1])
-            )
+            longest = max(before[index + 1], lengths[-1])
+            lengths.append(before[index] + 1 if this == that else longest)
     return lengths[-1]
 
 
@@ -172,23 +160,14 @@ def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str
     """Format the shares of numbers and of lines that are found, and the numbers read
     that are not there.
     """
-    texts = [
-        (numbers_in(page.label), answer.text)
-        for page, answer in zip(pages, answers, strict=True)
-    ]
-    numbers, lines, read, found, whole = np.sum(
-        [
-            (
-                len(label.split()),
-                len(label.splitlines()),
-                len(text.split()),
-                common(label.split(), text.split()),
-                common(label.splitlines(), text.splitlines()),
-            )
-            for label, text in texts
-        ],
-        axis=0,
-    )
+    numbers = lines = read = found = whole = 0
+    for page, answer in zip(pages, answers, strict=True):
+        label = numbers_in(page.label)
+        numbers += len(label.split())
+        lines += len(label.splitlines())
+        read += len(answer.text.split())
+        found += common(label.split(), answer.text.split())
+        whole += common(label.splitlines(), answer.text.splitlines())
     return (
         f"{100 * found / numbers:.1f}",
         f"{100 * whole / lines:.1f}",
@@ -198,27 +177,25 @@ def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str
 
 def certainty(pages: Sequence[Page], answers: Sequence[Answer]) -> list[str]:
     """Format how sure Digits is, how often rightly, and how many tables are right."""
-    both = list(zip(pages, answers, strict=True))
-    rights = [numbers_in(page.label) == answer.text for page, answer in both]
-    sure = [
-        right
-        for right, answer in zip(rights, answers, strict=True)
-        if answer.confidence >= 0.9
-    ]
-    tables = [page.table == answer.table for page, answer in both if page.table]
+    confidence = np.array([answer.confidence for answer in answers])
+    rights = []
+    tables = []
+    for page, answer in zip(pages, answers, strict=True):
+        rights.append(numbers_in(page.label) == answer.text)
+        if page.table:
+            tables.append(page.table == answer.table)
     return [
-        f"{np.mean([answer.confidence for answer in answers]):.2f}",
-        share(answer.confidence >= 0.5 for answer in answers),
+        f"{confidence.mean():.2f}",
+        share(confidence >= 0.5),
         share(rights),
-        share(not right for right in sure),
+        share(~np.array(rights)[confidence >= 0.9]),
         share(tables),
     ]
 
 
-def share(those: Iterable[bool]) -> str:
+def share(those: ArrayLike) -> str:
     """Format how many of some are so."""
-    counted = list(those)
-    return f"{sum(counted)} of {len(counted)}"
+    return f"{np.sum(those):.0f} of {np.size(those)}"
 
 
 def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
@@ -242,21 +219,11 @@ def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
         results = read_by_each(names, way, [page.file for page in those])
         for name, (raw, milliseconds) in results.items():
             answers = [answer_of(name, raw[page.file], page) for page in those]
-            ratio = (
-                f"{milliseconds / results['digits'][1]:.2f}"
-                if "digits" in results
-                else ""
-            )
-            row(
-                [
-                    kind,
-                    len(those),
-                    name,
-                    *accuracy(those, answers),
-                    f"{milliseconds:,.0f}",
-                    ratio,
-                ]
-            )
+            times = ""
+            if "digits" in results:
+                times = f"{milliseconds / results['digits'][1]:.2f}"
+            shares = accuracy(those, answers)
+            row([kind, len(those), name, *shares, f"{milliseconds:,.0f}", times])
             if name == "digits":
                 sure.append([kind, *certainty(those, answers)])
     if sure:
@@ -274,21 +241,15 @@ def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
 
 
 def main(
-    folder: Annotated[
-        Path | None, typer.Option(help="Read this folder instead of written pages.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    folder: Folder = None,
+    split: Split = "test",
     count: Annotated[int, typer.Option(min=1, help="Pages of each kind.")] = 4,
-    seed: Annotated[
-        int, typer.Option(help="Random seed for choosing and rendering the numbers.")
-    ] = 0,
+    seed: Seed = 0,
     only: Annotated[
         Literal["digits", "rapidocr"] | None,
         typer.Option(help="Leave the other one out."),
     ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Only write the pages, to this folder.")
-    ] = None,
+    save: Save = None,
 ) -> None:
     """Measure Digits and RapidOCR on the same pages."""
     names = (only,) if only else RECOGNISERS

@@ -25,7 +25,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from measuring import header, held_out, row, wilson_interval
+from measuring import (
+    Folders,
+    Seed,
+    digits_in,
+    header,
+    held_out,
+    row,
+    save_with_extension,
+    wilson_interval,
+)
 from real import labelled
 from training.pictures import NO_DIGIT
 from training.scenes import number, render
@@ -39,61 +48,49 @@ RECOGNISERS = {
     "digit": ("digits", "alone", "squashed", *OTHERS),
     "number": ("digits", *OTHERS),
 }
-SCENES, NUMBERS = ("clean", "phone-photo", "printed-grid"), ("spaced", "photo")
+SCENES = ("clean", "phone-photo", "printed-grid")
+NUMBERS = ("spaced", "photo")
 
 Labels = dict[Path, str]  # the text in each picture
 Answers = dict[Path, Any]  # of a recogniser, as `rivals/recognise.py` prints them
 
 
-def saved(folder: Path, name: str, pictures: list[tuple[bytes, str]]) -> Labels:
-    """Save labelled pictures, with the file extension of their format, which some
-    recognisers need.
-    """
+def saved(folder: Path, name: str, pictures: Iterable[tuple[bytes, str]]) -> Labels:
+    """Save labelled pictures."""
     found = Labels()
     for index, (picture, text) in enumerate(pictures):
-        path = folder / f"{name}-{index}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
-        path.write_bytes(picture)
-        found[path] = text
+        found[save_with_extension(folder / f"{name}-{index}", picture)] = text
     return found
 
 
 def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
     """Sample the digits of each folder."""
-    digits = {
-        folder.name: [pair for pair in labels.items() if pair[1] != NO_DIGIT]
-        for folder, labels in labelled(folders).items()
-    }
-    shuffle = random.Random(seed)  # noqa: S311 - no secret
-    return {
-        name: dict(shuffle.sample(pairs, min(n, len(pairs))))
-        for name, pairs in digits.items()
-        if pairs
-    }
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    found = {}
+    for folder, labels in labelled(folders).items():
+        pairs = [pair for pair in labels.items() if pair[1] != NO_DIGIT]
+        if pairs:
+            found[folder.name] = dict(dice.sample(pairs, min(n, len(pairs))))
+    return found
 
 
 def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Answers, float]:
     """Read pictures with one recogniser: the answers, and the median processor time for
     one in milliseconds.
     """
-    done = subprocess.run(
-        [
-            str(PYTHON) if name in IN_PYTHON else sys.executable,
-            str(HERE / "rivals" / "recognise.py"),
-            name,
-            kind,
-        ],
+    python = str(PYTHON) if name in IN_PYTHON else sys.executable
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "OMP_THREAD_LIMIT": "1",
+        "PYTHONPATH": f"{HERE.parent}:{HERE}",
+    }
+    output = subprocess.check_output(
+        [python, str(HERE / "rivals" / "recognise.py"), name, kind],
         input="\n".join(map(str, paths)),
-        stdout=subprocess.PIPE,
         text=True,
-        check=True,
-        env={
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "OMP_THREAD_LIMIT": "1",
-            "PYTHONPATH": f"{HERE.parent}:{HERE}",
-        },
+        env=environment,
     )
-    answers, milliseconds = zip(*json.loads(done.stdout), strict=True)
+    answers, milliseconds = zip(*json.loads(output), strict=True)
     return dict(zip(paths, answers, strict=True)), median(milliseconds)
 
 
@@ -112,28 +109,17 @@ def read_by_each(
 
 def compare(sets: dict[str, Labels], kind: str) -> None:
     """Read all pictures with each recogniser; print accuracy and time."""
-    results = read_by_each(
-        RECOGNISERS[kind], kind, [path for labels in sets.values() for path in labels]
-    )
+    paths = [path for labels in sets.values() for path in labels]
+    results = read_by_each(RECOGNISERS[kind], kind, paths)
     header(f"{kind}s", "n", *results)
     for name, labels in sets.items():
-        rights = [
-            sum(digits_in(texts[path]) == text for path, text in labels.items())
-            for texts, _ in results.values()
-        ]
-        row([name, len(labels), *(accuracy(right, len(labels)) for right in rights)])
-    row(
-        [
-            "processor, ms each",
-            "",
-            *(f"{milliseconds:.1f}" for _, milliseconds in results.values()),
-        ]
-    )
-
-
-def digits_in(text: str) -> str:
-    """Leave out all but digits."""
-    return "".join(filter("0123456789".__contains__, text))
+        cells = [name, str(len(labels))]
+        for texts, _ in results.values():
+            right = sum(digits_in(texts[path]) == labels[path] for path in labels)
+            cells.append(accuracy(right, len(labels)))
+        row(cells)
+    times = [f"{milliseconds:.1f}" for _, milliseconds in results.values()]
+    row(["processor, ms each", "", *times])
 
 
 def accuracy(right: int, n: int) -> str:
@@ -143,36 +129,27 @@ def accuracy(right: int, n: int) -> str:
 
 
 def main(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Folders of labelled pictures.", metavar="DIR…"),
-    ] = None,
+    folders: Folders = (),
     n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 250,
-    seed: Annotated[
-        int, typer.Option(help="Random seed for choosing and rendering the pictures.")
-    ] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Measure Digits and other recognisers on the same pictures."""
     digits = held_out("test")
-    chosen = list(enumerate(np.random.default_rng(seed).permutation(len(digits))[:n]))
+    chosen = np.random.default_rng(seed).permutation(len(digits))[:n]
+    images = digits.images[chosen].numpy()
+    labels = digits.labels[chosen].tolist()
+    singles = {}
+    numbers = {}
     with TemporaryDirectory() as name:
-        folder, singles, numbers = Path(name), dict[str, Labels](), dict[str, Labels]()
+        folder = Path(name)
         for scene in SCENES:
-            pictures = [
-                (
-                    render(scene, digits.images[k].numpy(), seed, index),
-                    str(int(digits.labels[k])),
-                )
-                for index, k in chosen
-            ]
+            drawn = (render(scene, each, seed, i) for i, each in enumerate(images))
+            pictures = zip(drawn, map(str, labels), strict=True)
             singles[scene] = saved(folder, scene, pictures)
         for scene in NUMBERS:
-            numbers[scene] = saved(
-                folder,
-                scene,
-                [number(scene, digits, seed, index) for index in range(n)],
-            )
-        compare(singles | sampled(folders or [], n, seed), "digit")
+            written = (number(scene, digits, seed, index) for index in range(n))
+            numbers[scene] = saved(folder, scene, written)
+        compare(singles | sampled(folders, n, seed), "digit")
         typer.echo()
         compare(numbers, "number")
 

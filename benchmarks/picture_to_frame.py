@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.Image import Resampling
 
 from app.cli.terminal import percent
 from app.digit.candidates import candidates
@@ -26,37 +28,37 @@ from training.scenes import render
 from training.sheets import opened
 
 DOCS = Path(__file__).parent.parent / "docs"
-SHOWN = 2  # candidates per picture
+SHEET = (420, 300)
 ROWS = "picture", "frame read", "frame rejected"
 
 
-def ink(
-    digit: int, index: int, size: tuple[int, int], place: tuple[int, int], scale: int
-) -> Image.Image:
+def sample(digit: int, index: int) -> NDArray[np.uint8]:
+    """Return one of the digits in the tests' data."""
+    return digits()[PER_CLASS * digit + index]
+
+
+def ink(digit: int, index: int, place: tuple[int, int], scale: int) -> Image.Image:
     """Enlarge a real digit and place it on a sheet: greyscale, ink = 255."""
-    sheet = Image.new("L", size)
-    small = Image.fromarray(digits()[PER_CLASS * digit + index])
-    sheet.paste(small.resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC), place)
+    sheet = Image.new("L", SHEET)
+    size = (28 * scale, 28 * scale)
+    large = Image.fromarray(sample(digit, index)).resize(size, Resampling.BICUBIC)
+    sheet.paste(large, place)
     return sheet
 
 
 def pictures() -> dict[str, bytes]:
     """Make one file for each of a few common kinds of picture."""
-    pen, chalk = (
-        ink(7, 12, (420, 300), (180, 60), 8),
-        ink(3, 6, (420, 300), (10, 10), 10),
-    )
-    see_through = Image.new("RGBA", (420, 300), "black")
-    see_through.putalpha(ink(5, 4, (420, 300), (90, 20), 9))
+    pen = ink(7, 12, (180, 60), 8)
+    chalk = ink(3, 6, (10, 10), 10)
+    see_through = Image.new("RGBA", SHEET, "black")
+    see_through.putalpha(ink(5, 4, (90, 20), 9))
     return {
         "pen on paper": png(ImageOps.colorize(pen, "#f6f1e3", "#1f3a8a")),
         "chalk on a board": png(ImageOps.colorize(chalk, "#24483a", "#f4f4f0")),
         "transparent ground": png(see_through),
-        "a photo": render("phone-photo", digits()[PER_CLASS * 4 + 7], seed=0, index=1),
-        "in a printed box": render(
-            "printed-box", digits()[PER_CLASS * 2 + 5], seed=0, index=2
-        ),
-        "MNIST image": png(Image.fromarray(digits()[PER_CLASS * 9 + 3])),
+        "a photo": render("phone-photo", sample(4, 7), seed=0, index=1),
+        "in a printed box": render("printed-box", sample(2, 5), seed=0, index=2),
+        "MNIST image": png(Image.fromarray(sample(9, 3))),
     }
 
 
@@ -64,47 +66,36 @@ def main() -> None:
     """Draw one column per picture: the picture with the digit's box, then the frames of
     some candidates.
     """
-    classifier, samples = Classifier(MODEL), pictures()
-    figure = Figure(figsize=(2 * len(samples), 2 * (1 + SHOWN)), layout="constrained")
-    grid = figure.subplots(1 + SHOWN, len(samples))
+    classifier = Classifier(MODEL)
+    samples = pictures()
+    rows = len(ROWS)
+    figure = Figure(figsize=(2 * len(samples), 2 * rows), layout="constrained")
+    grid = figure.subplots(rows, len(samples))
     for axes in grid.flat:
         axes.axis("off")
+    beside = {"rotation": 90, "va": "center", "ha": "right"}
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
-        axes.text(
-            -0.1,
-            0.5,
-            name,
-            rotation=90,
-            va="center",
-            ha="right",
-            transform=axes.transAxes,
-        )
+        axes.text(-0.1, 0.5, name, transform=axes.transAxes, **beside)
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
         picture = opened(file).convert("RGBA")
-        column[0].imshow(
-            Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture)
-        )
+        ground = Image.new("RGBA", picture.size, "#d8d8d8")
+        column[0].imshow(Image.alpha_composite(ground, picture))
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_digit(file, classifier).box
-        column[0].add_patch(
-            Rectangle(
-                (left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"
-            )
-        )
+        size = (right - left, bottom - top)
+        box = Rectangle((left, top), *size, fill=False, edgecolor="#d03030")
+        column[0].add_patch(box)
         found = chain(*candidates(decode_image(open_image(file, 10**8), COARSE_SIDE)))
         frames = np.stack([candidate.frame for candidate in found])
         probabilities, legibility = classifier(frames)
         order = legibility.argsort()[::-1]
         shown = [order[0], *(index for index in order[1:] if legibility[index] < 0.5)]
+        grey = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
         for axes, index in zip(column[1:], shown, strict=False):
-            axes.imshow(
-                frames[index], cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-            )
-            axes.set_title(
-                f"{probabilities[index].argmax()}, {percent(legibility[index])} "
-                "legible",
-                fontsize=9,
-            )
+            axes.imshow(frames[index], **grey)
+            digit = probabilities[index].argmax()
+            title = f"{digit}, {percent(legibility[index])} legible"
+            axes.set_title(title, fontsize=9)
     figure.savefig(DOCS / "picture-to-frame.png", dpi=100)
 
 

@@ -10,16 +10,17 @@ second table shows how well the legibility separates them from all digits of the
 network's second opinion. Needs the extra `training`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import typer
-from tqdm import tqdm
 
 from app.answers.responses import LEGIBLE
-from measuring import LinesModel, Model, Served, header, percent, row
+from measuring import Folders, LinesModel, Model, Served, header, percent, row, watched
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import LABELS, NO_DIGIT, Page, files_of_labels, labels_of
 
@@ -45,36 +46,37 @@ def labelled(folders: Sequence[Path]) -> dict[Path, dict[Page, str]]:
     """Find the labels of a digit, or of none, in each folder that has any; corrected
     numbers are left out.
     """
-    found = {
-        file.parent: labels_of(file.parent)
-        for folder in folders
-        for file in files_of_labels(folder)
-    }
-    of_digits = {
-        folder: {page: label for page, label in labels.items() if label in LABELS}
-        for folder, labels in found.items()
-    }
-    return {folder: labels for folder, labels in of_digits.items() if labels}
+    found = {}
+    for file in chain.from_iterable(map(files_of_labels, folders)):
+        labels = labels_of(file.parent).items()
+        of_digits = {page: label for page, label in labels if label in LABELS}
+        if of_digits:
+            found[file.parent] = of_digits
+    return found
 
 
 def read(page: Page, label: str, networks: Served) -> Answer:
     """Read a picture."""
-    reading, alone = (
-        each.predict(page.file.read_bytes(), page.number)
-        for each in (networks, networks.alone)
-    )
+    picture = page.file.read_bytes()
+    reading = networks.predict(picture, page.number)
+    alone = networks.alone.predict(picture, page.number)
     if reading is None or alone is None:
         return Answer(page, label)
-    sure = float(reading.probabilities.max())
     return Answer(
         page,
         label,
-        str(reading.digit),
-        sure,
-        reading.legibility,
-        str(alone.digit),
-        alone.legibility,
+        digit=str(reading.digit),
+        confidence=float(reading.probabilities.max()),
+        legibility=reading.legibility,
+        digit_alone=str(alone.digit),
+        legibility_alone=alone.legibility,
     )
+
+
+def share(those: Iterable[bool]) -> str:
+    """Format how many of some are so, in percent."""
+    counted = list(those)
+    return percent(sum(counted), len(counted))
 
 
 def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
@@ -82,10 +84,9 @@ def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
     another picture; ties count half.
     """
     ordered = np.sort(others)
-    ranks = np.searchsorted(ordered, digits, "left") + np.searchsorted(
-        ordered, digits, "right"
-    )
-    return float(np.mean(ranks) / 2 / len(ordered))
+    below = np.searchsorted(ordered, digits, "left")
+    not_above = np.searchsorted(ordered, digits, "right")
+    return float(np.mean(below + not_above) / 2 / len(ordered))
 
 
 def refused(digits: Sequence[float], others: Sequence[float]) -> float:
@@ -96,23 +97,15 @@ def refused(digits: Sequence[float], others: Sequence[float]) -> float:
 
 
 def main(
-    folders: Annotated[
-        list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")
-    ],
-    model: Model = MODEL,
-    lines_model: LinesModel = LINES_MODEL,
+    folders: Folders, model: Model = MODEL, lines_model: LinesModel = LINES_MODEL
 ) -> None:
     """Measure how digits are read in folders of real pictures."""
-    networks, digits, others = (
-        Served.load(model, lines_model, PAGES_MODEL),
-        dict[Path, list[Answer]](),
-        dict[Path, list[Answer]](),
-    )
+    networks = Served.load(model, lines_model, PAGES_MODEL)
+    digits: dict[Path, list[Answer]] = {}
+    others: dict[Path, list[Answer]] = {}
     try:
         for folder, labels in labelled(folders).items():
-            for page, label in tqdm(
-                labels.items(), folder.name, unit="picture", leave=False, disable=None
-            ):
+            for page, label in watched(labels.items(), folder.name):
                 kind = others if label == NO_DIGIT else digits
                 kind.setdefault(folder, []).append(read(page, label, networks))
     except OSError as error:
@@ -124,40 +117,24 @@ def main(
     header("digits", "wrong (95 % interval)", "alone", f"legibility below {LEGIBLE}")
     for folder, answers in digits.items():
         alone = np.mean([answer.digit_alone != answer.label for answer in answers])
-        illegible = percent(
-            sum(answer.legibility < LEGIBLE for answer in answers), len(answers)
-        )
-        wrong = percent(
-            sum(answer.digit != answer.label for answer in answers), len(answers)
-        )
+        illegible = share(answer.legibility < LEGIBLE for answer in answers)
+        wrong = share(answer.digit != answer.label for answer in answers)
         row([folder, wrong, f"{alone:.2%}", illegible])
     typer.echo()
     refusal = f"refused, where {PASSING:.0%} of digits pass"
     header(
         "no digit", f"legibility below {LEGIBLE}", "AUROC", "alone", refusal, "alone"
     )
-    of_digits = [answer for answers in digits.values() for answer in answers]
+    of_digits = [*chain.from_iterable(digits.values())]
     for folder, answers in others.items():
-        cells = [
-            folder,
-            percent(
-                sum(answer.legibility < LEGIBLE for answer in answers), len(answers)
-            ),
-        ]
+        cells = [str(folder), share(answer.legibility < LEGIBLE for answer in answers)]
         for measure in (auroc, refused) if digits else ():
             for field in ("legibility", "legibility_alone"):
-                scores = (
-                    [getattr(answer, field) for answer in group]
-                    for group in (of_digits, answers)
-                )
-                cells.append(f"{measure(*scores):.1%}")
+                score = attrgetter(field)
+                value = measure([*map(score, of_digits)], [*map(score, answers)])
+                cells.append(f"{value:.1%}")
         row(cells)
-    wrong = [
-        answer
-        for answers in digits.values()
-        for answer in answers
-        if answer.digit != answer.label
-    ]
+    wrong = [answer for answer in of_digits if answer.digit != answer.label]
     typer.echo(f"\nThe most confident of {len(wrong)} mistakes:")
     for answer in sorted(wrong, key=lambda answer: -answer.confidence)[:LISTED]:
         typer.echo(

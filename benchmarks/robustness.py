@@ -13,7 +13,18 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from measuring import LinesModel, Model, Served, header, held_out, percent, row
+from measuring import (
+    LinesModel,
+    Model,
+    Scenes,
+    Seed,
+    Served,
+    Split,
+    header,
+    held_out,
+    percent,
+    row,
+)
 from training.config import LINES_MODEL, MODEL
 from training.scenes import SCENES, render
 
@@ -21,39 +32,34 @@ LARGE_PICTURES = 200  # at most: a 12-megapixel picture takes half a second to d
 
 
 def main(
-    split: Annotated[str, typer.Option(help="validation or test")] = "validation",
+    split: Split = "validation",
     n: Annotated[
         int,
         typer.Option(min=1, help="Digits in each scene; at most 200 in 12-megapixels."),
     ] = 500,
-    seed: Annotated[
-        int, typer.Option(help="Random seed for choosing and rendering the digits.")
-    ] = 0,
-    scene: Annotated[
-        list[str] | None, typer.Option(help="A scene; may be repeated (all).")
-    ] = None,
+    seed: Seed = 0,
+    scenes: Scenes = None,
     model: Model = MODEL,
     lines_model: LinesModel = LINES_MODEL,
 ) -> None:
     """Measure the error in each scene."""
-    networks, digits, errors = Served.load(model, lines_model), held_out(split), []
+    networks = Served.load(model, lines_model)
+    digits = held_out(split)
+    errors = []
     chosen = np.random.default_rng(seed).permutation(len(digits))[:n]
     header("scene", "wrong (95 % interval)", "alone")
-    for name in scene or SCENES:
+    for name in scenes or SCENES:
         some = chosen[:LARGE_PICTURES] if name == "12-megapixels" else chosen
-        pictures = (
-            render(name, digits.images[k].numpy(), seed, index)
-            for index, k in enumerate(some)
-        )
-        read = np.array(
-            [(networks.digit(file), networks.alone.digit(file)) for file in pictures],
-            float,
-        )
-        wrong, alone = (read != digits.labels.numpy()[some, None]).sum(axis=0).tolist()
+        wrong = alone = 0
+        for index, k in enumerate(some):
+            file = render(name, digits.images[k].numpy(), seed, index)
+            label = int(digits.labels[k])
+            wrong += networks.digit(file) != label
+            alone += networks.alone.digit(file) != label
         errors.append((wrong / len(some), alone / len(some)))
         row([name, percent(wrong, len(some)), f"{alone / len(some):.2%}"])
-    mean, alone = np.mean(errors, axis=0)
-    typer.echo(f"\nMean error of {len(errors)} scenes: {mean:.2%}, alone {alone:.2%}")
+    both, single = np.mean(errors, axis=0)
+    typer.echo(f"\nMean error of {len(errors)} scenes: {both:.2%}, alone {single:.2%}")
 
 
 if __name__ == "__main__":

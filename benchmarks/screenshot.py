@@ -18,17 +18,13 @@ from servers import URL, running
 DOCS = Path(__file__).parent.parent / "docs"
 # The strokes of two digits: points (x, y) in shares of the sheet's height from the
 # digit's upper left corner.
-BOW = np.linspace(-2.7, 0.8, 20)
-TWO = [
-    [
-        *zip(0.17 + 0.16 * np.cos(BOW), 0.17 + 0.16 * np.sin(BOW), strict=True),
-        (0.03, 0.6),
-        (0.38, 0.59),
-    ]
-]
+ANGLES = np.linspace(-2.7, 0.8, 20)
+BOW = 0.17 + 0.16 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+TWO = [[*BOW, (0.03, 0.6), (0.38, 0.59)]]
 FOUR = [[(0.1, 0), (0.06, 0.16), (0, 0.36), (0.36, 0.34)], [(0.28, 0.14), (0.26, 0.6)]]
 COLOURS = 256  # per file; the page has few, and this leaves a third of the bytes
-DESKTOP, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 664}
+DESKTOP = {"width": 1280, "height": 720}
+PHONE = {"width": 390, "height": 664}
 VIEWS = {  # the digits to draw, and the screen
     "page.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "light"}),
     "page-dark.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "dark"}),
@@ -41,17 +37,12 @@ def draw(page: Page, number: list[list[list[tuple[float, float]]]]) -> None:
     explanation.
     """
     box = page.locator("#sheet").bounding_box()
+    height = box["height"]
     for place, digit in enumerate(number):
-        left = (
-            box["x"]
-            + (place + 1 - len(number) / 2) * box["width"] / 2
-            + 0.2 * box["height"]
-        )
+        start = (place + 1 - len(number) / 2) * box["width"] / 2
+        corner = np.array([box["x"] + start, box["y"]]) + 0.2 * height
         for stroke in digit:
-            points = [
-                (left + x * box["height"], box["y"] + (0.2 + y) * box["height"])
-                for x, y in stroke
-            ]
+            points = (corner + height * np.array(stroke)).tolist()
             page.mouse.move(*points[0])
             page.mouse.down()
             for point in points:
@@ -79,9 +70,8 @@ def main() -> None:
                 draw(page, number)
             page.screenshot(path=DOCS / name)
             image = Image.open(DOCS / name).convert("RGB")
-            image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(
-                DOCS / name, optimize=True
-            )
+            small = image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE)
+            small.save(DOCS / name, optimize=True)
 
 
 if __name__ == "__main__":

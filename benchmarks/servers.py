@@ -25,8 +25,10 @@ RIVALS = Path(__file__).parent / "rivals"
 BIN = Path(sys.executable).parent
 PORT = 8731
 URL = f"http://127.0.0.1:{PORT}"
-SERVE = [str(BIN / "digits"), "serve", "--port", str(PORT)]
-SERVER_CORE, LOAD_CORE = "0", "1"
+DIGITS = str(BIN / "digits")
+SERVE = [DIGITS, "serve", "--port", str(PORT)]
+SERVER_CORE = "0"
+LOAD_CORE = "1"
 BOUNDARY = "b0undary"
 SEVEN = digits()[350]
 
@@ -34,12 +36,12 @@ SEVEN = digits()[350]
 def pictures() -> dict[str, bytes]:
     """Draw a digit: MNIST's own PNG, a drawing on a sheet, and a photo."""
     rng = np.random.default_rng(0)
-    drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
-    photo = opened(SCENES["phone-photo"](SEVEN, rng)).resize((1440, 1080))
+    drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng))
+    photo = opened(SCENES["phone-photo"](SEVEN, rng))
     return {
         "28×28 PNG": png(Image.fromarray(SEVEN)),
-        "640×480 JPEG": jpeg(drawing),
-        "phone photo": jpeg(photo),
+        "640×480 JPEG": jpeg(drawing.resize((640, 480))),
+        "phone photo": jpeg(photo.resize((1440, 1080))),
     }
 
 
@@ -49,10 +51,13 @@ def form(pictures: list[bytes], field: str = "file") -> bytes:
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; '
         'filename="digit"\r\n\r\n'
     ).encode()
-    return (
-        b"".join(head + picture + b"\r\n" for picture in pictures)
-        + f"--{BOUNDARY}--\r\n".encode()
-    )
+    parts = b"".join(head + picture + b"\r\n" for picture in pictures)
+    return parts + f"--{BOUNDARY}--\r\n".encode()
+
+
+def all_cores() -> str:
+    """Return the cores that this process may use, for `running`."""
+    return ",".join(map(str, os.sched_getaffinity(0)))
 
 
 def pinned(cores: str) -> list[str]:
@@ -64,21 +69,20 @@ def pinned(cores: str) -> list[str]:
 def running(
     command: list[str] = SERVE, field: str = "file", cores: str = SERVER_CORE
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """Run a server on some cores; yields its process, and the seconds until its first
+    """Run a server on some cores; yield its process, and the seconds until its first
     answer.
     """
-    began, quiet = time.perf_counter(), subprocess.DEVNULL
-    more = {
+    began = time.perf_counter()
+    environment = os.environ | {
         "BENTOML_DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": f"{RIVALS}:{RIVALS.parents[1]}",
     }
-    environment = {**os.environ, **more}
     server = subprocess.Popen(
         pinned(cores) + command,
         env=environment,
-        stdout=quiet,
-        stderr=quiet,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
         cwd=RIVALS,
     )
@@ -102,36 +106,29 @@ def running(
 
 def is_answering(field: str) -> bool:
     """Return whether a server reads a picture."""
-    headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    files = {field: png(Image.fromarray(SEVEN))}
     try:
-        body = form([png(Image.fromarray(SEVEN))], field)
-        return httpx2.post(f"{URL}/predict", content=body, headers=headers).is_success
+        return httpx2.post(f"{URL}/predict", files=files).is_success
     except httpx2.HTTPError:
         return False
 
 
 def family(pid: int) -> list[int]:
     """List a process and its descendants."""
-    children = [
-        child
-        for file in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in file.read_text().split()
-    ]
-    return [pid, *(member for child in children for member in family(int(child)))]
+    members = [pid]
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in file.read_text().split():
+            members += family(int(child))
+    return members
 
 
 def memory(pid: int) -> float:
     """Measure the memory of a process and its descendants in megabytes; shared memory
     is counted once.
     """
-    rollups = (
-        Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid)
-    )
-    return (
-        sum(
-            int(re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[0])
-            for rollup in rollups
-        )
-        * 1024
-        / 1e6
-    )
+    kilobytes = 0
+    for member in family(pid):
+        rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+        [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+        kilobytes += int(pss)
+    return kilobytes * 1024 / 1e6

@@ -23,7 +23,6 @@ from PIL import Image
 
 from measuring import Served
 from servers import URL, memory, pictures, running
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.drawing import png
 from training.sample import digits
 
@@ -35,13 +34,10 @@ Sent = tuple[bytes, int, int | None]  # a body, and the expected status and digi
 
 def traffic() -> list[Sent]:
     """Return what is sent."""
-    networks, images = (
-        Served.load(MODEL, LINES_MODEL, PAGES_MODEL),
-        [*digits()[::5], *digits()[::50].repeat(10, 1).repeat(10, 2)],
-    )
-    good = [png(Image.fromarray(image)) for image in images] + [
-        pictures()["640×480 JPEG"]
-    ] * 5
+    networks = Served.committed()
+    enlarged = digits()[::50].repeat(10, 1).repeat(10, 2)
+    good = [png(Image.fromarray(image)) for image in (*digits()[::5], *enlarged)]
+    good += 5 * [pictures()["640×480 JPEG"]]
     blank = png(np.full((50, 50), 255, np.float32))
     bad: list[Sent] = [
         (b"", 422, None),
@@ -56,25 +52,26 @@ async def send(
     seconds: float, rate: float, wrong: Counter[str], counts: Counter[int]
 ) -> None:
     """Send the traffic in random order at a mean rate; some clients hang up."""
-    sent, dice, due = traffic(), random.Random(0), time.perf_counter()  # noqa: S311 - no secret
+    sent = traffic()
+    dice = random.Random(0)  # noqa: S311 - no secret
+    due = time.perf_counter()
     end = due + seconds
     async with httpx2.AsyncClient(timeout=10) as client, asyncio.TaskGroup() as group:
 
         async def one() -> None:
             picture, status, digit = dice.choice(sent)
+            patience = 0.002 if dice.random() < HANG_UP else 10
             try:
-                async with asyncio.timeout(0.002 if dice.random() < HANG_UP else 10):
+                async with asyncio.timeout(patience):
                     answer = await client.post(f"{URL}/predict", content=picture)
             except TimeoutError:
                 counts[0] += 1
                 return
             counts[answer.status_code] += 1
-            if answer.status_code != status or (
-                digit is not None and answer.json()["digit"] != digit
-            ):
-                wrong[
-                    f"{answer.status_code} {answer.text[:200]} for {status} {digit}"
-                ] += 1
+            found = answer.json()["digit"] if answer.is_success else None
+            if (answer.status_code, found) != (status, digit):
+                said = f"{answer.status_code} {answer.text[:200]}"
+                wrong[f"{said} for {status} {digit}"] += 1
 
         while due < end:
             await asyncio.sleep(max(0, due - time.perf_counter()))
@@ -100,10 +97,11 @@ async def send_and_watch(
     """Send the traffic while the memory is watched: the answers by status, the wrong
     ones, and the memory.
     """
-    wrong, counts = Counter[str](), Counter[int]()
-    seen, _ = await asyncio.gather(
-        watch(pid, seconds), send(seconds, rate, wrong, counts)
-    )
+    wrong = Counter[str]()
+    counts = Counter[int]()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send(seconds, rate, wrong, counts))
+        seen = await watch(pid, seconds)
     return counts, wrong, seen
 
 
@@ -113,10 +111,8 @@ def main(
 ) -> None:
     """Send mixed traffic for ten minutes."""
     with running() as (server, _):
-        # Starts the decoders.
-        httpx2.post(
-            f"{URL}/predict", content=pictures()["640×480 JPEG"]
-        ).raise_for_status()
+        photo = pictures()["640×480 JPEG"]  # starts the decoders
+        httpx2.post(f"{URL}/predict", content=photo).raise_for_status()
         counts, wrong, seen = asyncio.run(send_and_watch(server.pid, seconds, rate))
     growth = max(seen) / seen[0] - 1
     typer.echo(
@@ -126,10 +122,8 @@ def main(
         "of the time, at most "
         f"{max(seen):.0f} MB later ({growth:+.1%})"
     )
-    typer.echo(
-        "\n".join(f"{count} times {answer}" for answer, count in wrong.most_common(10)),
-        err=True,
-    )
+    for answer, count in wrong.most_common(10):
+        typer.echo(f"{count} times {answer}", err=True)
     sys.exit(bool(wrong) or growth > GROWTH)
 
 

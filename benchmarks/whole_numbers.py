@@ -18,42 +18,39 @@ from typing import Annotated
 
 import httpx2
 import typer
-from tqdm import tqdm
 
-from measuring import LinesModel, Served, header, held_out, percent, row
+from measuring import (
+    LinesModel,
+    Scenes,
+    Seed,
+    Served,
+    Split,
+    digits_in,
+    header,
+    held_out,
+    percent,
+    row,
+    watched,
+)
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import NO_DIGIT, labels_of
 from training.scenes import MARKED, NUMBERS, number
 
 
 def read_folder(folder: Path, url: str, with_marks: bool) -> Iterator[bool]:
-    """Send every picture of a folder to a running service; yield whether it is right."""
+    """Send each picture of a folder to a running service; yield whether it is right."""
     with httpx2.Client(base_url=url, timeout=30) as client:
-        for (file, page), label in tqdm(
-            labels_of(folder).items(),
-            folder.name,
-            unit="picture",
-            leave=False,
-            disable=None,
-        ):
+        for (file, page), label in watched(labels_of(folder).items(), folder.name):
             parameters = {"marks": with_marks} | ({"page": page} if page else {})
             answer = client.post("/read", params=parameters, content=file.read_bytes())
             if answer.is_server_error:
                 answer.raise_for_status()
-            words, text = (
-                ("" if label == NO_DIGIT else label).split(),
-                answer.json().get("text", ""),
-            )
-            digits = "".join(
-                character
-                for character in "\n".join(words)
-                if character in "0123456789\n"
-            )
-            yield (
-                " ".join(words) == " ".join(text.split())
-                if with_marks
-                else digits == text
-            )
+            text = answer.json().get("text", "")
+            words = [] if label == NO_DIGIT else label.split()
+            if with_marks:
+                yield words == text.split()
+            else:
+                yield text == "\n".join(map(digits_in, words))
 
 
 def report(name: str, right: list[bool]) -> None:
@@ -62,18 +59,14 @@ def report(name: str, right: list[bool]) -> None:
 
 
 def main(
-    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    split: Split = "test",
     n: Annotated[int, typer.Option(min=1, help="Numbers in each scene.")] = 500,
     lengths: Annotated[
         tuple[int, int],
         typer.Option(help="Minimum and maximum number of digits in a line."),
     ] = (2, 5),
-    seed: Annotated[
-        int, typer.Option(help="Random seed for choosing and rendering the numbers.")
-    ] = 0,
-    scene: Annotated[
-        list[str] | None, typer.Option(help="A scene; may be repeated (all).")
-    ] = None,
+    seed: Seed = 0,
+    scenes: Scenes = None,
     folder: Annotated[
         list[Path] | None,
         typer.Option(help="Send this folder to a running service instead."),
@@ -91,18 +84,14 @@ def main(
     for path in folder or ():
         report(path.name, list(read_folder(path, url, marks)))
     if not folder:
-        networks, digits = Served.load(MODEL, model, PAGES_MODEL), held_out(split)
-        for name in scene or NUMBERS:
-            pictures = (
-                number(name, digits, seed, index, lengths) for index in range(n)
-            )
-            report(
-                name,
-                [
-                    networks.text(picture, name in MARKED) == label
-                    for picture, label in pictures
-                ],
-            )
+        networks = Served.load(MODEL, model, PAGES_MODEL)
+        digits = held_out(split)
+        for name in scenes or NUMBERS:
+            rights = []
+            for index in range(n):
+                picture, label = number(name, digits, seed, index, lengths)
+                rights.append(networks.text(picture, name in MARKED) == label)
+            report(name, rights)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ heights.
 """
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from app.picture.maps import Map
 from app.text.field import Field
+from measuring import save_with_extension
 from training.data import Digits
 from training.drawing import extent, levels, png
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
@@ -27,21 +29,23 @@ from training.scenes import scaled, without_specks
 from training.sheets import clouds, daylight, jpeg
 from training.strokes import felt, pen
 from training.writing import INKED, MARKS, Shapes, Span, mark
-from written_pages import finished, sheet_of
+from written_pages import askew, finished, sheet_of
 
 # Digits, in MNIST's order, that a field is written with, so that each digit is among
 # them.
 FROM = 200
 SLOPES = 0.3, 1.1  # how far slashes lean beyond the hand, from steep to flat
 HEIGHTS = 35, 80  # of digits, in pixels
-FELT, ONE_BIT = 0.4, 0.1  # shares of felt pens, and of scans in black and white
+FELT = 0.4  # share of felt pens
+ONE_BIT = 0.1  # share of scans in black and white
 # Between digits that are apart or close, and how often; and beside marks.
 GAPS = {(0.1, 0.4): 0.6, (0.03, 0.15): 0.4}
 MARK_GAP = 0.12, 0.45
 # What is printed on the paper, and how often.
 FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}
 GROUPS_AND_POINTS = (",", "."), (".", ","), ("", "."), ("", ",")
-FIRST_DAY, DAYS = date(2000, 1, 1), 10_000
+FIRST_DAY = date(2000, 1, 1)
+DAYS = 10_000
 DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s}{d}"}
 
 
@@ -61,9 +65,8 @@ class Clerk(Writer):
     def __init__(self, digits: Digits, rng: Generator) -> None:
         width = 1 / rng.uniform(9, 20)
         redraw = felt if rng.random() < FELT else partial(pen, width=width)
-        super().__init__(
-            Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit))), rng
-        )
+        glyphs = Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit)))
+        super().__init__(glyphs, rng)
         self.straight = self.point_raised = 0.0
         self.pen_width = width
         self.gap = chosen(GAPS, rng)
@@ -72,14 +75,9 @@ class Clerk(Writer):
     def ink(self, text: str) -> Map:
         """Write a text, with digits HEIGHT pixels high."""
         labels = self.glyphs.labels
-        self.digits = np.array(
-            [
-                self.rng.choice(np.flatnonzero(labels == int(c)))
-                for c in text
-                if c.isdigit()
-            ]
-        )
-        self.write("".join("d" if c.isdigit() else c for c in text))
+        choices = [np.flatnonzero(labels == int(c)) for c in text if c.isdigit()]
+        self.digits = np.array(list(map(self.rng.choice, choices)))
+        self.write(re.sub(r"\d", "d", text))
         return self.row.cropped()
 
     def gap_between(self, before: str, kind: str) -> Span:
@@ -89,9 +87,8 @@ class Clerk(Writer):
     def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
         """Draw a mark."""
         width = self.pen_width * self.rng.uniform(0.9, 1.4)
-        mask, above = mark(
-            kind, HEIGHT, width, max(0.0, self.slant), self.rng, self.shapes
-        )
+        slant = max(0.0, self.slant)
+        mask, above = mark(kind, HEIGHT, width, slant, self.rng, self.shapes)
         return mask, 0, raised + above
 
 
@@ -108,12 +105,11 @@ def bow(side: int) -> list[Span]:
     """Return the steps of a parenthesis that bulges to the left, -1, or to the right,
     1.
     """
-    middles = (0.12, 0.07, 0.02, -0.02, -0.07, -0.12)
-    return [
-        span
-        for x in middles
-        for span in ((side * x - 0.025, side * x + 0.025), (0.17, 0.24))
-    ]
+    steps = []
+    for x in (0.12, 0.07, 0.02, -0.02, -0.07, -0.12):
+        steps.append((side * x - 0.025, side * x + 0.025))
+        steps.append((0.17, 0.24))
+    return steps
 
 
 def number(fewest: int, most: int, rng: Generator) -> int:
@@ -130,54 +126,59 @@ def grouped(whole: int, group: str) -> str:
 def amount(rng: Generator, most: int = 6) -> Entry:
     """Choose an amount, with groups or without."""
     group, point = GROUPS_AND_POINTS[int(rng.integers(len(GROUPS_AND_POINTS)))]
-    whole, cents = number(1, most, rng), rng.integers(100)
-    return Entry(
-        f"{grouped(whole, group)}{point}{cents:02}",
-        f"{whole}.{cents:02}",
-        Field(format="amount"),
-    )
+    whole = number(1, most, rng)
+    cents = rng.integers(100)
+    text = f"{grouped(whole, group)}{point}{cents:02}"
+    return Entry(text, f"{whole}.{cents:02}", Field(format="amount"))
 
 
 def thousands(rng: Generator) -> Entry:
-    """Choose a number of one or two groups and more, and in a third of them decimals."""
-    group, whole = str(rng.choice([*",."])), number(4, 8, rng)
-    text, value = grouped(whole, group), str(whole)
+    """Choose a number of two groups or three, a third of them with decimals."""
+    group = str(rng.choice([*",."]))
+    whole = number(4, 8, rng)
+    text = grouped(whole, group)
     if rng.random() < 2 / 3:
-        return Entry(text, value, Field(format="integer"))
-    point, cents = "," if group == "." else ".", rng.integers(100)
-    return Entry(
-        f"{text}{point}{cents:02}", f"{value}.{cents:02}", Field(format="amount")
-    )
+        return Entry(text, str(whole), Field(format="integer"))
+    point = "," if group == "." else "."
+    cents = rng.integers(100)
+    value = f"{whole}.{cents:02}"
+    return Entry(f"{text}{point}{cents:02}", value, Field(format="amount"))
 
 
 def negative(rng: Generator) -> Entry:
     """Choose a negative amount, with a minus sign or in parentheses."""
     text, value, field = amount(rng, most=4)
-    return Entry(f"-{text}" if rng.random() < 0.5 else f"({text})", f"-{value}", field)
+    written = f"-{text}" if rng.random() < 0.5 else f"({text})"
+    return Entry(written, f"-{value}", field)
 
 
-def day(rng: Generator) -> Entry:
+def date_in_figures(rng: Generator) -> Entry:
     """Choose a date in one of the usual orders, with or without leading zeros and the
     century.
     """
-    order, separator = (
-        str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25])),
-        str(rng.choice([*"//.-"])),
-    )
-    chosen = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
-    places = 2 if order == "ymd" or rng.random() < 0.5 else 1
-    year = f"{chosen:%Y}" if order == "ymd" or rng.random() < 0.6 else f"{chosen:%y}"
-    text = DATES[order].format(
-        d=f"{chosen.day:0{places}}", m=f"{chosen.month:0{places}}", y=year, s=separator
-    )
-    return Entry(text, chosen.isoformat(), Field(format="date", date=order))
+    order = str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25]))
+    separator = str(rng.choice([*"//.-"]))
+    day = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
+    has_zeros = order == "ymd" or rng.random() < 0.5
+    has_century = order == "ymd" or rng.random() < 0.6
+    parts = {
+        "d": f"{day:%d}" if has_zeros else str(day.day),
+        "m": f"{day:%m}" if has_zeros else str(day.month),
+        "y": f"{day:%Y}" if has_century else f"{day:%y}",
+    }
+    text = DATES[order].format(**parts, s=separator)
+    return Entry(text, day.isoformat(), Field(format="date", date=order))
 
 
 def time(rng: Generator) -> Entry:
     """Choose a time of day, a third of them with seconds."""
-    hour, minute, second = int(rng.integers(24)), rng.integers(60), rng.integers(60)
-    places, separator = rng.integers(1, 3), ":" if rng.random() < 0.8 else "."
-    text, value = f"{hour:0{places}}{separator}{minute:02}", f"{hour:02}:{minute:02}"
+    hour = int(rng.integers(24))
+    minute = rng.integers(60)
+    second = rng.integers(60)
+    places = rng.integers(1, 3)
+    separator = ":" if rng.random() < 0.8 else "."
+    text = f"{hour:0{places}}{separator}{minute:02}"
+    value = f"{hour:02}:{minute:02}"
     if separator == "." or rng.random() < 2 / 3:
         return Entry(text, value, Field(format="time"))
     return Entry(f"{text}:{second:02}", f"{value}:{second:02}", Field(format="time"))
@@ -187,7 +188,7 @@ KINDS: dict[str, Callable[[Generator], Entry]] = {
     "amounts": amount,
     "thousands": thousands,
     "negatives": negative,
-    "dates": day,
+    "dates": date_in_figures,
     "times": time,
 }
 
@@ -195,23 +196,18 @@ KINDS: dict[str, Callable[[Generator], Entry]] = {
 def printed(ink: Map, height: float, rng: Generator) -> Map:
     """Print a line under the ink, lines on the whole sheet, or a box around the ink."""
     kind = str(rng.choice(list(FORMS), p=list(FORMS.values())))
-    thick, shade = int(rng.uniform(0.02, 0.06) * height) + 1, int(rng.integers(50, 180))
+    thick = int(rng.uniform(0.02, 0.06) * height) + 1
+    shade = int(rng.integers(50, 180))
     rows, columns = extent(ink, INKED)
     image = Image.fromarray(np.zeros(ink.shape, np.uint8))
     draw = ImageDraw.Draw(image)
     base = rows.stop + rng.uniform(-0.05, 0.3) * height
     apart = rng.uniform(1.2, 1.8) * height
     if kind == "box":
-        left, top, right, bottom = (
-            (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int).tolist()
-        )
-        corners = (
-            columns.start - left,
-            rows.start - top,
-            columns.stop + right,
-            rows.stop + bottom,
-        )
-        draw.rectangle(corners, outline=shade, width=thick)
+        margins = (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int)
+        sides = (columns.start, rows.start, columns.stop, rows.stop)
+        corners = sides + margins * (-1, -1, 1, 1)
+        draw.rectangle(corners.tolist(), outline=shade, width=thick)
     for line in {"line": (0,), "lines": range(-3, 3)}.get(kind, ()):
         y = base + line * apart
         draw.rectangle((0, y, ink.shape[1], y + thick - 1), fill=shade)
@@ -222,22 +218,19 @@ def scan(form: Map, ink: Map, height: float, rng: Generator) -> bytes:
     """Scan what is printed and written, not quite straight, in colours or in black and
     white.
     """
-    sheet = sheet_of(form, ink, rng)
-    tilted = sheet.rotate(
-        rng.uniform(-2, 2), Image.Resampling.BICUBIC, fillcolor=sheet.getpixel((0, 0))
-    )
-    blur = 0.4 + 0.014 * height
-    image = finished(
-        np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 6, rng
-    )
+    picture = askew(sheet_of(form, ink, rng), 2, rng)
+    light = daylight(ink.shape, 0, rng)
+    image = finished(picture, light, 0.4 + 0.014 * height, 6, rng)
     return one_bit(image, rng) if rng.random() < ONE_BIT else jpeg(image)
 
 
 def one_bit(image: Image.Image, rng: Generator) -> bytes:
     """Make a picture black and white."""
     grey = np.asarray(image.convert("L"))
-    paper, ink = np.median(grey), np.quantile(grey, 0.005)
-    return png(Image.fromarray(grey > paper - rng.uniform(0.25, 0.45) * (paper - ink)))
+    paper = np.median(grey)
+    ink = np.quantile(grey, 0.005)
+    threshold = paper - rng.uniform(0.25, 0.45) * (paper - ink)
+    return png(Image.fromarray(grey > threshold))
 
 
 def write_field(
@@ -245,17 +238,16 @@ def write_field(
 ) -> tuple[Entry, bytes]:
     """Make a picture of a field."""
     rng = np.random.default_rng([seed, crc32(kind.encode()), index])
-    first, height = int(rng.integers(len(digits) - FROM)), rng.uniform(*HEIGHTS)
+    first = int(rng.integers(len(digits) - FROM))
+    height = rng.uniform(*HEIGHTS)
     entry = KINDS[kind](rng)
-    text = Clerk(digits.take(torch.arange(first, first + FROM)), rng).ink(entry.text)
-    above, below, before, after = (
-        rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height
-    ).astype(int)
-    ink = np.pad(scaled(text, height / HEIGHT), ((above, below), (before, after)))
+    clerk = Clerk(digits.take(torch.arange(first, first + FROM)), rng)
+    text = scaled(clerk.ink(entry.text), height / HEIGHT)
+    room = rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height
+    ink = np.pad(text, room.astype(int).reshape(2, 2))
     form = printed(ink, height, rng)
-    pressure = np.float32(rng.uniform(0.65, 1)) + np.float32(0.12) * clouds(
-        ink.shape, height / 2, rng
-    )
+    pressure = np.float32(rng.uniform(0.65, 1))
+    pressure = pressure + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
     return entry, scan(form, ink * pressure.clip(0.3, 1), height, rng)
 
 
@@ -267,16 +259,7 @@ def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
         rows.writerow(("filename", "kind", "label", "value", "format", "date"))
         for kind in KINDS:
             for index in range(count):
-                entry, picture = write_field(kind, digits, seed, index)
-                name = f"{kind}-{index:03}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
-                (folder / "images" / name).write_bytes(picture)
-                rows.writerow(
-                    (
-                        name,
-                        kind,
-                        entry.text,
-                        entry.value,
-                        entry.field.format,
-                        entry.field.date,
-                    )
-                )
+                (text, value, field), picture = write_field(kind, digits, seed, index)
+                path = folder / "images" / f"{kind}-{index:03}"
+                name = save_with_extension(path, picture).name
+                rows.writerow((name, kind, text, value, field.format, field.date))

@@ -15,8 +15,6 @@ from app.web.admission import Admission
 from app.web.service import Serving
 
 SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
-# Delay of a refusal: random, so that clients that retry at once do not do so together.
-REFUSAL_SECONDS = 0.5, 1.0
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
 # Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
@@ -24,9 +22,7 @@ MAX_HEADER_BYTES = 1024
 
 
 class Body:
-    """The body of a request, which is still to arrive, and the memory that it takes
-    until the response is sent.
-    """
+    """The body of a request, which is still to arrive, and the memory that it takes."""
 
     def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
         self.request = request
@@ -36,22 +32,19 @@ class Body:
         self.has_overdraft = False
 
     def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return its media type and the options, from as much of the header as a part's
-        may have.
-        """
-        return parse_options_header(
-            self.request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
-        )
+        """Return its media type and the options."""
+        header = self.request.headers.get("content-type", "")
+        return parse_options_header(header[:MAX_HEADER_BYTES])
 
     async def read(self, write: Callable[[bytes], object]) -> None:
-        """Pass it on as it arrives; a compressed body takes memory both as received and
-        as decompressed.
+        """Pass it on as it arrives, decompressed; it then takes memory in both forms.
 
         Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the
         memory for bodies is used up.
         """
         inflation = inflation_of(self.request)
-        received = inflated = 0
+        received = 0
+        inflated = 0
         try:
             async with asyncio.timeout(self.seconds):
                 async for chunk in self.request.stream():
@@ -64,8 +57,7 @@ class Body:
                         inflated += len(piece)
                         await self.take(len(piece), inflated)
                         async with self.admission.parsing:
-                            # A small body may inflate to a large one: let other tasks
-                            # run.
+                            # Let other tasks run: a small body may inflate a lot.
                             await asyncio.sleep(0)
                             write(piece)
         except TimeoutError as error:
@@ -77,18 +69,15 @@ class Body:
             inflation.check_end()
 
     async def take(self, count: int, size: int) -> None:
-        """Count more memory, `size` bytes of the same kind so far; raise
-        UploadTooLarge, or Overloaded without room.
+        """Count more memory, `size` bytes so far; raise UploadTooLarge or Overloaded.
 
         If bodies exceed their memory, they arrive one after the other. The first may
         exceed it: else, bodies that are half complete could wait for each other.
         """
         admission = self.admission
         admission.check_size(size)
-        if (
-            admission.held_bytes + count > admission.max_held_bytes
-            and not self.has_overdraft
-        ):
+        is_full = admission.held_bytes + count > admission.max_held_bytes
+        if is_full and not self.has_overdraft:
             try:
                 async with asyncio.timeout(admission.seconds):
                     await admission.overdraft.acquire()
@@ -105,30 +94,37 @@ class Body:
             self.admission.overdraft.release()
 
 
-async def arriving(request: Request, service: Serving) -> Body:
-    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded if
-    it is not worth reading.
+class Arrival:
+    """A dependency that admits the body of a request with pictures.
 
-    Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times
-    the capacity, the throughput is three quarters of the unloaded one with the delay,
-    and two fifths without (`benchmarks/overload.py`).
+    It refuses a body after a delay, which is random, so that clients that retry at once
+    do not do so together. When 400 clients send 640×480 JPEGs at ten times the
+    capacity, the throughput is three quarters of the unloaded one with the delay, and
+    two fifths without (`benchmarks/overload.py`).
     """
-    admission, declared = (
-        service.admission,
-        int(request.headers.get("content-length", 0)),
-    )
-    admission.check_size(declared)
-    try:
-        (admission.large if declared > SMALL_BODY_BYTES else admission.small).check()
-    except Overloaded:
-        await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
-        raise
-    body = request.state.body = Body(
-        request, service.settings.body_timeout_seconds, admission
-    )
-    return body  # RequestMiddleware closes it
+
+    def __init__(self, min_seconds: float, max_seconds: float) -> None:
+        self.min_seconds = min_seconds
+        self.max_seconds = max_seconds
+
+    async def __call__(self, request: Request, service: Serving) -> Body:
+        """Return the body; raise UploadTooLarge or Overloaded."""
+        admission = service.admission
+        declared = int(request.headers.get("content-length", 0))
+        admission.check_size(declared)
+        queue = admission.large if declared > SMALL_BODY_BYTES else admission.small
+        try:
+            queue.check()
+        except Overloaded:
+            delay = random.uniform(self.min_seconds, self.max_seconds)  # noqa: S311 - no secret
+            await asyncio.sleep(delay)
+            raise
+        body = Body(request, service.settings.body_timeout_seconds, admission)
+        request.state.body = body  # RequestMiddleware closes it
+        return body
 
 
+arriving = Arrival(0.5, 1)
 Arriving = Annotated[Body, Depends(arriving)]
 
 
@@ -151,9 +147,7 @@ class Inflation:
         self.decompressor = zlib.decompressobj(window_bits)
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the decompressed data of a chunk, in small pieces; raise
-        UnsupportedEncoding if it is invalid.
-        """
+        """Yield a chunk, decompressed, in small pieces; raise UnsupportedEncoding."""
         try:
             while piece := self.decompressor.decompress(chunk, PIECE_BYTES):
                 yield piece

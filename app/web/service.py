@@ -70,6 +70,8 @@ class Service:
     draining: Draining
     admission: Admission
     corrections: Corrections | None
+    seconds: float = SECONDS
+    pages_seconds: float = PAGES_SECONDS
 
     async def read_digit(
         self, request: Request, picture: bytes, options: DigitOptions, turns: Turns

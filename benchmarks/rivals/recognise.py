@@ -25,10 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MODELS = tuple(
-    Path(__file__).parents[2] / "models" / f"{name}.onnx"
-    for name in ("digits", "lines", "pages")
-)
+MODELS = Path(__file__).parents[2] / "models"
 DIGITS = "0123456789"
 # By how many degrees a page may be turned.
 PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}
@@ -39,12 +36,13 @@ Read = Callable[[Path], Any]
 
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
+    from app.text.text import TextOptions
     from measuring import Served
 
-    networks = Served.load(*MODELS)
+    networks = Served.committed()
 
     def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
-        text = networks.read_text(path.read_bytes(), turns=PAGES[kind])
+        text = networks.read_text(path.read_bytes(), TextOptions(turns=PAGES[kind]))
         return text.text, text.confidence, text.table
 
     if kind in PAGES:
@@ -57,7 +55,7 @@ def alone(kind: str) -> Read:
     """Digits, without the line network's second opinion."""
     from measuring import Served
 
-    network = Served.load(*MODELS).alone
+    network = Served.committed().alone
     return lambda path: str(network.digit(path.read_bytes()))
 
 
@@ -67,7 +65,7 @@ def squashed(kind: str) -> Read:
     """
     from app.digit.classifier import Classifier
 
-    model = Classifier(MODELS[0])
+    model = Classifier(MODELS / "digits.onnx")
 
     def read(path: Path) -> str:
         grey = Image.open(path).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
@@ -92,22 +90,25 @@ def rapidocr(kind: str) -> Read:
     )
 
     def page(path: Path) -> list[tuple[str, list[list[float]]]]:
-        # Without it, numbers beside each other often lose their space.
+        # Without word boxes, numbers beside each other often lose their space.
         found = engine(path, return_word_box=True)
-        texts = [
-            " ".join(word for word, *_ in words) for words in found.word_results or ()
-        ]
-        return list(zip(texts, found.boxes.tolist(), strict=True)) if texts else []
+        if not found.word_results:
+            return []
+        texts = [" ".join(word for word, *_ in line) for line in found.word_results]
+        return list(zip(texts, found.boxes.tolist(), strict=True))
 
     if kind in PAGES:
         return page
     recognise = partial(engine, use_det=False, use_cls=False, use_rec=True)
     recognise(np.zeros((48, 320, 3), np.uint8))  # loads the network
     characters = engine.text_rec.postprocess_op.character
-    engine.text_rec.postprocess_op = lambda lines, *_, **__: (
-        [(decoded(line, characters), 1.0) for line in lines],
-        [],
-    )
+
+    def decode(
+        lines: NDArray[np.float32], *_: object, **__: object
+    ) -> tuple[list[tuple[str, float]], list[object]]:
+        return [(decoded(line, characters), 1.0) for line in lines], []
+
+    engine.text_rec.postprocess_op = decode
     return lambda path: "".join(recognise(path).txts or ())
 
 
@@ -120,16 +121,16 @@ def ddddocr(kind: str) -> Read:
     engine = DdddOcr(show_ad=False)
 
     def read(path: Path) -> str:
-        answer = engine.classification(
-            path.read_bytes(), png_fix=True, probability=True
-        )
-        return decoded(np.array(answer["probabilities"])[:, 0], answer["charset"])
+        picture = path.read_bytes()
+        answer = engine.classification(picture, png_fix=True, probability=True)
+        probabilities = np.array(answer["probabilities"])[:, 0]
+        return decoded(probabilities, answer["charset"])
 
     return read
 
 
 def decoded(probabilities: NDArray[np.float32], characters: list[str]) -> str:
-    """Decode greedily over digits, with repeats merged; character 0 is the blank (CTC)."""
+    """Decode greedily over digits, repeats merged; character 0 is the blank (CTC)."""
     allowed = [0, *map(characters.index, DIGITS)]
     best = probabilities[:, allowed].argmax(axis=1).tolist()
     return "".join(DIGITS[index - 1] for index, _ in groupby(best) if index)
@@ -140,17 +141,12 @@ def tesseract(kind: str) -> Read:
     command = shutil.which("tesseract")
     if not command:
         raise SystemExit("tesseract is not installed.")
-    options = [
-        "--psm",
-        "10" if kind == "digit" else "7",
-        "-c",
-        f"tessedit_char_whitelist={DIGITS}",
-    ]
+    mode = "10" if kind == "digit" else "7"
+    options = ["--psm", mode, "-c", f"tessedit_char_whitelist={DIGITS}"]
 
     def read(path: Path) -> str:
-        return subprocess.run(
-            [command, path, "-", *options], capture_output=True, text=True, check=True
-        ).stdout
+        run = [command, path, "-", *options]
+        return subprocess.check_output(run, stderr=subprocess.DEVNULL, text=True)
 
     return read
 
@@ -189,9 +185,8 @@ def main(name: str, kind: str) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with redirect_stdout(sys.stderr):
         read = RECOGNISERS[name](kind)
-        answers = list(
-            readings(read, [Path(line) for line in sys.stdin.read().splitlines()])
-        )
+        paths = [Path(line) for line in sys.stdin.read().splitlines()]
+        answers = list(readings(read, paths))
     json.dump(answers, sys.stdout)
 
 

@@ -3,6 +3,7 @@ wait for the answer.
 """
 
 import csv
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,7 +115,7 @@ def expect_picture(page: Page, name: str) -> None:
     expect(page.get_by_role("img", name=name, exact=True)).to_be_visible()
 
 
-def respond(page: Page, address: str, **response) -> None:
+def respond(page: Page, address: str | re.Pattern[str], **response) -> None:
     """Give this response to all requests to an address."""
     page.route(address, lambda route: route.fulfill(**response))
 
@@ -192,9 +193,9 @@ def written(page: Page, text: str, *how, draw=draw) -> str:
     return answered(page)
 
 
-def choose(page: Page, name: str, content: Content, by: str = FILES) -> None:
+def choose(page: Page, name: str, data: Content, by: str = FILES) -> None:
     """Choose a file, by the name of the control; a picture is chosen as a PNG."""
-    choose_all(page, {name: content}, by)
+    choose_all(page, {name: data}, by)
 
 
 def choose_all(page: Page, contents: dict[str, Content], by: str = FILES) -> None:
@@ -206,6 +207,26 @@ def choose_all(page: Page, contents: dict[str, Content], by: str = FILES) -> Non
     page.get_by_label(by).set_input_files(files)
 
 
+def bring(page: Page, event: str, name: str = "", data: bytes = b"", **texts) -> None:
+    """Drop or paste a file, or what a picture that is dragged from another page brings
+    instead, such as its address.
+    """
+    page.evaluate(
+        """([event, name, bytes, texts]) => {
+            const data = new DataTransfer();
+            if (name) data.items.add(new File([new Uint8Array(bytes)], name));
+            for (const [type, text] of Object.entries(texts))
+                data.setData(`text/${type.replace("_", "-")}`, text);
+            const kind = {drop: DragEvent, paste: ClipboardEvent}[event];
+            const options = {bubbles: true, cancelable: true};
+            document.body.dispatchEvent(
+                new kind(event, {dataTransfer: data, clipboardData: data, ...options})
+            );
+        }""",
+        [event, name, list(data), texts],
+    )
+
+
 def saved(page: Page) -> list[dict[str, str]]:
     """Save the list as CSV; return its rows."""
     with page.expect_download() as download:
@@ -213,7 +234,7 @@ def saved(page: Page) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(download.value.path().read_text())))
 
 
-def columns(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
+def columns_of(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
     """Return some columns of a saved list."""
     return [tuple(row[name] for name in names) for row in rows]
 
@@ -262,6 +283,11 @@ def explained(page: Page) -> None:
     """Wait for the explanation of the shown answer."""
     expect(page.locator("#reading")).to_have_attribute("aria-busy", "false")
     expect_count(page, "#evidence rect", 49)
+
+
+def open_explanation(page: Page) -> None:
+    """Open the section with the explanation."""
+    page.get_by_text("How it was read").click()
 
 
 def shown_bar(page: Page) -> int:

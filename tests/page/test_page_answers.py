@@ -1,4 +1,4 @@
-"""The answer on the page: bars, frame, doubt, and boxes around the digits of a number."""
+"""The answer on the page: bars, frame, doubt, and boxes around digits of a number."""
 
 import json
 import re

@@ -13,7 +13,7 @@ from browsing import (
     choose,
     choose_all,
     click,
-    columns,
+    columns_of,
     drawn,
     expect_count,
     expect_text,
@@ -43,10 +43,12 @@ def grid(rows) -> bytes:
 
 def texts_of(page: Page) -> list[str]:
     """Return each saved text, and whether it was edited."""
-    return [
-        f"{row['text']}, edited" if row["edited"] else row["text"]
-        for row in saved(page)
-    ]
+    texts = []
+    for row in saved(page):
+        texts.append(row["text"])
+        if row["edited"]:
+            texts[-1] += ", edited"
+    return texts
 
 
 def edit(page: Page, text: str) -> None:
@@ -110,7 +112,7 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     enter(page, "99")
     expect_words(page, "#lines tr >> nth=1", "Edited")
     assert texts_of(page) == ["725 10", "42.50 99, edited", "10 725"]
-    assert columns(saved(page), "cell1", "cell2") == [
+    assert columns_of(saved(page), "cell1", "cell2") == [
         ("725", "10"),
         ("42.50", "99"),
         ("10", "725"),
@@ -142,7 +144,7 @@ def test_another_form_reads_again_what_was_not_edited(page, rows):
     show(page, "b.png")
     edit(page, "4280")
     edit(page, "4285")
-    assert columns(saved(page), "value", "format") == [("", ""), ("4285", "")]
+    assert columns_of(saved(page), "value", "format") == [("", ""), ("4285", "")]
 
 
 def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(

@@ -47,7 +47,7 @@ TEMPORARY = "The server answered {}: try again later."
 PROBLEM = "{status: 500, headers: {'Content-Type': 'application/problem+json'}}"
 RESPONSES = {
     "Promise.reject(new TypeError('Failed to fetch'))": "not answer. Is it running?",
-    "new Response(new ReadableStream({start: (body) => body.error(new TypeError())}))": (
+    "new Response(new ReadableStream({start: body => body.error(new TypeError())}))": (
         "does not answer"
     ),
     "new Response('<h1>Bad gateway</h1>', {status: 502})": TEMPORARY.format(502),

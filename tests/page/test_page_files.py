@@ -1,4 +1,4 @@
-"""Pictures on the page: chosen, dropped, pasted, listed, saved, and kept over a reload."""
+"""Pictures on the page: chosen, dropped, pasted, listed, saved, kept over a reload."""
 
 import re
 from operator import eq
@@ -6,17 +6,19 @@ from operator import eq
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
 from app.cli.records import COLUMNS
 from browsing import (
     PHONE,
     SEVEN,
     answered,
+    bring,
     button,
     choose,
     choose_all,
     click,
+    columns_of,
     drawn,
     expect_count,
     expect_hidden,
@@ -34,6 +36,7 @@ from browsing import (
     shown_bar,
     written,
 )
+from handwriting import stroke
 from support import (
     A4,
     CELLS,
@@ -53,38 +56,16 @@ from support import (
 pytestmark = pytest.mark.slow
 
 
-def bring(
-    page: Page,
-    event: str,
-    files: list[bytes] = (),
-    name: str = "three.png",
-    **texts: str,
-) -> None:
-    """Drop or paste files, or what a picture that is dragged from another page brings
-    instead, such as its address.
-    """
-    page.evaluate(
-        """([event, files, name, texts]) => {
-            const data = new DataTransfer();
-            for (const bytes of files) data.items.add(new File([new Uint8Array(bytes)], name));
-            for (const [type, text] of Object.entries(texts)) data.setData(`text/${type.replace("_", "-")}`, text);
-            const options = {dataTransfer: data, clipboardData: data, bubbles: true, cancelable: true};
-            document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[event](event, options));
-        }""",
-        [event, [list(file) for file in files], name, texts],
-    )
-
-
 def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three):
     with opened(browser, url, has_touch=True, is_mobile=True, viewport=PHONE) as page:
         expect(page.get_by_label("Take a photo")).to_be_visible()
-        for act in (
-            lambda: choose(page, "three.png", three),
-            lambda: choose(page, "three.png", three, by="Take a photo"),
-            lambda: bring(page, "drop", [three]),
-            lambda: bring(page, "paste", [three]),
+        for act, how in (
+            (choose, {}),
+            (choose, {"by": "Take a photo"}),
+            (bring, {"event": "drop"}),
+            (bring, {"event": "paste"}),
         ):
-            act()
+            act(page, name="three.png", data=three, **how)
             expect_text(page, "#text", "3")
             expect_picture(page, "three.png")
             click(page, "Draw")
@@ -98,22 +79,21 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
 def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(
     browser, url, digits, kind, options
 ):
-    scan = document(
-        [number(digits[[350, 120]]), number(digits[[250, 50, 0]])], kind, **options
-    )
+    pages = [number(digits[[350, 120]]), number(digits[[250, 50, 0]])]
+    scan = document(pages, kind, **options)
+    name = f"{'a long name ' * 20}.{kind.lower()}"
     with opened(browser, url, viewport=PHONE) as page:
-        assert {".pdf", ".tif", ".tiff"} <= set(
-            page.get_attribute("#files", "accept").split(",")
-        )
+        accepted = page.get_attribute("#files", "accept").split(",")
+        assert {".pdf", ".tif", ".tiff"} <= set(accepted)
         for event in ("drop", "paste"):
-            bring(page, event, [scan], name=f"{'a long name ' * 20}.{kind.lower()}")
+            bring(page, event, name, scan)
             expect_text(page, "#text", "72")
             ratios = []
             for place in ("Page 1 of 2", "Page 2 of 2"):
                 expect_text(page, "#sum", place)
                 expect(page.locator("#picture")).to_be_visible()
-                size = natural_size(page)
-                ratios.append(size[0] / size[1])
+                width, height = natural_size(page)
+                ratios.append(width / height)
                 assert fits(page)
                 button(page, "Next page").press("Enter")
             assert ratios[0] < ratios[1]  # each shows its own picture
@@ -133,80 +113,75 @@ def rows(page, digits) -> Locator:
         "letter.png": encode(letter("A")),
         "text.txt": b"no picture",
     }
-    choose(page, *pictures.items())
+    choose_all(page, pictures)
     expect_text(page, "#counts", "7 in all: 5 sure, 1 in doubt, 1 not read")
     return page.locator("#list li")
 
 
+def read_in(rows: Locator) -> list[str]:
+    return rows.locator("b").all_text_contents()
+
+
 def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
-    assert rows.locator("b").all_text_contents() == [
-        "0",
-        "1",
-        "42.50",
-        "-35\n24",
-        "42",
-        "?",
-        "?",
-    ]
-    for row, said in ((0, "% sure"), (5, "Probably not a digit"), (6, "not a picture")):
-        expect(rows.nth(row)).to_contain_text(said)
+    assert read_in(rows) == ["0", "1", "42.50", "-35\n24", "42", "?", "?"]
+    expect(rows.nth(0)).to_contain_text("% sure")
+    expect(rows.nth(5)).to_contain_text("Probably not a digit")
+    expect(rows.nth(6)).to_contain_text("not a picture")
     expect_text(page, "#text", "0")  # the first one is on the sheet
     expect_words(page, "#list [aria-current=true]", "0, ")
-    rows.nth(2).get_by_role("button").first.click()
+    show(page, "amount.png")
     assert answered(page) == "42.50"
     # As the service drew it.
-    assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") > 100
-    rows.nth(4).get_by_role("button").first.click()
+    assert natural_size(page, "#list img >> nth=4")[0] > 100
+    show(page, "photo.heic")
     assert answered(page) == "42"
     expect_picture(page, "photo.heic")
     expect_count(page, "#boxes rect", 2)
     press(page, "ArrowRight")
     assert shown_bar(page) == 2
-    rows.last.get_by_role("button").first.click()
+    show(page, "text.txt")
     expect_words(page, "#message", "not a picture")
     choose(page, "one.png", drawing(digits[50]))
     expect_text(page, "#text", "1")
     expect_text(page, "#counts", "8 in all: 6 sure, 1 in doubt, 1 not read")
 
 
-LONG = [
-    f"invoice of {'the year ' * 20}2026 page-{page}.{kind}"
-    for page, kind in ((17, "jpg"), (18, "tiff"))
-]
+INVOICE = f"invoice of {'the year ' * 20}2026 "
+LONG_NAMES = [f"{INVOICE}page-17.jpg", f"{INVOICE}page-18.tiff"]
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
     with opened(browser, url, viewport={"width": width, "height": 800}) as page:
-        choose(page, *((name, three) for name in (*LONG, "3.png")))
+        choose_all(page, dict.fromkeys([*LONG_NAMES, "3.png"], three))
         expect_words(page, "#counts", "3 in all")
-        for row, name in zip(page.locator("#list li").all(), LONG, strict=False):
+        for place, name in enumerate(LONG_NAMES):
+            row = page.locator("#list li").nth(place)
             shown = row.locator(".name")
             head, tail = shown.locator("bdi").all()
-            assert (
-                shown.get_attribute("title")
-                == head.text_content() + tail.text_content()
-                == name
-            )
+            assert shown.get_attribute("title") == name
+            assert head.text_content() + tail.text_content() == name
             # An ellipsis.
-            assert head.evaluate(
-                "head => head.scrollWidth > head.clientWidth && head.clientWidth > 50"
-            )
+            assert head.evaluate("head => head.scrollWidth > head.clientWidth")
+            assert head.evaluate("head => head.clientWidth > 50")
             assert tail.text_content() == name[-12:]
             assert tail.evaluate("tail => tail.scrollWidth <= tail.clientWidth")
             assert tail.evaluate(
-                "t => t.getBoundingClientRect().right <= "
-                "t.parentNode.getBoundingClientRect().right"
+                """tail => tail.getBoundingClientRect().right
+                    <= tail.parentNode.getBoundingClientRect().right"""
             )
             # To choose it, and to remove it.
             expect(row.get_by_role("button", name=name)).to_have_count(2)
         expect_text(page, "#list bdi >> nth=-1", "3.png")
 
 
-def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
-    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize(
-        (600, 200)
-    )
+@pytest.fixture
+def upright(digits) -> Image.Image:
+    """A picture of 725 that fills it."""
+    return Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize((600, 200))
+
+
+def test_a_thumbnail_shows_the_page_as_it_is_read(page, upright):
     # Its first page has no area.
     damaged = pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE), (A4, shown(upright)))
     choose_all(
@@ -218,15 +193,10 @@ def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
         },
     )
     expect_words(page, "#counts", "3 in all")
-    for row, expected in zip(
-        page.locator("#list li").all(), [3, 3, 595 / 842], strict=True
-    ):
-        expect(row).to_contain_text("725")
-        ratio = row.locator("img").evaluate(
-            "image => image.decode().then(() => image.naturalWidth / "
-            "image.naturalHeight)"
-        )
-        assert ratio == pytest.approx(expected, abs=0.01)
+    for place, ratio in enumerate([3, 3, 595 / 842]):
+        expect_words(page, f"#list li >> nth={place}", "725")
+        width, height = natural_size(page, f"#list img >> nth={place}")
+        assert width / height == pytest.approx(ratio, abs=0.01)
 
 
 def test_a_photo_of_one_digit_is_read_once(page, three):
@@ -245,9 +215,7 @@ def test_the_list_can_be_saved(page, rows):
     assert list(found[0]) == columns.split()
     # As `digits read --csv`, which may have more.
     assert all(map(eq, [*found[0]][:-1], COLUMNS["text"]))
-    assert [
-        (row["file"], row["line"], row["text"], row["unsure"]) for row in found
-    ] == [
+    assert columns_of(found, "file", "line", "text", "unsure") == [
         ('0, "0".png', "1", "0", ""),
         ("1.png", "1", "1", ""),
         ("amount.png", "1", "42.50", ""),
@@ -258,23 +226,24 @@ def test_the_list_can_be_saved(page, rows):
         ("text.txt", "", "", ""),
     ]
     # Below that, they would be unsure.
-    assert all(float(row["confidence"]) > 0.8 for row in found[:3])
-    assert all(float(row["legibility"]) > 0.9 for row in found[:3])
-    assert all(int(row["height"]) > 50 for row in found[:3])
+    for row in found[:3]:
+        assert float(row["confidence"]) > 0.8
+        assert float(row["legibility"]) > 0.9
+        assert int(row["height"]) > 50
     assert float(found[-2]["legibility"]) < 0.5
     assert "not a picture" in found[-1]["error"]
 
 
 def test_no_text_of_the_saved_list_is_a_formula(page, digits):
-    names = ["=1+1.png", "'=1+1.png", "7,=1.png"]
-    readings = [
-        number([MINUS, *digits[[150, 250]]]),
-        number([MINUS, digits[150]], [MINUS, digits[250]]),
-        letter("A"),
-    ]
-    choose(page, *zip(names, map(encode, readings), strict=True))
+    three, five = digits[[150, 250]]
+    pictures = {
+        "=1+1.png": number([MINUS, three, five]),
+        "'=1+1.png": number([MINUS, three], [MINUS, five]),
+        "7,=1.png": letter("A"),
+    }
+    choose_all(page, pictures)
     expect_words(page, "#counts", "3 in all")
-    assert [(row["file"], row["text"]) for row in saved(page)] == [
+    assert columns_of(saved(page), "file", "text") == [
         ("'=1+1.png", "-35"),
         ("''=1+1.png", "-3"),
         ("''=1+1.png", "-5"),
@@ -295,7 +264,7 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
             "pictures.length)"
         )
 
-    click(page, "Remove 0, ")
+    click(page, 'Remove 0, "0".png')
     expect(rows).to_have_count(6)
     assert answered(page) == "1"  # the next one takes its place on the sheet
     expect_words(page, "#list [aria-current=true]", "1.png")
@@ -305,7 +274,7 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
     assert until(lambda: count_stored() == 5)
     page.reload()
     expect_text(page, "#counts", "5 in all: 4 sure, 0 in doubt, 1 not read")
-    assert rows.locator("b").all_text_contents() == ["1", "42.50", "-35\n24", "42", "?"]
+    assert read_in(rows) == ["1", "42.50", "-35\n24", "42", "?"]
     assert answered(page) == "1"
     # The one that was not read is tried again.
     assert len(requests_of(page, "read")) == 1
@@ -331,11 +300,9 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
 def test_each_further_picture_is_added_to_the_list(page, three, digits):
     choose(page, "one.png", drawing(digits[50]))
     expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    for at, act in enumerate(
-        (lambda: bring(page, "drop", [three]), lambda: bring(page, "paste", [three])), 2
-    ):
-        act()
-        expect_text(page, "#list b", ["1", *["3"] * (at - 1)])
+    for event, read in (("drop", ["1", "3"]), ("paste", ["1", "3", "3"])):
+        bring(page, event, "three.png", three)
+        expect_text(page, "#list b", read)
         assert answered(page) == "3"
         expect_words(page, "#list [aria-current=true]", "three.png")
     click(page, "Draw")
@@ -362,24 +329,16 @@ def test_four_pictures_are_read_side_by_side_also_if_they_are_added_later(page, 
     expect_text(page, "#counts", "6 in all: 6 sure, 0 in doubt, 0 not read")
 
 
-SVG_SEVEN = (
-    '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
-)
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" {} viewBox="0 0 100 100">
+    <path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>"""
 
 
 def test_an_svg_is_drawn_by_the_browser_and_read(page):
-    for size in ("", 'width="200" height="200" '):
-        svg = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 100 '
-            f'100">{SVG_SEVEN}'
-        )
-        choose(page, "seven.svg", svg.encode())
+    for size in ("", 'width="200" height="200"'):
+        choose(page, "seven.svg", SVG.format(size).encode())
         expect_text(page, "#text", "7")
-        picture = page.get_by_role("img", name="seven.svg")
-        expect(picture).to_be_visible()
-        assert picture.evaluate(
-            "image => [image.naturalWidth, image.naturalHeight]"
-        ) == [600, 600]
+        expect_picture(page, "seven.svg")
+        assert natural_size(page) == [600, 600]
     choose(page, "broken.svg", b"<svg")
     expect_text(page, "#text", "?")
     expect_words(page, "#message", "not a picture")
@@ -387,25 +346,19 @@ def test_an_svg_is_drawn_by_the_browser_and_read(page):
 
 def test_a_drop_without_a_file_is_explained_and_changes_nothing(page):
     assert drawn(page, SEVEN) == "7"
-    for texts in (
-        {"uri_list": "https://example.com/3.png", "html": '<img src="3.png">'},
-        {"plain": "3"},
-    ):
+    link = {"uri_list": "https://example.com/3.png", "html": '<img src="3.png">'}
+    for texts in (link, {"plain": "3"}):
         bring(page, "drop", **texts)
         expect_words(page, "#message", "Save the picture and choose it")
         assert answered(page) == "7"
 
 
-def test_a_photo_of_a_number_on_its_side_is_turned(page, digits):
-    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize(
-        (600, 200)
-    )
+def test_a_photo_of_a_number_on_its_side_is_turned(page, upright):
     for turn in (90, 180, 270):
         with page.expect_response("**/read*"):
             choose(page, "number.png", upright.rotate(-turn, expand=True))
         assert answered(page) == "725"
-        size = natural_size(page)
-        assert size == [600, 200]
+        assert natural_size(page) == [600, 200]
         expect_count(page, "#boxes rect", 3)
 
 
@@ -422,17 +375,19 @@ def test_three_examples_can_be_clicked(page):
 
 def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload(page, three):
     assert written(page, "42") == "42"
-    ink, facts = ink_of(page), page.text_content("#facts")
+    ink = ink_of(page)
+    facts = page.text_content("#facts")
     page.reload()
     assert answered(page) == "42"
     assert ink_of(page) == ink
     assert page.text_content("#facts") == facts  # not asked again
     assert requests_of(page, "read") == []
     expect_count(page, "#boxes rect", 2)
-    assert drawn(page, [(0.85, 0.45), (0.85, 0.8)]) == "421"
+    assert drawn(page, stroke("0.85,0.45 0.85,0.8")) == "421"
     press(page, "Escape")
     page.reload()
-    assert (answered(page), ink_of(page)) == ("?", 0)
+    assert answered(page) == "?"
+    assert ink_of(page) == 0
     choose_all(page, {"three.png": three, "large.png": three + bytes(300_000)})
     expect_words(page, "#counts", "2 in all")
     show(page, "large.png")

@@ -6,19 +6,21 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from browsing import (
     CLIPBOARD,
     SEVEN,
     answered,
+    boxes_of,
+    bring,
     choose,
     choose_all,
     click,
+    columns_of,
     drawn,
     expect_count,
     expect_picture,
@@ -37,30 +39,33 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def asked(page: Page) -> Iterator[list[tuple[str | None, str | None]]]:
-    """Yield the form, and the order of dates, in each request to read something, as
-    they are sent.
+def asked(page: Page) -> Iterator[set[tuple[str | None, str | None]]]:
+    """Yield the forms, each with its order of dates, in the requests that are sent to
+    read something.
     """
-    forms = []
+    forms = set()
 
-    def note(request) -> None:
-        address = urlsplit(request.url)
-        query = parse_qs(address.query)
+    def note(request: Request) -> None:
+        address = httpx2.URL(request.url)
         if address.path in ("/read", "/predict"):
-            forms.append((query.get("format", [None])[0], query.get("date", [None])[0]))
+            forms.add((address.params.get("format"), address.params.get("date")))
 
     page.on("request", note)
     yield forms
     page.remove_listener("request", note)
 
 
+@pytest.fixture
+def amount(rows) -> bytes:
+    return encode(number(rows[2]))
+
+
 def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
-    page, rows, three
+    page, rows, three, amount
 ):
-    amount = encode(number(rows[2]))
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"
-        assert set(forms) == {(None, None)}
+        assert forms == {(None, None)}
     read_as(page, "an amount")
     assert answered(page) == "7"
     with asked(page) as forms:
@@ -70,32 +75,21 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
             choose(page, "amount.png", amount, by=name)
             expect_picture(page, "amount.png")
             assert answered(page) == "42.50"
-        page.evaluate(
-            """bytes => {
-                const clipboardData = new DataTransfer();
-                clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png"));
-                dispatchEvent(new ClipboardEvent("paste", {clipboardData}));
-            }""",
-            list(amount),
-        )
+        bring(page, "paste", "pasted.png", amount)
         expect_picture(page, "pasted.png")
         assert answered(page) == "42.50"
         choose_all(page, {"three.png": three, "amount.png": amount})
         expect_text(page, "#list b", ["42.50"] * 3 + ["3", "42.50"])
         choose(page, "pages.pdf", document([number(rows[2]), number(rows[0])]))
         expect_text(page, "#sum", "Page 1 of 2")
-        assert set(forms) == {("amount", None)}
+        assert forms == {("amount", None)}
     page.reload()
     expect(page.get_by_label("Read as")).to_have_value("&format=amount")
-    for form, order in (
-        ("a date, day first", "dmy"),
-        ("a date, month first", "mdy"),
-        ("a date, year first", "ymd"),
-    ):
+    for first, order in {"day": "dmy", "month": "mdy", "year": "ymd"}.items():
         with asked(page) as forms:
-            read_as(page, form)
+            read_as(page, f"a date, {first} first")
             answered(page)
-            assert set(forms) == {("date", order)}
+            assert forms == {("date", order)}
 
 
 def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page):
@@ -116,7 +110,7 @@ def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page
     read_as(page, "an amount")
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"
-    assert set(forms) == {("amount", None)}  # not as a single digit
+    assert forms == {("amount", None)}  # not as a single digit
     expect_text(page, "#digits", "7")
 
 
@@ -138,7 +132,7 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
         expect_words(page, "#message", "→ 4250 · ")
         found = saved(page)
         assert list(found[0])[-4:] == ["page", "format", "value", "edited"]
-        assert [(row["text"], row["format"], row["value"]) for row in found] == [
+        assert columns_of(found, "text", "format", "value") == [
             ("725", "yes", "725"),
             ("10", "no", ""),
             ("42.50", "yes", "4250"),
@@ -151,33 +145,24 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
 
 
 def test_the_rows_of_a_table_have_values(page, url, sheet):
-    answer = httpx2.post(
-        f"{url}/read?frame=true&format=phone", content=encode(sheet), timeout=60
-    ).json()
+    address = f"{url}/read?frame=true&format=phone"
+    answer = httpx2.post(address, content=encode(sheet), timeout=60).json()
     answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
     respond(page, "**/read*", json=answer)
     read_as(page, "a phone number")
     choose(page, "table.png", sheet)
     expect_count(page, "#lines tr", 4)
-    last = page.locator("#lines td:last-child")
-    expect(last.nth(1)).to_have_text("Not a phone number")
-    expect(last.nth(2)).to_contain_text("→ 4250 · ")
-    assert (
-        min(
-            last.evaluate_all(
-                "cells => cells.map(cell => "
-                "cell.firstChild.getBoundingClientRect().height)"
-            )
-        )
-        > 10
-    )
+    notes = "#lines td:last-child > :first-child"
+    expect_text(page, f"{notes} >> nth=1", "Not a phone number")
+    expect_words(page, f"{notes} >> nth=2", "→ 4250 · ")
+    assert min(note["height"] for note in boxes_of(page, notes)) > 10
     found = saved(page)
     assert list(found[0])[-5:] == ["cell1", "cell2", "format", "value", "edited"]
-    assert [row["value"] for row in found] == ["725", "", "4250", ""]
+    assert columns_of(found, "value") == [("725",), ("",), ("4250",), ("",)]
 
 
-def test_another_form_reads_again_what_undo_restores(page, rows):
-    choose(page, "amount.png", number(rows[2]))
+def test_another_form_reads_again_what_undo_restores(page, amount):
+    choose(page, "amount.png", amount)
     assert answered(page) == "42.50"
     click(page, "Draw")
     read_as(page, "a phone number")
@@ -186,8 +171,8 @@ def test_another_form_reads_again_what_undo_restores(page, rows):
     expect_words(page, "#message", "→ 4250")
 
 
-def test_another_form_reads_a_list_again(page, rows, three):
-    choose_all(page, {"three.png": three, "amount.png": number(rows[2])})
+def test_another_form_reads_a_list_again(page, three, amount):
+    choose_all(page, {"three.png": three, "amount.png": amount})
     expect_words(page, "#counts", "2 in all")
     read_as(page, "a date, day first")
     expect_text(page, "#counts", "2 in all: 0 sure, 2 in doubt, 0 not read")
@@ -196,7 +181,7 @@ def test_another_form_reads_a_list_again(page, rows, three):
     read_as(page, "a phone number")
     expect_words(page, "#list li", ["Not a phone number", "→ 4250"])
     found = saved(page)
-    assert [(row["text"], row["format"], row["value"]) for row in found] == [
+    assert columns_of(found, "text", "format", "value") == [
         ("3", "no", ""),
         ("42.50", "yes", "4250"),
     ]
@@ -209,10 +194,7 @@ def test_another_form_reads_a_list_again(page, rows, three):
     # Read again, since it was left unread.
     expect_words(page, "#counts", "2 in all")
     found = saved(page)
-    assert [(row["format"], row["value"]) for row in found] == [
-        ("yes", "3"),
-        ("yes", "42.50"),
-    ]
+    assert columns_of(found, "format", "value") == [("yes", "3"), ("yes", "42.50")]
 
 
 def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
@@ -222,7 +204,5 @@ def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
     choose(page, "three.png", three)
     assert answered(page) == "3"
     curl = page.text_content("#curl")
-    done = subprocess.run(
-        ["sh", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert json.loads(done.stdout)["lines"][0]["format"] is False
+    output = subprocess.check_output(["sh", "-c", curl], cwd=tmp_path)
+    assert json.loads(output)["lines"][0]["format"] is False

@@ -10,6 +10,7 @@ from browsing import (
     PHONE,
     SEVEN,
     answered,
+    boxes_of,
     click,
     draw,
     draw_by_touch,
@@ -21,6 +22,7 @@ from browsing import (
     touch,
     written,
 )
+from handwriting import stroke
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +42,9 @@ def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
     wrong = []
     with opened(browser, url, has_touch=True, is_mobile=True, viewport=PHONE) as page:
         for i, text in enumerate(texts):
-            answer = written(
-                page,
-                text,
-                0.3 + 0.3 * i / len(texts),
-                i,
-                draw=draw_by_touch if i % 2 else draw,
-            )
+            height = 0.3 + 0.3 * i / len(texts)
+            how = draw_by_touch if i % 2 else draw
+            answer = written(page, text, height, i, draw=how)
             # All ten digits in a row are seen.
             assert abs(len(answer) - len(text)) <= 1, (text, answer)
             if answer != text:
@@ -57,16 +55,18 @@ def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
 
 def test_a_tap_beside_the_foot_of_a_digit_draws_a_point(page):
     assert written(page, "17") == "17"
-    ink, box = ink_of(page), page.locator("#boxes rect").last.bounding_box()
+    ink = ink_of(page)
+    box = boxes_of(page)[-1]
+    beside = box["right"] - 0.1 * box["width"]
     with page.expect_response("**/read*"):
-        page.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.85 * box["height"])
+        page.mouse.click(beside, box["top"] + 0.85 * box["height"])
     assert ink_of(page) > ink
 
 
 def test_a_tap_draws_a_dot(browser, url):
     with opened(browser, url, has_touch=True) as page:
         [[middle]] = on_page(page, [(0.75, 0.5)])
-        width = page.locator("#sheet").evaluate("sheet => sheet.height * 0.05")
+        width = page.evaluate("sheet.height * 0.05")
         for tap in (page.mouse.click, page.touchscreen.tap):
             with page.expect_response("**/read*"):
                 tap(*middle)
@@ -80,7 +80,7 @@ def test_a_finger_scrolls_over_a_picture_and_the_mouse_marks_a_part_of_it(browse
     with opened(browser, url, has_touch=True, viewport=PHONE) as page:
         page.click("#examples button >> nth=0")
         expect(page.locator("#picture")).to_be_visible()
-        draw_by_touch(page, [(0.7, 0.2 + 0.05 * step) for step in range(12)][::-1])
+        draw_by_touch(page, [(0.7, 0.75 - 0.05 * step) for step in range(12)])
         page.wait_for_function("() => scrollY > 0")
         expect(page.locator("#picture")).to_be_visible()
         draw(page, SEVEN)
@@ -89,7 +89,7 @@ def test_a_finger_scrolls_over_a_picture_and_the_mouse_marks_a_part_of_it(browse
 
 def test_a_second_finger_and_the_mouse_leave_a_stroke_alone(browser, url):
     with opened(browser, url, has_touch=True) as page:
-        path, (other, further) = on_page(page, SEVEN, [(1.2, 0.8), (1.3, 0.8)])
+        path, (other, further) = on_page(page, SEVEN, stroke("1.2,0.8 1.3,0.8"))
         touch(page, "touchStart", path[0])
         for point in path[1:3]:
             touch(page, "touchMove", point)

@@ -1,4 +1,4 @@
-"""Parts of pictures on the page: marked by mouse, finger or keyboard, and read alone."""
+"""Parts of pictures on the page: marked by mouse, finger or keyboard, read alone."""
 
 import re
 from io import BytesIO
@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from browsing import (
+    DESKTOP,
     PHONE,
     answered,
     button,
@@ -21,14 +22,15 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
+    on_page,
     opened,
     press,
 )
-from support import document, encode, number, turned_jpeg
+from handwriting import Stroke, stroke
+from support import document, number, turned_jpeg
 
 pytestmark = pytest.mark.slow
 
-DESKTOP = {"width": 1280, "height": 800}
 # Left, top, right and bottom of 725 in the picture, with some paper around it.
 PART = (100, 60, 500, 250)
 
@@ -45,25 +47,21 @@ def picture(digits) -> Image.Image:
     return picture
 
 
-def on_sheet(
-    page: Page, picture: Image.Image, part: tuple[int, ...]
-) -> list[tuple[float, float]]:
+def on_sheet(page: Page, picture: Image.Image, part: tuple[float, ...]) -> Stroke:
     """Return the upper left and the lower right of a part of the picture, in heights of
     the sheet.
     """
     shown = page.locator("#picture").bounding_box()
-    width, height = shown["width"] - 24, shown["height"] - 24  # without the padding
-    scale = min(width / picture.width, height / picture.height)
-    left, top = (
-        (shown["width"] - scale * picture.width) / 2,
-        (shown["height"] - scale * picture.height) / 2,
-    )
-    places = [((left + scale * x), (top + scale * y)) for x, y in (part[:2], part[2:])]
-    return [(x / shown["height"], y / shown["height"]) for x, y in places]
+    window = np.array([shown["width"], shown["height"]])
+    padding = 12
+    scale = min((window - 2 * padding) / picture.size)
+    corner = (window - scale * np.array(picture.size)) / 2
+    corners = np.reshape(part, (2, 2))
+    return (corner + scale * corners) / shown["height"]
 
 
-def sent(page: Page) -> list[Image.Image]:
-    """Return the pictures that will be sent to be read, which are added as they are."""
+def images_sent(page: Page) -> list[Image.Image]:
+    """Return a list to which each picture is added that is sent from now on."""
     pictures: list[Image.Image] = []
 
     def keep(route: Route) -> None:
@@ -74,15 +72,14 @@ def sent(page: Page) -> list[Image.Image]:
     return pictures
 
 
-def opened_picture(
-    page: Page, picture: Image.Image, name: str = "photo.png", data: bytes | None = None
-) -> None:
-    choose(page, name, data or encode(picture))
+def expect_both_lines(page: Page) -> None:
+    """Wait until 725 and 10 are read."""
     expect_text(page, "#lines label", [re.compile("^725"), re.compile("^10")])
     answered(page)
 
 
-def assert_reads_the_part(page: Page, name: str = "photo.png") -> None:
+def expect_part(page: Page, name: str = "photo.png") -> None:
+    """Wait until the part is read alone."""
     expect_picture(page, f"{name}, part")
     expect_text(page, "#text", "725")
     assert answered(page) == "725"
@@ -96,25 +93,27 @@ def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_
     browser, url, size, picture
 ):
     with opened(browser, url, viewport=size) as page:
-        opened_picture(page, picture)
-        images = sent(page)
+        choose(page, "photo.png", picture)
+        expect_both_lines(page)
+        images = images_sent(page)
         draw(page, on_sheet(page, picture, PART))
-        assert_reads_the_part(page)
+        expect_part(page)
         # Those under one of the screen.
         pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1
-        assert np.abs(np.subtract(images[0].size, (400, 190))).max() < 2 * pixels
+        assert images[0].size == pytest.approx((400, 190), abs=2 * pixels)
         press(page, "Control+z")
         expect_count(page, "#lines label", 2)
         expect_picture(page, "photo.png")
         press(page, "Control+y")
-        assert_reads_the_part(page)
+        expect_part(page)
         page.reload()
-        assert_reads_the_part(page)
+        expect_part(page)
 
 
 def test_a_finger_marks_a_part_once_crop_was_tapped(browser, url, picture):
     with opened(browser, url, viewport=PHONE, has_touch=True, is_mobile=True) as page:
-        opened_picture(page, picture)
+        choose(page, "photo.png", picture)
+        expect_both_lines(page)
         draw_by_touch(page, on_sheet(page, picture, PART))  # scrolls
         expect_count(page, "#lines label", 2)
         crop = button(page, "Crop")
@@ -122,13 +121,14 @@ def test_a_finger_marks_a_part_once_crop_was_tapped(browser, url, picture):
         expect(crop).to_have_attribute("aria-pressed", "true")
         expect_words(page, "#part-note", "Drag over what to read")
         draw_by_touch(page, on_sheet(page, picture, PART))
-        assert_reads_the_part(page)
+        expect_part(page)
         expect(crop).to_have_attribute("aria-pressed", "false")
         expect(page.locator("#part-note")).to_be_empty()
 
 
 def test_a_part_is_marked_by_keyboard_alone(page, picture):
-    opened_picture(page, picture)
+    choose(page, "photo.png", picture)
+    expect_both_lines(page)
     crop = button(page, "Crop")
     crop.focus()
     press(page, "Enter")
@@ -142,27 +142,21 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
         "Shift+ArrowLeft": 5,
         "Shift+ArrowDown": 3,
     }
-    for key in [key for key, times in keys.items() for _ in range(times)]:
-        press(page, key)
+    for key, times in keys.items():
+        press(page, *[key] * times)
     expect_text(page, "#part-note", "From 5 to 50 % across, 5 to 58 % down")
-    shown, marked = (
-        page.locator("#picture").bounding_box(),
-        part.locator("rect").bounding_box(),
-    )
-    left, top = on_sheet(
-        page, picture, (0.05 * picture.width, 0.05 * picture.height, 0, 0)
-    )[0]
-    assert marked["x"] == pytest.approx(shown["x"] + left * shown["height"], abs=3)
-    assert marked["y"] == pytest.approx(shown["y"] + top * shown["height"], abs=3)
+    corner = (0.05 * picture.width, 0.05 * picture.height)
+    [[(left, top), _]] = on_page(page, on_sheet(page, picture, corner * 2))
+    marked = part.locator("rect").bounding_box()
+    assert marked["x"] == pytest.approx(left, abs=3)
+    assert marked["y"] == pytest.approx(top, abs=3)
     press(page, "Enter")
-    assert_reads_the_part(page)
+    expect_part(page)
     expect(crop).to_be_focused()
     press(page, "Control+z")
     expect_count(page, "#lines label", 2)
     press(page, "Enter")
-    for key in ["ArrowLeft", "Shift+ArrowUp"]:
-        for _ in range(60):
-            press(page, key)
+    press(page, *["ArrowLeft"] * 60, *["Shift+ArrowUp"] * 60)
     expect_text(page, "#part-note", "From 0 to 50 % across, 25 to 26 % down")
     press(page, "Escape")
     expect(part).to_be_hidden()
@@ -174,39 +168,42 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
 
 
 def test_what_is_too_small_is_not_read(page, picture):
-    opened_picture(page, picture)
-    images = sent(page)
+    choose(page, "photo.png", picture)
+    expect_both_lines(page)
+    images = images_sent(page)
     (left, top), (right, _) = on_sheet(page, picture, PART)
-    draw(page, [(left, top), (right, top + 0.005)])
+    narrow = [(left, top), (right, top + 0.005)]
+    draw(page, narrow)
     expect_count(page, "#lines label", 2)
     click(page, "Crop")
-    draw(page, [(left, top), (right, top + 0.005)])
+    draw(page, narrow)
     expect_text(page, "#part-note", "Too small: drag over a whole number.")
     draw(page, [(left, top)])
     assert images == []
     draw(page, on_sheet(page, picture, PART))
-    assert_reads_the_part(page)
+    expect_part(page)
 
 
 def test_a_part_is_cut_out_of_the_picture_as_it_is_shown(page, picture):
     """Of a photo that its EXIF turns, of one that the service turned, and of a page of
     a document.
     """
-    blank = Image.new("L", picture.size, 255)
-    blank.paste(picture.crop((200, 330, 500, 520)), (300, 200))
-    for name, data in (
-        ("exif.jpg", turned_jpeg(picture)),
-        ("sideways.png", encode(picture.rotate(90, expand=True))),
-        ("scan.pdf", document([blank, picture])),
-        ("scan.tiff", document([blank, picture], "TIFF", compression="tiff_deflate")),
-    ):
+    other = Image.new("L", picture.size, 255)
+    other.paste(picture.crop((200, 330, 500, 520)), (300, 200))
+    pages = [other, picture]
+    files = {
+        "exif.jpg": turned_jpeg(picture),
+        "sideways.png": picture.rotate(90, expand=True),
+        "scan.pdf": document(pages),
+        "scan.tiff": document(pages, "TIFF", compression="tiff_deflate"),
+    }
+    for name, data in files.items():
         choose(page, name, data)
         if name.startswith("scan"):
             click(page, "Next page")
-        expect_text(page, "#lines label", [re.compile("^725"), re.compile("^10")])
-        answered(page)
+        expect_both_lines(page)
         draw(page, on_sheet(page, picture, PART))
-        assert_reads_the_part(page, name)
+        expect_part(page, name)
         press(page, "Control+z")
         expect_count(page, "#lines label", 2)  # the same page is open
 
@@ -216,14 +213,14 @@ def test_a_part_of_a_transparent_picture_stays_transparent(page, picture):
     ink.putalpha(Image.fromarray(255 - np.asarray(picture)))
     choose(page, "white.png", ink)
     answered(page)
-    images = sent(page)
+    images = images_sent(page)
     draw(page, on_sheet(page, picture, PART))
-    assert_reads_the_part(page, "white.png")
+    expect_part(page, "white.png")
     assert images[0].mode == "RGBA"
 
 
 def test_a_drawing_cannot_be_cropped(page):
     expect(button(page, "Crop")).to_be_disabled()
-    draw(page, [(0.5, 0.2), (0.52, 0.8)])
+    draw(page, stroke("0.5,0.2 0.52,0.8"))
     assert answered(page) == "1"
     expect(button(page, "Crop")).to_be_disabled()
