@@ -43,10 +43,10 @@ def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
 def moved(masks: Tensor, random: Random) -> Tensor:
     """Shift, stretch, slant and bend the ink a little."""
     height, width = masks.shape[1:]
-    across = 1 + random.between(0, 0.12)  # a shrunk line still fits
-    down = 1 + random.between(-0.06, 0.12)
-    shift = random.between(-0.06, 0.06)
-    slant = random.between(-0.12, 0.12) * height / width
+    across = 1 + random(0, 0.12)  # a shrunk line still fits
+    down = 1 + random(-0.06, 0.12)
+    shift = random(-0.06, 0.06)
+    slant = random(-0.12, 0.12) * height / width
     none = torch.zeros_like(down)
     x = torch.cat([across, slant, none], dim=2)
     y = torch.cat([none, down, shift], dim=2)
@@ -55,7 +55,7 @@ def moved(masks: Tensor, random: Random) -> Tensor:
     x_bend = random.smooth((height, width), (8, 8)) / width
     y_bend = random.smooth((height, width), (8, 8)) / height
     # Up to about a pixel.
-    strength = random.chosen(0.7) * random.between(0, 2)
+    strength = random.chosen(0.7) * random(0, 2)
     bends = torch.stack([x_bend, y_bend], dim=3)  # (N, H, W, 2)
     return sample(masks, grid + strength[..., None] * bends)
 
@@ -71,7 +71,7 @@ def on_paper(grey: Tensor, random: Random) -> Tensor:
     light = 1 - clouds * random.amounts(0, 0.25, 0.4)
     x = torch.arange(size[1]) / size[1]
     # Of a shadow, or of the sheet.
-    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
+    edge = ((x - random(-0.2, 1.2)) * random(-60, 60)).sigmoid()
     return grey * light * (1 - edge * random.amounts(0.1, 0.7, 0.2))
 
 
@@ -80,24 +80,24 @@ def paper(random: Random, height: int, width: int) -> Tensor:
     size = (height, width)
     y = torch.arange(height)[:, None]
     x = torch.arange(width)[None].float()
-    angle = random.between(0, math.pi)
+    angle = random(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
-    bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
+    bend = random.smooth(size, (20, 60)) * random(0.5, 6)
     grain = random.smooth(size, (3, 5)).abs()
     sheet = 1 - grain * random.amounts(0, 0.1, 0.3)
-    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 12)) + bend)
+    waves = torch.sin(along * (2 * math.pi / random(2.2, 12)) + bend)
     hatch = (waves > 0.75).float()
-    pattern = torch.where(random.chosen(0.33) > 0, 2 * hatch, waves)
+    pattern = torch.where(random.chosen(0.33), 2 * hatch, waves)
     sheet = sheet - pattern * random.amounts(0.01, 0.13, 0.5)
     for _ in range(2):
-        edge = random.chosen(0.5) * (height - 1) + random.between(-2, 3)
-        row = torch.where(random.chosen(0.6) > 0, edge, random.between(0, height))
-        slope = random.between(-0.015, 0.015) * (x - width / 2)
-        thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
+        edge = random.chosen(0.5) * (height - 1) + random(-2, 3)
+        row = torch.where(random.chosen(0.6), edge, random(0, height))
+        slope = random(-0.015, 0.015) * (x - width / 2)
+        thick = random(0.5, 1.6) + random.chosen(0.15) * random(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
         ruled = 1 - rule * random.amounts(0.05, 0.8, 0.25)
         sheet = torch.minimum(sheet, ruled)
-    return torch.where(random.chosen(0.67) > 0, sheet, torch.ones_like(sheet))
+    return torch.where(random.chosen(0.67), sheet, torch.ones_like(sheet))
 
 
 def coarsened(grey: Tensor, random: Random) -> Tensor:
@@ -110,7 +110,7 @@ def coarsened(grey: Tensor, random: Random) -> Tensor:
 
 def noisy(grey: Tensor, random: Random) -> Tensor:
     """Add noise, as a camera or scanner does."""
-    return grey + random.normal(*grey.shape[1:]) * random.between(0, 0.05)
+    return grey + random.normal(*grey.shape[1:]) * random(0, 0.05)
 
 
 def binarised(grey: Tensor, _: Random) -> Tensor:
@@ -139,7 +139,7 @@ SURROUNDINGS: Effects = (
 def painted(masks: Tensor, generator: Generator) -> Tensor:
     """Paint ink (N, 32, W) in [0, 1] on paper: grey pixels (N, 32, W), white = 1."""
     ink = wear(masks, generator, PENS)
-    contrast = Random(len(masks), generator).between(0.15, 0.95)
+    contrast = Random(len(masks), generator)(0.15, 0.95)
     return wear(1 - contrast * ink, generator, SURROUNDINGS)
 
 
