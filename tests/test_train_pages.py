@@ -15,7 +15,7 @@ from app.text.pages import PageNetwork
 from support import PAGES_MODEL, page_network
 from tensors import answers, detector
 from training import pages
-from training.pages import SPEC, PRETRAINED, STRIDE, cut
+from training.pages import PRETRAINED, SPEC, STRIDE, cut
 from training.pretrained import HALF, halved
 
 MOST = 5_500_000  # bytes

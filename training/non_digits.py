@@ -45,9 +45,7 @@ def crop(ink: Map) -> Map | None:
     return cropped / cropped.max() if max(cropped.shape) >= 6 else None
 
 
-def digit(
-    digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))
-) -> Map:
+def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
     candidates = np.flatnonzero(np.isin(digits.labels, among))
     return levels(digits.images[int(rng.choice(candidates))])
