@@ -34,7 +34,7 @@ LOOK_ALIKES = {
     "=": "0,0 0.7,0 | 0,0.3 0.7,0.3",
 }
 
-Points = NDArray[np.float64]  # (P, 2) vertices as (x, y)
+Points = NDArray[np.float64]  # (P, 2) vertices as (x, y), or (P,) angles
 Strokes = list[Points]
 
 
@@ -97,13 +97,16 @@ def straight(rng: Generator) -> Points:
     return points
 
 
+def on_circle(angles: Points) -> Points:
+    """Return points (P, 2) on the unit circle, at angles (P,)."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
 def arc(rng: Generator) -> Points:
     """Return points (20, 2) on a part of an ellipse."""
     start = rng.uniform(0, 2 * math.pi)
     angles = np.linspace(start, start + rng.uniform(2, 2 * math.pi), 20)
-    radii = rng.uniform(0.4, 0.8, 2)
-    points: Points = radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return points
+    return rng.uniform(0.4, 0.8, 2) * on_circle(angles)
 
 
 def scribble(_: Digits, rng: Generator) -> Map:

@@ -29,8 +29,7 @@ ROUND = (0, 2, 3, 6, 8)  # digits of which a part does not look like a 1
 IN_CELLS = 0.15
 # The sides of the cells that are printed, by the quarter turns that bring them to the
 # top; and how often.
-PRINTED = ((0, 1, 2, 3), (1, 3), (2,))
-PRINTED_SHARES = (0.35, 0.4, 0.25)
+PRINTED = {(0, 1, 2, 3): 0.35, (1, 3): 0.4, (2,): 0.25}
 # Margins in digit heights, and how often: tight, close, wide, or cutting a little off.
 # They are above and below a line, at its ends, and at the ends of a single sign.
 DOWN = {(0.0, 0.1): 0.27, (0.08, 0.35): 0.46, (0.3, 1.4): 0.2, (-0.06, 0.0): 0.07}
@@ -195,7 +194,7 @@ def cells(writer: Writer, count: int) -> Map:
     cell = np.zeros((tall, wide), np.float32)
     darkness = rng.uniform(0.15, 0.9)
     thick = int(rng.integers(1, 4))
-    for side in PRINTED[rng.choice(len(PRINTED), p=PRINTED_SHARES)]:
+    for side in chosen(PRINTED, rng):
         np.rot90(cell, side)[:thick] = darkness
     sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):

@@ -22,6 +22,7 @@ from training.characters import (
     invented_character,
     letter,
     look_alike,
+    on_circle,
     printed_lines,
     scribble,
 )
@@ -79,7 +80,7 @@ def shape(_: Digits, rng: Generator) -> Map:
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
     shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
     radii = shares * rng.uniform(15, 65, 2)
-    corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    corners = CANVAS / 2 + radii * on_circle(angles)
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)

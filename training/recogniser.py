@@ -94,10 +94,8 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
     weights[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)
     weights[HEAD] = arrays[f"{LAST}.w_0"][:, rows]
     weights[BIAS] = arrays[f"{LAST}.b_0"][rows]
-    weights["zero"] = np.array([0])
-    weights["known"] = np.array([len(known)])
-    weights["all"] = np.array([len(rows)])
-    weights["axis"] = np.array([2])
+    numbers = {"zero": 0, "known": len(known), "all": len(rows), "axis": 2}
+    weights |= {name: np.array([number]) for name, number in numbers.items()}
     first = make_node("Unsqueeze", ["strips"], ["x"], axes=[1])
     nodes = [first, *trunk.node, *head()]
     classes = len(known) + 1

@@ -206,6 +206,11 @@ def tight(side: int, margins: tuple[int, ...]) -> Scene:
     return Scene(partial(cut_out, margins=margins), (side, side), (0, 0), felt=1)
 
 
+def tight_photo(side: int) -> Scene:
+    """Crop a photo to the ink of a digit of up to so many pixels."""
+    return Scene(scanned, (0.75 * side, side), (0, 0))
+
+
 photo = partial(scanned, light=sheets.shadowed)
 on_desk = partial(photo, desk=2)
 SHARP = Scene(on_desk, (350, 500), (1, 2.5))
@@ -248,10 +253,7 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     "one-bit-scan": Scene(sheets.one_bit),
     **{f"tight-{side}px": tight(side, (0,)) for side in SIDES},
     **{f"tight-{side}px-margin": tight(side, (1, 2)) for side in SIDES},
-    **{
-        f"tight-photo-{side}px": Scene(scanned, (0.75 * side, side), (0, 0))
-        for side in (48, 100, 300)
-    },
+    **{f"tight-photo-{side}px": tight_photo(side) for side in (48, 100, 300)},
 }
 # What is written: patterns of `training.line_text`, with n for some digits and c for as
 # many in cells.
