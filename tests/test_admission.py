@@ -46,7 +46,7 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     # A second, without the wait.
     read(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
     queue.length = 3
-    assert queue.wait == pytest.approx(1.5, rel=0.01)
+    assert queue.check() == pytest.approx(1.5, rel=0.01)
     queue.length = 9
     with queue.place():
         queue.length += 1
@@ -55,7 +55,7 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     assert refused.value.seconds == 6
     assert queue.length == 10
     read(queue, 50, decode=0.1)
-    assert queue.wait == pytest.approx(0.5, rel=0.1)
+    assert queue.check() == pytest.approx(0.5, rel=0.1)
 
 
 def assert_all_is_released(admission: Admission) -> None:

@@ -18,8 +18,6 @@ from app.main import create_app
 from app.picture.errors import PreprocessError
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import bodies
-from app.web.admission import Queue
 from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
 
 MODEL = "/v2/models/digits"
@@ -122,8 +120,8 @@ def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
 def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
     strict, classifier, route, monkeypatch
 ):
-    at_once = {bodies.arriving: bodies.Arrival(0, 0)}
-    monkeypatch.setattr(strict.app, "dependency_overrides", at_once)
+    admission = strict.app_state["service"].admission
+    monkeypatch.setattr(admission, "refusal_seconds", (0, 0))
     path = route.format(version=classifier.version)
     large = PART % bytes(500_000)
     answer = refused(strict, path, 401, "unauthorized", content=b"x")
@@ -136,7 +134,9 @@ def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
         sent = {"content": body, "headers": headers | FORM | KEY}
         answer = refused(strict, path, 413, "upload-too-large", **sent)
         assert "larger than 500,000 bytes" in answer.json()["detail"]
-    monkeypatch.setattr(Queue, "wait", 5.5)
+    for queue in (admission.small, admission.large):
+        monkeypatch.setattr(queue, "length", 11 * queue.places)
+        monkeypatch.setattr(queue, "cost", 0.5)
     answer = refused(strict, path, 503, "overloaded", content=b"x", headers=KEY)
     assert answer.headers["retry-after"] == "6"
     assert strict.app_state["service"].admission.held_bytes == 0

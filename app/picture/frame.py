@@ -67,7 +67,8 @@ def as_frame(image: Image.Image) -> Map | None:
         return None
     pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(FRAME_SIDE, FRAME_SIDE)
     frame: Map = np.divide(pixels, 255, dtype=np.float32)
-    is_centred = (np.abs(centre_of_mass(frame) - MIDDLE) <= 1).all()
+    row, column = centre_of_mass(frame).tolist()
+    is_centred = abs(row - MIDDLE) <= 1 and abs(column - MIDDLE) <= 1
     return frame if is_centred else None
 
 
@@ -78,8 +79,8 @@ def centre_of_mass(ink: Map) -> NDArray[np.float64]:
     """
     height, width = ink.shape
     moments = MOMENTS[:, :height] @ ink @ MOMENTS[:, :width].T  # (2, 2)
-    centre: NDArray[np.float64] = moments[[1, 0], [0, 1]] / moments[0, 0]
-    return centre
+    (mass, by_column), (by_row, _) = moments.tolist()
+    return np.array([by_row / mass, by_column / mass])
 
 
 def scaled(ink: Map, side: int) -> Map:

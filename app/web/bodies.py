@@ -2,39 +2,34 @@
 
 import asyncio
 import math
-import random
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from dataclasses import dataclass, field
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.service import Serving
+from app.web.service import service_of
 
-SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
 # Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
 MAX_HEADER_BYTES = 1024
 
 
+@dataclass
 class Body:
     """The body of a request, which is still to arrive, and the memory that it takes."""
 
-    def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
-        self.request = request
-        self.seconds = seconds
-        self.admission = admission
-        self.bytes = 0  # of memory
-        self.has_overdraft = False
-
-    def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return its media type and the options."""
-        header = self.request.headers.get("content-type", "")
-        return parse_options_header(header[:MAX_HEADER_BYTES])
+    request: Request
+    seconds: float
+    admission: Admission
+    media_type: bytes = b""
+    options: dict[bytes, bytes] = field(default_factory=dict)  # of the media type
+    held_bytes: int = 0
+    has_overdraft: bool = False
 
     async def read(self, write: Callable[[bytes], object]) -> None:
         """Pass it on as it arrives, decompressed; it then takes memory in both forms.
@@ -42,7 +37,8 @@ class Body:
         Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the
         memory for bodies is used up.
         """
-        inflation = inflation_of(self.request)
+        encoding = self.request.headers.get("content-encoding", "identity").lower()
+        inflation = None if encoding == "identity" else Inflation(encoding)
         received = 0
         inflated = 0
         try:
@@ -85,66 +81,38 @@ class Body:
                 raise Overloaded(math.ceil(admission.seconds)) from error
             self.has_overdraft = True
         admission.held_bytes += count
-        self.bytes += count
+        self.held_bytes += count
 
     def close(self) -> None:
         """Give back its memory, once the response is sent."""
-        self.admission.held_bytes -= self.bytes
+        self.admission.held_bytes -= self.held_bytes
         if self.has_overdraft:
             self.admission.overdraft.release()
 
 
-class Arrival:
-    """A dependency that admits the body of a request with pictures.
-
-    It refuses a body after a delay, which is random, so that clients that retry at once
-    do not do so together. When 400 clients send 640×480 JPEGs at ten times the
-    capacity, the throughput is three quarters of the unloaded one with the delay, and
-    two fifths without (`benchmarks/overload.py`).
-    """
-
-    def __init__(self, min_seconds: float, max_seconds: float) -> None:
-        self.min_seconds = min_seconds
-        self.max_seconds = max_seconds
-
-    async def __call__(self, request: Request, service: Serving) -> Body:
-        """Return the body; raise UploadTooLarge or Overloaded."""
-        admission = service.admission
-        declared = int(request.headers.get("content-length", 0))
-        admission.check_size(declared)
-        queue = admission.large if declared > SMALL_BODY_BYTES else admission.small
-        try:
-            queue.check()
-        except Overloaded:
-            delay = random.uniform(self.min_seconds, self.max_seconds)  # noqa: S311 - no secret
-            await asyncio.sleep(delay)
-            raise
-        body = Body(request, service.settings.body_timeout_seconds, admission)
-        request.state.body = body  # RequestMiddleware closes it
-        return body
-
-
-arriving = Arrival(0.5, 1)
-Arriving = Annotated[Body, Depends(arriving)]
-
-
-def inflation_of(request: Request) -> "Inflation | None":
-    """Return the decompressor for the body, if it needs one."""
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding == "identity":
-        return None
-    if encoding not in WINDOW_BITS:
-        raise UnsupportedEncoding(
-            "The Content-Encoding of the body is unknown: use gzip, deflate or none."
-        )
-    return Inflation(WINDOW_BITS[encoding])
+async def arriving(request: Request) -> Body:
+    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded."""
+    service = await service_of(request)
+    admission = service.admission
+    await admission.admit(int(request.headers.get("content-length", 0)))
+    header = request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
+    media_type, options = parse_options_header(header)
+    seconds = service.settings.body_timeout_seconds
+    body = Body(request, seconds, admission, media_type, options)
+    request.state.body = body  # RequestMiddleware closes it
+    return body
 
 
 class Inflation:
     """Decompresses a body piece by piece."""
 
-    def __init__(self, window_bits: int) -> None:
-        self.decompressor = zlib.decompressobj(window_bits)
+    def __init__(self, encoding: str) -> None:
+        if encoding not in WINDOW_BITS:
+            raise UnsupportedEncoding(
+                "The Content-Encoding of the body is unknown: use gzip, deflate or "
+                "none."
+            )
+        self.decompressor = zlib.decompressobj(WINDOW_BITS[encoding])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield a chunk, decompressed, in small pieces; raise UnsupportedEncoding."""

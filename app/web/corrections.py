@@ -1,6 +1,5 @@
 """`POST /corrections`: a picture and its correct label → the folder of corrections."""
 
-from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,7 +15,7 @@ from app.text.forms import DIGITS
 from app.text.text import TextOptions
 from app.web.parameters import Parameters
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.service import Service, Serving, Turns
+from app.web.service import Service, Serving
 from app.web.uploads import Upload
 
 OF_CORRECTIONS = OF_ONE_PICTURE | {
@@ -131,8 +130,7 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    turns = Turns(monotonic() + service.seconds)
-    reading = await service.read_digit(request, picture, DigitOptions(page), turns)
+    reading = await service.read_digit(request, picture, DigitOptions(page))
     model = service.reader.digit_models[True]
     answer = conversion.prediction_of(reading, model, with_frame=False)
     return answer.model_dump(exclude_unset=True)

@@ -72,8 +72,7 @@ class RequestMiddleware:
 
         with self.metrics.in_flight.track_inprogress():
             try:
-                check_length(request)
-                check_query(scope["query_string"])
+                check(request)
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
@@ -112,21 +111,18 @@ class RequestMiddleware:
         self.metrics.request_seconds.labels(route).observe(seconds)
 
 
-def check_length(request: Request) -> None:
-    """Raise AmbiguousLength if two headers say where the body ends: h11 follows one."""
-    if "content-length" in request.headers and "transfer-encoding" in request.headers:
-        raise AmbiguousLength(
-            "The request has both Content-Length and Transfer-Encoding: send one of "
-            "them."
-        )
-
-
-def check_query(query: bytes) -> None:
-    """Raise QueryTooLong, before it is parsed."""
+def check(request: Request) -> None:
+    """Raise QueryTooLong, or AmbiguousLength if two headers say where the body ends."""
+    query = request.scope["query_string"]
     if len(query) > MAX_QUERY_BYTES:
         raise QueryTooLong(
             f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: "
             "shorten it."
+        )
+    if "content-length" in request.headers and "transfer-encoding" in request.headers:
+        raise AmbiguousLength(
+            "The request has both Content-Length and Transfer-Encoding: send one of "
+            "them."
         )
 
 

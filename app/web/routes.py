@@ -91,8 +91,7 @@ async def predict(
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON,
     or as the raw body.
     """
-    turns = Turns(monotonic() + service.seconds)
-    return await answer_with_digit(request, service, parameters, picture, turns)
+    return await answer_with_digit(request, service, parameters, picture)
 
 
 @guarded.post(
@@ -126,7 +125,7 @@ async def answer_with_digit(
     service: Service,
     parameters: OfDigit,
     picture: bytes,
-    turns: Turns,
+    turns: Turns | None = None,
 ) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
     options = DigitOptions(parameters.page, parameters.opinion)
@@ -152,8 +151,7 @@ async def explain(
     evidence in it for the digit.
     """
     options = DigitOptions(parameters.page, parameters.opinion, with_ink=True)
-    turns = Turns(monotonic() + service.seconds)
-    reading = await service.read_digit(request, picture, options, turns)
+    reading = await service.read_digit(request, picture, options)
     service.accept(reading)
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
