@@ -61,8 +61,9 @@ def letter(_: Digits, rng: Generator, letters: str = LETTERS) -> Map:
 
 
 def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
-    """Draw a sign or letter that resembles a digit: $ an 8 or a 5, y a 4 or a 9, z a 2,
-    and a slash a 1.
+    """Draw a sign or letter that looks like a digit.
+
+    $ is like an 8 or a 5, y like a 4 or a 9, z like a 2, and a slash like a 1.
     """
     strokes = polylines(LOOK_ALIKES[kinds[rng.integers(len(kinds))]])
     return by_hand([smooth(corners, rng) for corners in strokes], rng)
@@ -116,9 +117,7 @@ def scribble(_: Digits, rng: Generator) -> Map:
 
 
 def printed_lines(_: Digits, rng: Generator) -> Map:
-    """Draw one or two printed lines in each direction, which may cross, meet in a
-    corner or form a box.
-    """
+    """Draw one or two printed lines in each direction; they may cross or form a box."""
     strokes = []
     for is_upright in (True, False):
         within = rng.random()
@@ -132,9 +131,7 @@ def printed_lines(_: Digits, rng: Generator) -> Map:
 
 
 def by_hand(strokes: Strokes, rng: Generator) -> Map:
-    """Draw strokes as if by hand: slanted, stretched and uneven, with a pen of random
-    width.
-    """
+    """Draw strokes as if by hand: slanted, stretched and uneven."""
     bent = np.eye(2) + rng.normal(0, 0.15, (2, 2))
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)

@@ -83,8 +83,9 @@ def cut_out_and_others(
 def numbers_and_non_digits(
     digits: Digits, characters: Characters, count: int, seed: int
 ) -> Arrays:
-    """Make the frames of one file: half as many digits that are cut out of numbers, and
-    as many non-digits.
+    """Make the frames of one file.
+
+    Half as many digits are cut out of numbers, and as many frames show no digit.
     """
     cut_out, cut_wrongly = segments(digits, round(SEGMENTS * count), seed)
     others = non_digits(digits, count - len(cut_wrongly), seed, characters)
@@ -118,9 +119,7 @@ def lines_of(
 def lines_of_ink(
     digits: Digits, characters: Characters, count: int, seed: int
 ) -> Arrays:
-    """Write the lines of one file: their masks and their symbols, each in one array,
-    and where each one ends.
-    """
+    """Write the lines of one file: all masks and symbols in a row, and their ends."""
     lines = ink_lines(digits, characters, count, seed)
     texts = [line.symbols for line in lines]
     return {

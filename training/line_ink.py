@@ -88,9 +88,7 @@ def ink_lines(
 
 
 def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
-    """Write a pattern of `training.line_text`, and cut a strip around it; None if it
-    would be too wide.
-    """
+    """Write a pattern of `training.line_text`; None if the strip would be too wide."""
     writer = Writer(glyphs, rng)
     is_number = pattern and {*pattern} <= {*line_text.DIGIT_KINDS}
     if is_number and rng.random() < IN_CELLS:
@@ -127,8 +125,9 @@ def framed(mask: Map, margins: NDArray[np.int64]) -> Map:
 
 
 def add_neighbours(sheet: Map, margins: NDArray[np.int64], writer: Writer) -> None:
-    """Add parts of the writing around a line, which the strip cuts off, in its margins;
-    those beside are something.
+    """Add parts of the writing around a line, which the strip cuts off.
+
+    Those beside it count as something else, those above and below are not read.
     """
     rng = writer.rng
     top, bottom, left, right = margins.tolist()
@@ -179,9 +178,7 @@ def other_line(writer: Writer, width: int) -> Map:
 
 
 def cells(writer: Writer, count: int) -> Map:
-    """Write a number into the cells of a form or table, or between printed lines; some
-    digits touch them.
-    """
+    """Write a number into printed cells or between lines; some digits touch them."""
     rng = writer.rng
     masks = []
     lightest = rng.choice([1.0, 0.4])  # digits may have inks of their own
@@ -205,9 +202,7 @@ def cells(writer: Writer, count: int) -> Map:
 
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:
-    """Scale a line with its margins to the height of a strip; None if it is too wide,
-    or too narrow for its text.
-    """
+    """Scale a line to the height of a strip; None if its width does not fit."""
     width = 2 * round(sheet.shape[1] * ROWS / len(sheet) / 2)
     if not 8 <= width <= WIDEST or width < 4 * len(symbols):
         return None

@@ -61,9 +61,7 @@ def moved(masks: Tensor, random: Random) -> Tensor:
 
 
 def on_paper(grey: Tensor, random: Random) -> Tensor:
-    """Put ink, stronger in some places than in others, on paper that is printed on and
-    unevenly lit.
-    """
+    """Put ink of uneven strength on printed, unevenly lit paper."""
     size = grey.shape[1:]
     strength = 1 + random.smooth(size, (8, 8)) * random.amounts(0, 0.2, 0.6)
     grey = paper(random, *size) - (1 - grey) * strength.clamp(0.3, 1.3)
@@ -166,8 +164,9 @@ def strips_of(grey: Tensor) -> Tensor:
 
 
 def normalised(grey: Tensor) -> Tensor:
-    """Scale strips (N, H, W), white = 1, as `app.text.line_network` does: the median to
-    0, the farthest level to ±1.
+    """Scale strips (N, H, W), white = 1, as `app.text.line_network` does.
+
+    The median becomes 0, and the farthest level ±1.
     """
     levels = grey - grey.flatten(1).median(dim=1).values[:, None, None]
     farthest = levels.abs().amax(dim=(1, 2), keepdim=True)

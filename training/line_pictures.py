@@ -62,9 +62,7 @@ def load(folder: Path) -> list[OwnLine]:
 def strips_of(
     content: bytes, page: int | None, texts: list[Text], pages: PageNetwork
 ) -> list[OwnLine]:
-    """Cut a picture into as many lines as there are texts, in each way that the service
-    does.
-    """
+    """Cut a picture into as many lines as there are texts, in each way that fits."""
     picture = decoded(content, page)
     ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
     sheet = Sheet.of(picture)

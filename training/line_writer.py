@@ -67,7 +67,8 @@ Sign = tuple[Map, int, float]  # its mask, its symbol, and how many heights it i
 
 
 class Glyphs:
-    """Digits to write with, and pictures (105, 105) of other characters, if any;
+    """Digits to write with, and pictures (105, 105) of other characters, if any.
+
     `redraw` is one pen for all digits.
     """
 

@@ -133,9 +133,7 @@ def setup(
 def batches(
     lines: Sequence[InkLine], size: int, rng: np.random.Generator
 ) -> Iterator[list[InkLine]]:
-    """Yield the lines in batches of similar width, in random order; an incomplete last
-    batch is dropped.
-    """
+    """Yield full batches of lines of similar width, in random order."""
     order = rng.permutation(len(lines))
     for begin in range(0, len(order), CHUNK * size):
         chunk = [lines[k] for k in order[begin : begin + CHUNK * size]]
@@ -145,8 +143,9 @@ def batches(
 
 
 def of_alphabet(log_probabilities: Tensor) -> Tensor:
-    """Return the log-probabilities (N, T, C - 1) of the blank and the characters; all
-    other rows count as the blank.
+    """Return the log-probabilities (N, T, C - 1) of the blank and the characters.
+
+    All other rows count as the blank.
     """
     blank = log_probabilities[:, :, :1]
     others = log_probabilities[:, :, OTHER:]
@@ -155,9 +154,7 @@ def of_alphabet(log_probabilities: Tensor) -> Tensor:
 
 
 def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
-    """Compute the CTC loss (N,) of log-probabilities (N, T, C): minus the
-    log-probability of each text.
-    """
+    """Compute the CTC loss (N,) of log-probabilities (N, T, C)."""
     columns = torch.full((len(texts),), log_probabilities.shape[1])
     return F.ctc_loss(
         log_probabilities.transpose(0, 1),
@@ -218,8 +215,9 @@ def train_epoch(
 
 @torch.inference_mode()
 def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float]:
-    """Compute the mean CTC loss of validation lines, painted always in the same way,
-    and the share read wrongly.
+    """Compute the mean CTC loss of validation lines, and the share read wrongly.
+
+    They are always painted in the same way.
     """
     generator = Generator().manual_seed(VALIDATION_SEED)
     ordered = sorted(lines, key=lambda line: line.width)
@@ -254,9 +252,7 @@ def next_epoch(
 
 
 def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
-    """Return the network whose weights lie a share of the way from the original to the
-    tuned ones.
-    """
+    """Mix the weights: a share of the way from the original to the tuned ones."""
     network = copy.deepcopy(original)
     with torch.no_grad():
         for weight, goal in zip(network.parameters(), tuned.parameters(), strict=True):
@@ -277,9 +273,7 @@ def finish(
     digits: Digits,
     tuned_on: Mapping[str, str],
 ) -> str:
-    """Mix the weights, and write the file, calibrated on numbers of held-out digits;
-    summarise it in a sentence.
-    """
+    """Mix the weights, and write the calibrated file; summarise it in a sentence."""
     recipe: Recipe = run.config
     network = mixed(Graph(start, LOGITS), run.model, recipe.share)
     loss, error = validate(network, held_out)
@@ -341,9 +335,7 @@ def from_pretrained(plan: Plan, file: Path, others: Path, digits: Digits) -> Mod
 
 
 def from_shipped(file: Path) -> ModelProto:
-    """Load the shipped file, to tune it on other pictures; its metadata say where it
-    comes from.
-    """
+    """Load the shipped file, to tune it on other pictures; note where it comes from."""
     shipped = widened(onnx.load(file))
     origin = metadata_of(shipped)
     origin["tuned_from_sha256"] = sha256(file.read_bytes())

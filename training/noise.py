@@ -43,9 +43,7 @@ class Random:
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def smooth(self, size: Sequence[int], cell: tuple[float, float]) -> Tensor:
-        """Make noise (N, H, W) with a standard deviation of about 1, smooth over cells
-        of this height and width.
-        """
+        """Make noise (N, H, W) of deviation 1 or so, smooth over cells (h, w)."""
         sides = [int(side / part) + 2 for side, part in zip(size, cell, strict=True)]
         coarse = self.normal(1, *sides)
         return F.interpolate(coarse, size, mode="bilinear", align_corners=True)[:, 0]

@@ -53,8 +53,9 @@ def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
-    """Cut a digit along a straight line and keep one side. Excludes 8s, whose halves
-    are digits, and parts like a 1.
+    """Cut a digit along a straight line and keep one side.
+
+    Excludes 8s, whose halves are digits, and parts that look like a 1.
     """
     axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
     while True:
@@ -74,9 +75,7 @@ def turned_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, round or with corners, half of the time with a texture, like
-    an object in a photo.
-    """
+    """Draw a filled shape, like an object in a photo; half of them have a texture."""
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
     shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
     radii = shares * rng.uniform(15, 65, 2)

@@ -27,9 +27,7 @@ def rows_for_others(
     pictures: int = 2_000,
     count: int = 1_000,
 ) -> list[int]:
-    """Choose the rows of the last layer that stand for something else, by their
-    activity on pictures of it.
-    """
+    """Choose the rows for something else: those most active on pictures of it."""
     rng = np.random.default_rng(SEED)
     generator = torch.Generator().manual_seed(SEED)
     session = ort.InferenceSession(

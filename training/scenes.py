@@ -99,9 +99,7 @@ def ruled(
 def in_cells(
     digits: Inks, height: float, rng: Generator, room: Span, gap: Span = (0, 0)
 ) -> Map:
-    """Write each digit into a cell of a printed grid or, if there is a gap between
-    them, into a box of a form.
-    """
+    """Write each digit into a cell of a grid or, if there is a gap, into a box."""
     largest = np.max([digit.shape for digit in digits], axis=0)
     cell = largest + (rng.uniform(*room, 2) * height).astype(int)
     apart = round(rng.uniform(*gap) * height / 2)
@@ -125,8 +123,9 @@ def without_specks(digit: Digit) -> Digit:
 
 @dataclass(frozen=True)
 class Scene:
-    """How digits are written, and what becomes of the ink. The pens' widths are a
-    single digit's height by so many.
+    """How digits are written, and what becomes of the ink.
+
+    The width of a pen is the height of a single digit by a number of `pens`.
     """
 
     finish: Finish = scanned
@@ -152,9 +151,7 @@ class Scene:
         return felt if rng.random() < self.felt else partial(pen, width=width)
 
     def number(self, pattern: str, digits: Digits, rng: Generator) -> tuple[bytes, str]:
-        """Write the lines of a pattern of `training.line_text`, or what stands between
-        tabs into cells, in one hand.
-        """
+        """Write the lines, or the tabbed cells, of a pattern in one hand."""
         writer = self.writer(digits, rng)
         height = rng.uniform(*self.height)
         tilt = rng.uniform(-2, 2)

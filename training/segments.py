@@ -153,9 +153,7 @@ def judge(
 
 
 def is_ambiguous(shape: tuple[int, ...], slant: float) -> bool:
-    """Return whether a segment that is not a digit is so narrow or low that it might be
-    one.
-    """
+    """Return whether a non-digit is so narrow or low that it might be a digit."""
     height, width = shape
     is_slender = width - abs(slant) * height < SLENDER * height
     return is_slender or height < LOW * HEIGHT

@@ -88,9 +88,7 @@ class Ink:
     def with_line(
         self, point: Tensor, angle: Range, before: Range, after: Range
     ) -> Tensor:
-        """Draw a straight stroke through a point, with random lengths on both sides;
-        see `downwards`.
-        """
+        """Draw a straight stroke through a point; `angle` is that of `downwards`."""
         direction = downwards(self.random(*angle))
         start = point - direction * self.random(*before)
         return self.with_stroke(start, point + direction * self.random(*after))
@@ -172,9 +170,7 @@ def closed(fours: Ink) -> Tensor:
 
 
 def waved(sevens: Ink) -> Tensor:
-    """Bend the top bar of 7s to a wave that starts low, and cross the stem, as in
-    central Europe.
-    """
+    """Bend the top bar of 7s to a wave, and cross the stem, as in central Europe."""
     box = sevens.box
     # 0 to 1 over the width.
     along = (sevens.columns - box.left) / box.width.clamp(min=1)
@@ -187,9 +183,7 @@ def waved(sevens: Ink) -> Tensor:
 
 
 def tailed(zeros: Ink) -> Tensor:
-    """Add a tail to 0s: the end of the stroke curls from the top into the inside, in
-    either direction.
-    """
+    """Add a tail to 0s, which curls from the top into the inside."""
     side = 1 - 2 * zeros.random.integers(0, 2)[:, None, None]
     share = torch.linspace(0, 1, 8, device=side.device)[:, None]
     turn = side * zeros.random(math.radians(80), math.radians(250)) * share
@@ -203,9 +197,7 @@ def tailed(zeros: Ink) -> Tensor:
 
 
 def slashed(zeros: Ink) -> Tensor:
-    """Draw a slash through 0s, from the lower left to the upper right, that ends inside
-    or outside of them.
-    """
+    """Draw a slash through 0s, from the lower left to the upper right."""
     return zeros.with_line(zeros.middle, (-1.05, -0.4), (5, 13), (5, 13))
 
 

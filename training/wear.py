@@ -47,9 +47,7 @@ def blurred(images: Tensor, random: Random) -> Tensor:
 
 
 def coarsened(images: Tensor, random: Random) -> Tensor:
-    """Shrink to 10 to 19 pixels a side and enlarge again, like small scans; every
-    second image is binarised.
-    """
+    """Shrink to 10 to 19 pixels a side, and enlarge; binarise every second image."""
     side = int(Random(1, random.generator).integers(10, 20))
     coarse = resized(images, (side, side), "area")
     is_ink = coarse > 0.4 * coarse.amax(dim=(1, 2), keepdim=True)
@@ -63,9 +61,7 @@ def toned(images: Tensor, random: Random) -> Tensor:
 
 
 def streaked(images: Tensor, random: Random) -> Tensor:
-    """Draw a straight line or part of one through the digit or beside it, as of a
-    printed grid; a third erase ink.
-    """
+    """Draw all or part of a straight line, as of a printed grid; a third erase ink."""
     is_upright = random.integers(0, 2)[:, None, None]
     angle = is_upright * (math.pi / 2) + random(-0.1, 0.1)
     normal = points(angle.sin(), angle.cos())  # (N, 1, 2)

@@ -32,9 +32,7 @@ MARKS: Shapes = {
 
 
 def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> Map:
-    """Draw a mask of one digit, (h, w), cropped to its ink: `height` pixels high,
-    slanted to the right, stretched.
-    """
+    """Draw a mask (h, w) of one digit, cropped to its ink, which is `height` high."""
     rows, columns = extent(strokes, 0)
     scale = (rows.stop - rows.start) / height
     across = scale / stretch
@@ -129,8 +127,9 @@ class Row:
 
 
 def nearest(before: Map, after: Map) -> float:
-    """Find where `after` just touches `before`: its offset in columns from the end of
-    `before`, 0 or negative.
+    """Find where `after` just touches `before`.
+
+    Returns its offset in columns from the end of `before`: 0 or negative.
     """
     reach = max(1, len(before) // 8)  # rows this close count as the same row
     inked = before > 0.3
