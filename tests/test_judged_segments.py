@@ -2,11 +2,11 @@
 served network agrees with.
 """
 
-import numpy as np
 import pytest
 
 from tensors import as_digits
 from training.data import Digits
+from training.drawing import levels
 from training.objective import NONE
 from training.segments import segments
 
@@ -23,9 +23,7 @@ def test_labels_agree_with_the_network(made, classifier):
     assert whole.images.shape == none.images.shape == (200, 28, 28)
     assert set(whole.labels.tolist()) == set(range(10))
     assert set(none.labels.tolist()) == {NONE}
-    probabilities, legibility = classifier(whole.images.numpy() / np.float32(255))
+    probabilities, legibility = classifier(levels(whole.images))
     assert (probabilities.argmax(axis=1) == whole.labels.numpy()).mean() >= 0.98
     assert (legibility > 0.5).mean() >= 0.97
-    assert (
-        classifier(none.images.numpy() / np.float32(255)).legibility > 0.5
-    ).mean() <= 0.2
+    assert (classifier(levels(none.images)).legibility > 0.5).mean() <= 0.2

@@ -27,10 +27,8 @@ def test_own_pictures_are_cut_into_strips_with_their_text(digits, tmp_path):
         "e.png": "€ 7",
     }
     own = line_pictures.load(labelled_numbers(tmp_path / "own", labels, digits))
-    assert {line.symbols for line in own} == {
-        (),
-        *map(symbols, ("12.5", "0000", "+5%", "€ 7")),
-    }
+    expected = {(), *map(symbols, ("12.5", "0000", "+5%", "€ 7"))}
+    assert {line.symbols for line in own} == expected
     assert sum(line.symbols == symbols("0000") for line in own) >= 2
     assert {(line.pixels.dtype, len(line.pixels)) for line in own} == {
         (np.dtype(np.uint8), HEIGHT)

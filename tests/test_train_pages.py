@@ -15,7 +15,7 @@ from app.text.pages import PageNetwork
 from support import PAGES_MODEL, page_network
 from tensors import answers, detector
 from training import pages
-from training.pages import FORM, PRETRAINED, STRIDE, cut
+from training.pages import PRETRAINED, SPEC, STRIDE, cut
 from training.pretrained import HALF, halved
 
 MOST = 5_500_000  # bytes
@@ -24,23 +24,15 @@ MOST = 5_500_000  # bytes
 @pytest.fixture
 def grey() -> np.ndarray:
     """Grey levels, (2, H, W) float32."""
-    return (
-        np.random.default_rng(0)
-        .integers(0, 256, (2, STRIDE, 3 * STRIDE))
-        .astype(np.float32)
-    )
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (2, STRIDE, 3 * STRIDE)).astype(np.float32)
 
 
 @pytest.fixture
-def stand_in(tmp_path, monkeypatch) -> Path:
+def stand_in(tmp_path) -> Path:
     """A tiny file in the place of the pretrained one."""
     path = tmp_path / "pretrained.onnx"
     onnx.save_model(detector(), path)
-    monkeypatch.setattr(
-        pages,
-        "PRETRAINED",
-        PRETRAINED._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()),
-    )
     return path
 
 
@@ -55,44 +47,39 @@ def test_the_grey_network_gives_the_answers_of_the_coloured_one(grey):
     assert found.shape == grey.shape
     assert np.ptp(found) > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(
-        answers(halved(cut(detector())), grey), expected, atol=0.01
-    )
+    in_16_bits = answers(halved(cut(detector())), grey)
+    np.testing.assert_allclose(in_16_bits, expected, atol=0.01)
 
 
 def test_the_command_makes_the_same_file_each_time_and_it_is_served(
     stand_in, grey, tmp_path, capsys
 ):
+    sha256 = hashlib.sha256(stand_in.read_bytes()).hexdigest()
+    known = PRETRAINED._replace(sha256=sha256)
     files = [tmp_path / "made" / name for name in ("a.onnx", "b.onnx")]
     for file in files:
-        assert pages.main(["--pretrained", str(stand_in), "--output", str(file)]) == 0
+        options = ["--pretrained", str(stand_in), "--output", str(file)]
+        assert pages.main(options, known) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     assert sorted((tmp_path / "made").iterdir()) == files
     assert f"DIGITS_PAGES_MODEL={files[1]} digits serve" in capsys.readouterr().out
     network = PageNetwork(files[0])
-    assert network.metadata.items() >= FORM.items()
-    assert (
-        network.metadata["pretrained_sha256"]
-        == hashlib.sha256(stand_in.read_bytes()).hexdigest()
-    )
+    assert network.metadata.items() >= SPEC.items()
+    assert network.metadata["pretrained_sha256"] == sha256
     assert {"architecture", "origin", "license"} < network.metadata.keys()
     expected = answers(cut(detector()), grey)[0]
-    np.testing.assert_allclose(
-        network.writing(Image.fromarray(grey[0].astype(np.uint8))), expected, atol=0.01
-    )
+    picture = Image.fromarray(grey[0].astype(np.uint8))
+    np.testing.assert_allclose(network.writing(picture), expected, atol=0.01)
 
 
 def test_the_shipped_file_is_small_has_weights_in_16_bits_and_says_what_it_is():
     assert PAGES_MODEL.stat().st_size <= MOST
-    stored = [
-        tensor
-        for tensor in onnx.load(PAGES_MODEL).graph.initializer
-        if tensor.name.endswith(HALF)
-    ]
+    arrays = onnx.load(PAGES_MODEL).graph.initializer
+    stored = [array for array in arrays if array.name.endswith(HALF)]
     assert len(stored) > 100
-    assert {tensor.data_type for tensor in stored} == {onnx.TensorProto.FLOAT16}
+    assert {array.data_type for array in stored} == {onnx.TensorProto.FLOAT16}
     about = page_network().metadata
-    assert about.items() >= FORM.items()
+    assert about.items() >= SPEC.items()
     assert about["pretrained_sha256"] == PRETRAINED.sha256
     assert about["license"].startswith("Apache-2.0")
 
@@ -119,12 +106,9 @@ def test_the_shipped_file_is_small_has_weights_in_16_bits_and_says_what_it_is():
 def test_the_command_stops_with_one_sentence_without_the_pretrained_file(
     pretrained, message, tmp_path, capsys
 ):
-    assert (
-        pages.main(
-            ["--pretrained", str(pretrained), "--output", str(tmp_path / "pages.onnx")]
-        )
-        == 1
-    )
+    output = tmp_path / "pages.onnx"
+    options = ["--pretrained", str(pretrained), "--output", str(output)]
+    assert pages.main(options) == 1
     said = capsys.readouterr().err
     assert re.search(f"{message}make train-pages\n$", said)
     assert said.count("\n") == 1
@@ -147,8 +131,5 @@ def test_the_pretrained_file_gives_the_shipped_one_with_its_answers(grey, tmp_pa
     assert pages.main(["--output", str(output)]) == 0
     assert output.read_bytes() == PAGES_MODEL.read_bytes()
     original = PRETRAINED.read(PRETRAINED.file)
-    np.testing.assert_allclose(
-        answers(cut(original), grey),
-        answers(original, in_colour(grey))[:, 0],
-        atol=1e-4,
-    )
+    expected = answers(original, in_colour(grey))[:, 0]
+    np.testing.assert_allclose(answers(cut(original), grey), expected, atol=1e-4)

@@ -4,7 +4,9 @@ and before something else.
 
 import string
 
-DIGITS, MARKS, SPACE = "0123456789", ".,-/:", " "
+DIGITS = "0123456789"
+MARKS = ".,-/:"
+SPACE = " "
 SIGNS = "".join(sorted({*string.punctuation} - {*MARKS})) + "£€"  # read on request
 DEFAULT = DIGITS + MARKS + SPACE  # read unless others are requested
 CHARACTERS = DEFAULT + SIGNS

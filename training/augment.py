@@ -58,8 +58,8 @@ def augment_others(images: Tensor, generator: Generator) -> Tensor:
 
 def cut(images: Tensor, generator: Generator) -> Tensor:
     """Cut up to a quarter off some digits at a random side, as an edge does."""
-    is_cut = Random(len(images), generator)(0, 1) < CUT
-    chosen = is_cut.nonzero()[:, 0]
+    is_cut = Random(len(images), generator).chosen(CUT)
+    chosen = is_cut.flatten().nonzero()[:, 0]
     random = Random(len(chosen), generator)
     axis = torch.arange(FRAME_SIDE, device=images.device).expand(FRAME_SIDE, FRAME_SIDE)
     directions = torch.stack([axis, -axis, axis.T, -axis.T])
@@ -67,7 +67,7 @@ def cut(images: Tensor, generator: Generator) -> Tensor:
     has_ink = images[chosen] > EXTENT_LEVEL
     first = torch.where(has_ink, place, FRAME_SIDE).amin(dim=(1, 2), keepdim=True)
     last = torch.where(has_ink, place, -FRAME_SIDE).amax(dim=(1, 2), keepdim=True)
-    edge = first + random.between(0, 0.25) * (last - first)
+    edge = first + random(0, 0.25) * (last - first)
     cut_off = images.clone()
     cut_off[chosen] *= place >= edge
     return cut_off
@@ -85,7 +85,7 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
     linear : Tensor
         (N, 2, 2) the affine map's matrix.
     shift : Tensor
-        (N, 2) the affine map's translation as (x, y), in pixels.
+        (N, 2, 1) the affine map's translation as (x, y), in pixels.
     elastic : Tensor
         (N, 2, G, G) displacements of a coarse control grid as (x, y), in pixels.
     step : int
@@ -108,7 +108,7 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
     weights[:, :, :side, :side] = elastic
     weights[:, :, -1, -2] = linear[:, :, 0]
     weights[:, :, -2, -1] = linear[:, :, 1]
-    weights[:, :, -1, -1] = shift
+    weights[:, :, -1, -1] = shift[:, :, 0]
     return (basis @ weights @ basis.T).permute(0, 2, 3, 1) * (2 / FRAME_SIDE)
 
 
@@ -131,16 +131,17 @@ def reframing(
     Returns
     -------
     (Tensor, Tensor)
-        (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image
+        (N, 1, 1) scale, and (N, 2, 1) shift as (x, y) in pixels, from frame to image
         positions.
     """
     place = torch.arange(coarse.shape[-1], device=coarse.device) * step - CENTRE
     box = extent(coarse)
-    size = step * (1 + torch.maximum(box.width, box.height)[:, None])
+    size = step * (1 + torch.maximum(box.width, box.height))
     sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)  # (N, 2, w)
-    centre = (sums @ place) / sums.sum(dim=2).clamp(min=1e-6)  # (N, 2)
-    scale = size / BOX_SIDE * (strength * random(-OFF_SIZE, OFF_SIZE, 1)).exp()
-    jitter = strength * random(-OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, 2)
+    mass = sums.sum(dim=2).clamp(min=1e-6)
+    centre = (sums @ place / mass)[:, :, None]
+    scale = size / BOX_SIDE * (strength * random(-OFF_SIZE, OFF_SIZE)).exp()
+    jitter = strength * random(-OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, (2, 1))
     # MNIST's centre is 14.5, not 14.
     return scale, centre - scale * (0.5 + jitter)
 
@@ -170,11 +171,11 @@ def deform(images: Tensor, generator: Generator, strength: float = 1.0) -> Tenso
         (N, 28, 28) float in [0, 1].
     """
     random = Random(len(images), generator)
-    off = random(-1, 1, 2, 2) * images.new_tensor(OFF_LINEAR)
+    off = random(-1, 1, (2, 2)) * images.new_tensor(OFF_LINEAR)
     linear = torch.eye(2, device=images.device) + strength * off  # (N, 2, 2)
     bend = strength * ELASTIC_PIXELS * random.normal(2, ELASTIC_GRID, ELASTIC_GRID)
     half = F.avg_pool2d(images, 2)
-    coarse = sample(half, positions(linear, half.new_zeros((len(half), 2)), bend, 2))
+    unmoved = half.new_zeros((len(half), 2, 1))
+    coarse = sample(half, positions(linear, unmoved, bend, step=2))
     scale, shift = reframing(coarse, 2, random, strength)
-    shift = (linear @ shift[:, :, None])[:, :, 0]
-    return sample(images, positions(linear * scale[:, :, None], shift, bend))
+    return sample(images, positions(linear * scale, linear @ shift, bend))

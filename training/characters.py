@@ -34,7 +34,7 @@ LOOK_ALIKES = {
     "=": "0,0 0.7,0 | 0,0.3 0.7,0.3",
 }
 
-Points = NDArray[np.float64]  # (P, 2) vertices as (x, y)
+Points = NDArray[np.float64]  # (P, 2) vertices as (x, y), or (P,) angles
 Strokes = list[Points]
 
 
@@ -61,8 +61,9 @@ def letter(_: Digits, rng: Generator, letters: str = LETTERS) -> Map:
 
 
 def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
-    """Draw a sign or letter that resembles a digit: $ an 8 or a 5, y a 4 or a 9, z a 2,
-    and a slash a 1.
+    """Draw a sign or letter that looks like a digit.
+
+    $ is like an 8 or a 5, y like a 4 or a 9, z like a 2, and a slash like a 1.
     """
     strokes = polylines(LOOK_ALIKES[kinds[rng.integers(len(kinds))]])
     return by_hand([smooth(corners, rng) for corners in strokes], rng)
@@ -97,13 +98,16 @@ def straight(rng: Generator) -> Points:
     return points
 
 
+def on_circle(angles: Points) -> Points:
+    """Return points (P, 2) on the unit circle, at angles (P,)."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
 def arc(rng: Generator) -> Points:
     """Return points (20, 2) on a part of an ellipse."""
     start = rng.uniform(0, 2 * math.pi)
     angles = np.linspace(start, start + rng.uniform(2, 2 * math.pi), 20)
-    radii = rng.uniform(0.4, 0.8, 2)
-    points: Points = radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return points
+    return rng.uniform(0.4, 0.8, 2) * on_circle(angles)
 
 
 def scribble(_: Digits, rng: Generator) -> Map:
@@ -113,9 +117,7 @@ def scribble(_: Digits, rng: Generator) -> Map:
 
 
 def printed_lines(_: Digits, rng: Generator) -> Map:
-    """Draw one or two printed lines in each direction, which may cross, meet in a
-    corner or form a box.
-    """
+    """Draw one or two printed lines in each direction; they may cross or form a box."""
     strokes = []
     for is_upright in (True, False):
         within = rng.random()
@@ -129,9 +131,7 @@ def printed_lines(_: Digits, rng: Generator) -> Map:
 
 
 def by_hand(strokes: Strokes, rng: Generator) -> Map:
-    """Draw strokes as if by hand: slanted, stretched and uneven, with a pen of random
-    width.
-    """
+    """Draw strokes as if by hand: slanted, stretched and uneven."""
     bent = np.eye(2) + rng.normal(0, 0.15, (2, 2))
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)

@@ -8,6 +8,7 @@ it.
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ from training.segments import segments
 Arrays = Mapping[str, NDArray[Any]]
 # From digits, characters, a count and a seed.
 Maker = Callable[[Digits, Characters, int, int], Arrays]
+Job = tuple[Maker, Digits, Characters, int, int]
 
 VERSION = 6  # of what is made: everything is made again when it changes
 FOLDER = DEFAULT_ROOT / "generated"
 DIGITS_PER_FILE = 5_000  # at most
+FRAMES_PER_FILE = 5_000
+LINES_PER_FILE = 8_000
 SEGMENTS = 0.5  # digits cut out of numbers, and segments that are none, per digit
-FRAMES_PER_FILE, LINES_PER_FILE = 5_000, 8_000
 
 
 def cut_out_and_others(
@@ -58,7 +61,8 @@ def cut_out_and_others(
     (Digits, Tensor)
         The digits; and the non-digits, (N, 28, 28) uint8. On the device of `digits`.
     """
-    device, digits = digits.images.device, digits.to(torch.device("cpu"))
+    device = digits.images.device
+    digits = digits.to(torch.device("cpu"))
     files = cached(
         numbers_and_non_digits,
         digits,
@@ -68,18 +72,20 @@ def cut_out_and_others(
         seed,
         folder,
     )
-    images, labels, others = (
-        torch.from_numpy(np.concatenate([file[name] for file in files])).to(device)
-        for name in ("images", "labels", "others")
-    )
-    return Digits(images, labels), others
+
+    def joined(name: str) -> Tensor:
+        arrays = [file[name] for file in files]
+        return torch.from_numpy(np.concatenate(arrays)).to(device)
+
+    return Digits(joined("images"), joined("labels")), joined("others")
 
 
 def numbers_and_non_digits(
     digits: Digits, characters: Characters, count: int, seed: int
 ) -> Arrays:
-    """Make the frames of one file: half as many digits that are cut out of numbers, and
-    as many non-digits.
+    """Make the frames of one file.
+
+    Half as many digits are cut out of numbers, and as many frames show no digit.
     """
     cut_out, cut_wrongly = segments(digits, round(SEGMENTS * count), seed)
     others = non_digits(digits, count - len(cut_wrongly), seed, characters)
@@ -98,35 +104,29 @@ def lines_of(
     folder: Path | None = None,
 ) -> list[InkLine]:
     """Write so many lines; for the parameters see `cut_out_and_others`."""
-    found = []
-    for file in cached(
+    files = cached(
         lines_of_ink, digits, characters, count, LINES_PER_FILE, seed, folder
-    ):
-        masks, texts = (
-            np.split(file["masks"], file["ends"], axis=1),
-            np.split(file["symbols"], file["text_ends"]),
-        )
-        found += [
-            InkLine(mask, tuple(text.tolist()))
-            for mask, text in zip(masks[:-1], texts[:-1], strict=True)
-        ]
+    )
+    found = []
+    for file in files:
+        masks = np.split(file["masks"], file["ends"], axis=1)[:-1]
+        texts = np.split(file["symbols"], file["text_ends"])[:-1]
+        for mask, text in zip(masks, texts, strict=True):
+            found.append(InkLine(mask, tuple(text.tolist())))
     return found
 
 
 def lines_of_ink(
     digits: Digits, characters: Characters, count: int, seed: int
 ) -> Arrays:
-    """Write the lines of one file: their masks and their symbols, each in one array,
-    and where each one ends.
-    """
+    """Write the lines of one file: all masks and symbols in a row, and their ends."""
     lines = ink_lines(digits, characters, count, seed)
+    texts = [line.symbols for line in lines]
     return {
         "masks": np.concatenate([line.mask for line in lines], axis=1),
-        "ends": np.cumsum([line.mask.shape[1] for line in lines]),
-        "symbols": np.array(
-            [symbol for line in lines for symbol in line.symbols], np.uint8
-        ),
-        "text_ends": np.cumsum([len(line.symbols) for line in lines]),
+        "ends": np.cumsum([line.width for line in lines]),
+        "symbols": np.array([*chain(*texts)], np.uint8),
+        "text_ends": np.cumsum([*map(len, texts)]),
     }
 
 
@@ -138,9 +138,10 @@ def cached(
     per_file: int,
     seed: int,
     folder: Path | None,
-) -> list[dict[str, NDArray[Any]]]:
-    """Make arrays from digits and characters, or load those that were made before, in
-    as many processes as threads.
+) -> list[Arrays]:
+    """Make arrays from digits and characters, or load those that were made before.
+
+    There are as many processes as threads.
 
     Parameters
     ----------
@@ -162,27 +163,23 @@ def cached(
         Where the files are kept.
     """
     files = -(-count // per_file)
-    indices, counts = (
-        torch.arange(total).tensor_split(files) for total in (len(digits), count)
-    )
-    parts = [digits.take(index[:DIGITS_PER_FILE]) for index in indices]
-    jobs = [
-        (part, characters, len(some), seed + k)
-        for k, (part, some) in enumerate(zip(parts, counts, strict=True))
-    ]
-    paths = [(folder or FOLDER) / name_of(make, *job) for job in jobs]
-    missing = [
-        (job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()
-    ]
-    with ProcessPoolExecutor(torch.get_num_threads(), get_context("spawn")) as pool:
-        futures = [pool.submit(make_file, make, *each) for each in missing]
-        for future in tqdm(
-            futures,
-            make.__name__.replace("_", " "),
-            unit="file",
-            disable=None if missing else True,
-        ):
-            future.result()
+    parts = torch.arange(len(digits)).tensor_split(files)
+    counts = map(len, torch.arange(count).tensor_split(files))
+    paths = []
+    missing = []
+    for k, (part, some) in enumerate(zip(parts, counts, strict=True)):
+        job = (make, digits.take(part[:DIGITS_PER_FILE]), characters, some, seed + k)
+        path = (folder or FOLDER) / name_of(*job)
+        paths.append(path)
+        if not path.exists():
+            missing.append((path, job))
+    name = make.__name__.replace("_", " ")
+    threads = torch.get_num_threads()
+    hidden = None if missing else True
+    with ProcessPoolExecutor(threads, get_context("spawn")) as pool:
+        made = (pool.map if threads > 1 else map)(make_file, missing)
+        for _ in tqdm(made, name, len(missing), unit="file", disable=hidden):
+            pass
     return [load(path) for path in paths]
 
 
@@ -195,16 +192,16 @@ def name_of(
     return f"{digest.hexdigest()[:16]}.npz"
 
 
-def make_file(
-    make: Maker, job: tuple[Digits, Characters, int, int], path: Path
-) -> None:
+def make_file(missing: tuple[Path, Job]) -> None:
     """Make what is in one file."""
+    path, (make, digits, characters, count, seed) = missing
     torch.set_num_threads(1)
+    arrays = make(digits, characters, count, seed)
     with unfinished(path) as file, file.open("wb") as opened:
-        np.savez_compressed(opened, allow_pickle=False, **make(*job))
+        np.savez_compressed(opened, allow_pickle=False, **arrays)
 
 
-def load(path: Path) -> dict[str, NDArray[Any]]:
+def load(path: Path) -> Arrays:
     """Load the arrays of a file."""
     with np.load(path) as file:
         return dict(file)

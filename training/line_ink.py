@@ -29,8 +29,7 @@ ROUND = (0, 2, 3, 6, 8)  # digits of which a part does not look like a 1
 IN_CELLS = 0.15
 # The sides of the cells that are printed, by the quarter turns that bring them to the
 # top; and how often.
-PRINTED = ((0, 1, 2, 3), (1, 3), (2,))
-PRINTED_SHARES = (0.35, 0.4, 0.25)
+PRINTED = {(0, 1, 2, 3): 0.35, (1, 3): 0.4, (2,): 0.25}
 # Margins in digit heights, and how often: tight, close, wide, or cutting a little off.
 # They are above and below a line, at its ends, and at the ends of a single sign.
 DOWN = {(0.0, 0.1): 0.27, (0.08, 0.35): 0.46, (0.3, 1.4): 0.2, (-0.06, 0.0): 0.07}
@@ -51,6 +50,11 @@ class InkLine(NamedTuple):
 
     mask: NDArray[np.uint8]
     symbols: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.mask.shape[1])
 
 
 def ink_lines(
@@ -84,9 +88,7 @@ def ink_lines(
 
 
 def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
-    """Write a pattern of `training.line_text`, and cut a strip around it; None if it
-    would be too wide.
-    """
+    """Write a pattern of `training.line_text`; None if the strip would be too wide."""
     writer = Writer(glyphs, rng)
     is_number = pattern and {*pattern} <= {*line_text.DIGIT_KINDS}
     if is_number and rng.random() < IN_CELLS:
@@ -123,8 +125,9 @@ def framed(mask: Map, margins: NDArray[np.int64]) -> Map:
 
 
 def add_neighbours(sheet: Map, margins: NDArray[np.int64], writer: Writer) -> None:
-    """Add parts of the writing around a line, which the strip cuts off, in its margins;
-    those beside are something.
+    """Add parts of the writing around a line, which the strip cuts off.
+
+    Those beside it count as something else, those above and below are not read.
     """
     rng = writer.rng
     top, bottom, left, right = margins.tolist()
@@ -175,9 +178,7 @@ def other_line(writer: Writer, width: int) -> Map:
 
 
 def cells(writer: Writer, count: int) -> Map:
-    """Write a number into the cells of a form or table, or between printed lines; some
-    digits touch them.
-    """
+    """Write a number into printed cells or between lines; some digits touch them."""
     rng = writer.rng
     masks = []
     lightest = rng.choice([1.0, 0.4])  # digits may have inks of their own
@@ -190,7 +191,7 @@ def cells(writer: Writer, count: int) -> Map:
     cell = np.zeros((tall, wide), np.float32)
     darkness = rng.uniform(0.15, 0.9)
     thick = int(rng.integers(1, 4))
-    for side in PRINTED[rng.choice(len(PRINTED), p=PRINTED_SHARES)]:
+    for side in chosen(PRINTED, rng):
         np.rot90(cell, side)[:thick] = darkness
     sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):
@@ -201,9 +202,7 @@ def cells(writer: Writer, count: int) -> Map:
 
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:
-    """Scale a line with its margins to the height of a strip; None if it is too wide,
-    or too narrow for its text.
-    """
+    """Scale a line to the height of a strip; None if its width does not fit."""
     width = 2 * round(sheet.shape[1] * ROWS / len(sheet) / 2)
     if not 8 <= width <= WIDEST or width < 4 * len(symbols):
         return None

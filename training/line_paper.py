@@ -30,24 +30,23 @@ def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
     Tensor
         (N, 32, W) float in [0, 1], ink = 1.
     """
-    widest = max(line.mask.shape[1] for line in lines)
+    widest = max(line.width for line in lines)
     width = widest + -widest % WIDTH_STEP
     masks = torch.zeros((len(lines), ROWS, width), dtype=torch.uint8)
     for sheet, line in zip(masks, lines, strict=True):
-        mask = torch.from_numpy(line.mask.copy())
-        spare = width - mask.shape[1]
+        spare = width - line.width
         left = int(Random(1, generator).integers(0, spare + 1))
-        sheet[:, left : left + mask.shape[1]] = mask
+        sheet[:, left : left + line.width] = torch.from_numpy(line.mask.copy())
     return masks.float() / 255
 
 
 def moved(masks: Tensor, random: Random) -> Tensor:
     """Shift, stretch, slant and bend the ink a little."""
     height, width = masks.shape[1:]
-    across = 1 + random.between(0, 0.12)  # a shrunk line still fits
-    down = 1 + random.between(-0.06, 0.12)
-    shift = random.between(-0.06, 0.06)
-    slant = random.between(-0.12, 0.12) * height / width
+    across = 1 + random(0, 0.12)  # a shrunk line still fits
+    down = 1 + random(-0.06, 0.12)
+    shift = random(-0.06, 0.06)
+    slant = random(-0.12, 0.12) * height / width
     none = torch.zeros_like(down)
     x = torch.cat([across, slant, none], dim=2)
     y = torch.cat([none, down, shift], dim=2)
@@ -56,15 +55,13 @@ def moved(masks: Tensor, random: Random) -> Tensor:
     x_bend = random.smooth((height, width), (8, 8)) / width
     y_bend = random.smooth((height, width), (8, 8)) / height
     # Up to about a pixel.
-    strength = random.chosen(0.7) * random.between(0, 2)
+    strength = random.chosen(0.7) * random(0, 2)
     bends = torch.stack([x_bend, y_bend], dim=3)  # (N, H, W, 2)
     return sample(masks, grid + strength[..., None] * bends)
 
 
 def on_paper(grey: Tensor, random: Random) -> Tensor:
-    """Put ink, stronger in some places than in others, on paper that is printed on and
-    unevenly lit.
-    """
+    """Put ink of uneven strength on printed, unevenly lit paper."""
     size = grey.shape[1:]
     strength = 1 + random.smooth(size, (8, 8)) * random.amounts(0, 0.2, 0.6)
     grey = paper(random, *size) - (1 - grey) * strength.clamp(0.3, 1.3)
@@ -72,7 +69,7 @@ def on_paper(grey: Tensor, random: Random) -> Tensor:
     light = 1 - clouds * random.amounts(0, 0.25, 0.4)
     x = torch.arange(size[1]) / size[1]
     # Of a shadow, or of the sheet.
-    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
+    edge = ((x - random(-0.2, 1.2)) * random(-60, 60)).sigmoid()
     return grey * light * (1 - edge * random.amounts(0.1, 0.7, 0.2))
 
 
@@ -81,24 +78,24 @@ def paper(random: Random, height: int, width: int) -> Tensor:
     size = (height, width)
     y = torch.arange(height)[:, None]
     x = torch.arange(width)[None].float()
-    angle = random.between(0, math.pi)
+    angle = random(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
-    bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
+    bend = random.smooth(size, (20, 60)) * random(0.5, 6)
     grain = random.smooth(size, (3, 5)).abs()
     sheet = 1 - grain * random.amounts(0, 0.1, 0.3)
-    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 12)) + bend)
+    waves = torch.sin(along * (2 * math.pi / random(2.2, 12)) + bend)
     hatch = (waves > 0.75).float()
-    pattern = torch.where(random.chosen(0.33) > 0, 2 * hatch, waves)
+    pattern = torch.where(random.chosen(0.33), 2 * hatch, waves)
     sheet = sheet - pattern * random.amounts(0.01, 0.13, 0.5)
     for _ in range(2):
-        edge = random.chosen(0.5) * (height - 1) + random.between(-2, 3)
-        row = torch.where(random.chosen(0.6) > 0, edge, random.between(0, height))
-        slope = random.between(-0.015, 0.015) * (x - width / 2)
-        thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
+        edge = random.chosen(0.5) * (height - 1) + random(-2, 3)
+        row = torch.where(random.chosen(0.6), edge, random(0, height))
+        slope = random(-0.015, 0.015) * (x - width / 2)
+        thick = random(0.5, 1.6) + random.chosen(0.15) * random(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
         ruled = 1 - rule * random.amounts(0.05, 0.8, 0.25)
         sheet = torch.minimum(sheet, ruled)
-    return torch.where(random.chosen(0.67) > 0, sheet, torch.ones_like(sheet))
+    return torch.where(random.chosen(0.67), sheet, torch.ones_like(sheet))
 
 
 def coarsened(grey: Tensor, random: Random) -> Tensor:
@@ -111,7 +108,7 @@ def coarsened(grey: Tensor, random: Random) -> Tensor:
 
 def noisy(grey: Tensor, random: Random) -> Tensor:
     """Add noise, as a camera or scanner does."""
-    return grey + random.normal(*grey.shape[1:]) * random.between(0, 0.05)
+    return grey + random.normal(*grey.shape[1:]) * random(0, 0.05)
 
 
 def binarised(grey: Tensor, _: Random) -> Tensor:
@@ -140,8 +137,13 @@ SURROUNDINGS: Effects = (
 def painted(masks: Tensor, generator: Generator) -> Tensor:
     """Paint ink (N, 32, W) in [0, 1] on paper: grey pixels (N, 32, W), white = 1."""
     ink = wear(masks, generator, PENS)
-    contrast = Random(len(masks), generator).between(0.15, 0.95)
+    contrast = Random(len(masks), generator)(0.15, 0.95)
     return wear(1 - contrast * ink, generator, SURROUNDINGS)
+
+
+def painted_strips(lines: Sequence[InkLine], generator: Generator) -> Tensor:
+    """Paint lines anew: strips, as `strips_of` returns them."""
+    return strips_of(painted(batch_of(lines, generator), generator))
 
 
 def strips_of(grey: Tensor) -> Tensor:
@@ -162,8 +164,9 @@ def strips_of(grey: Tensor) -> Tensor:
 
 
 def normalised(grey: Tensor) -> Tensor:
-    """Scale strips (N, H, W), white = 1, as `app.text.line_network` does: the median to
-    0, the farthest level to ±1.
+    """Scale strips (N, H, W), white = 1, as `app.text.line_network` does.
+
+    The median becomes 0, and the farthest level ±1.
     """
     levels = grey - grey.flatten(1).median(dim=1).values[:, None, None]
     farthest = levels.abs().amax(dim=(1, 2), keepdim=True)

@@ -1,6 +1,4 @@
-"""Train the line network on your own labelled pictures too: cut into strips as the
-service cuts them.
-"""
+"""Train the reader on your own pictures too, cut into lines as the service does."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +18,7 @@ from app.text.strips import Sheet, whole_strips
 from app.text.text import decoded
 from training.alphabet import CHARACTERS, class_of
 from training.config import PAGES_MODEL
+from training.drawing import levels
 from training.errors import TrainingError
 from training.line_paper import normalised, padded
 from training.pictures import NO_DIGIT, labels_below, read_all
@@ -28,13 +27,14 @@ from training.recogniser import HEIGHT
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
 
+Text = tuple[int, ...]  # classes of the reader
+
+
 class OwnLine(NamedTuple):
-    """A line cut out of a picture: grey pixels (H, w) uint8, and what it says, as
-    classes of the reader.
-    """
+    """A line cut out of a picture: grey pixels (H, w) uint8, and what it says."""
 
     pixels: NDArray[np.uint8]
-    symbols: tuple[int, ...]
+    symbols: Text
 
 
 def load(folder: Path) -> list[OwnLine]:
@@ -53,34 +53,35 @@ def load(folder: Path) -> list[OwnLine]:
         There is no picture to train on, or the labels are missing, or have characters
         that are not read.
     """
-    labels = labels_below(folder)
-    texts = {
-        page: [symbols_of(line, page.file) for line in label.splitlines()]
-        for page, label in labels.items()
-    }
+    texts = {}
+    for page, label in labels_below(folder).items():
+        texts[page] = [symbols_of(line, page.file) for line in label.splitlines()]
     return read_all(folder, texts, partial(strips_of, pages=PageNetwork(PAGES_MODEL)))
 
 
 def strips_of(
-    content: bytes, page: int | None, texts: list[tuple[int, ...]], pages: PageNetwork
+    content: bytes, page: int | None, texts: list[Text], pages: PageNetwork
 ) -> list[OwnLine]:
-    """Cut a picture into as many lines as there are texts, in each way that the service
-    does.
-    """
+    """Cut a picture into as many lines as there are texts, in each way that fits."""
     picture = decoded(content, page)
     ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))
     ways.append([sheet.strip(joined(row), HEIGHT) for row in rows])
-    found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
-    return [OwnLine(strip.pixels, text) for way in found for strip, text in way]
+    found = list[OwnLine]()
+    for strips in ways:
+        if len(strips) == len(texts):
+            pixels = [strip.pixels for strip in strips]
+            found += map(OwnLine, pixels, texts)
+    return found
 
 
-def symbols_of(text: str, path: Path) -> tuple[int, ...]:
+def symbols_of(text: str, path: Path) -> Text:
     """Convert a line's text to classes of the reader."""
     if text == NO_DIGIT:
         return ()
-    if unknown := set(text) - set(CHARACTERS):
+    unknown = set(text) - set(CHARACTERS)
+    if unknown:
         raise TrainingError(
             f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read."
         )
@@ -88,24 +89,17 @@ def symbols_of(text: str, path: Path) -> tuple[int, ...]:
 
 
 def added(
-    strips: Tensor,
-    texts: Sequence[tuple[int, ...]],
-    own: Sequence[OwnLine],
-    rng: Generator,
-) -> tuple[Tensor, list[tuple[int, ...]]]:
+    strips: Tensor, texts: Sequence[Text], own: Sequence[OwnLine], rng: Generator
+) -> tuple[Tensor, list[Text]]:
     """Append some of the user's own lines to a batch of strips (N, H, W)."""
-    some = (
-        [own[k] for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False)]
-        if own
-        else []
-    )
-    sheets = [
-        *strips,
-        *(
-            padded(normalised(torch.from_numpy(line.pixels / np.float32(255))[None]))[0]
-            for line in some
-        ),
-    ]
+    if not own:
+        return strips, [*texts]
+    sheets = [*strips]
+    symbols = [*texts]
+    for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False):
+        grey = torch.from_numpy(levels(own[k].pixels))[None]
+        sheets += padded(normalised(grey))
+        symbols.append(own[k].symbols)
     width = max(sheet.shape[1] for sheet in sheets)
     wide = [F.pad(sheet, (0, width - sheet.shape[1])) for sheet in sheets]
-    return torch.stack(wide), [*texts, *(line.symbols for line in some)]
+    return torch.stack(wide), symbols

@@ -6,6 +6,7 @@ symbol, however long.
 """
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -60,12 +61,14 @@ HEIGHTS = {"l": (0.55, 0.75), "=": (0.25, 0.5)}
 OTHER_HEIGHTS = (0.6, 1.15)
 THINGS = (invented_character, scribble, printed_lines, shape, texture)
 
+T = TypeVar("T")
 Pen = Callable[[Digit], Map]  # redraws a digit
 Sign = tuple[Map, int, float]  # its mask, its symbol, and how many heights it is raised
 
 
 class Glyphs:
-    """Digits to write with, and pictures (105, 105) of other characters, if any;
+    """Digits to write with, and pictures (105, 105) of other characters, if any.
+
     `redraw` is one pen for all digits.
     """
 
@@ -96,9 +99,10 @@ class Glyphs:
         return self._strokes[index]
 
 
-def chosen(spans: Mapping[Span, float], rng: Generator) -> Span:
-    """Choose one of several spans, with their probabilities."""
-    return [*spans][rng.choice(len(spans), p=[*spans.values()])]
+def chosen(shares: Mapping[T, float], rng: Generator) -> T:
+    """Choose one of several things, with their shares."""
+    index = rng.choice(len(shares), p=[*shares.values()])
+    return [*shares][index]
 
 
 class Writer:

@@ -1,9 +1,10 @@
 """Make the reader's file: a pretrained recogniser, cut to our alphabet and tuned on
 lines written with MNIST's digits.
 
-    python -m training.lines                   from the pretrained file, within an hour
-    on two cores python -m training.lines --pictures DIR    from the shipped file, on
-    your own pictures too, within minutes
+    # From the pretrained file, within an hour on two cores:
+    python -m training.lines
+    # From the shipped file, on your own pictures too, within minutes:
+    python -m training.lines --pictures DIR
 
 So that the network does not forget what it knew, its answers are held near those from
 before (Li & Hoiem 2016, "Learning without forgetting"), and its weights end a share of
@@ -20,13 +21,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
-from onnx import ModelProto, helper
+from onnx import ModelProto
+from onnx.helper import set_model_props
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
@@ -49,10 +52,10 @@ from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
 from training.graph import Graph
 from training.line_ink import InkLine
-from training.line_paper import batch_of, painted, strips_of
-from training.line_pictures import OwnLine
+from training.line_paper import painted_strips
+from training.line_pictures import OwnLine, Text
 from training.others import rows_for_others
-from training.pretrained import LICENSE, WHEEL, widened
+from training.pretrained import Pretrained, widened
 from training.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
 from training.run import (
     Row,
@@ -73,8 +76,8 @@ OWN = "own.pt"  # in the run's folder: the lines of the user's own pictures
 HELD = 1.0  # weight of the divergence from the original answers, per column
 HARDEST = 20.0  # the most that a written line adds to the loss
 CHUNK = 8  # batches that are sorted by width together
-VALIDATION_LINES, SEED, VALIDATION_SEED = 1_000, 0, 10**6
-Text = tuple[int, ...]  # classes of the reader's alphabet
+SEED = 0
+VALIDATION_SEED = 10**6
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,18 @@ class Recipe:
     calibration: int = 20
 
 
-RECIPES = {"pretrained": Recipe(), "pictures": Recipe(lines=1_600, epochs=2, share=0.5)}
+@dataclass(frozen=True)
+class Plan:
+    """What a run starts from, and how much is made for it."""
+
+    recipe: Recipe = Recipe()
+    own_recipe: Recipe = Recipe(lines=1_600, share=0.5)  # with the user's own pictures
+    pretrained: Pretrained = PRETRAINED
+    shipped: Path = LINES_MODEL
+    other_pictures: int = 2_000  # see `rows_for_others`
+    other_rows: int = 1_000
+    validation_lines: int = 1_000
+    generated: Path | None = None  # where lines of ink are kept, if not in data/
 
 
 def setup(
@@ -108,60 +122,45 @@ def setup(
     """
     network = Graph(start, LOGITS)
     is_written = torch.zeros(len(network[BIAS]))
-    is_written[[0, *{symbol for text in texts for symbol in text}]] = 1
+    is_written[[0, *chain(*texts)]] = 1
     for name in (HEAD, BIAS):
         network[name].register_hook(is_written.mul)  # type: ignore[no-untyped-call]
-    run = Run(
-        recipe,
-        SEED,
-        network,
-        make_optimizer(network, weight_decay=0),
-        folder,
-        first=recipe.epochs - 1,
-    )
+    optimizer = make_optimizer(network, weight_decay=0)
+    run = Run(recipe, SEED, network, optimizer, folder, first=recipe.epochs - 1)
     return run.continued(checkpoint(folder, torch.device("cpu")))
 
 
 def batches(
     lines: Sequence[InkLine], size: int, rng: np.random.Generator
 ) -> Iterator[list[InkLine]]:
-    """Yield the lines in batches of similar width, in random order; an incomplete last
-    batch is dropped.
-    """
+    """Yield full batches of lines of similar width, in random order."""
     order = rng.permutation(len(lines))
     for begin in range(0, len(order), CHUNK * size):
-        chunk = sorted(
-            (lines[k] for k in order[begin : begin + CHUNK * size]),
-            key=lambda line: line.mask.shape[1],
-        )
+        chunk = [lines[k] for k in order[begin : begin + CHUNK * size]]
+        chunk.sort(key=lambda line: line.width)
         for place in rng.permutation(len(chunk) // size):
             yield chunk[place * size : (place + 1) * size]
 
 
 def of_alphabet(log_probabilities: Tensor) -> Tensor:
-    """Return the log-probabilities (N, T, C - 1) of the blank and the characters; all
-    other rows count as the blank.
+    """Return the log-probabilities (N, T, C - 1) of the blank and the characters.
+
+    All other rows count as the blank.
     """
-    nothing = torch.cat(
-        [log_probabilities[:, :, :1], log_probabilities[:, :, OTHER:]], dim=2
-    ).logsumexp(dim=2)
-    return torch.cat([nothing[:, :, None], log_probabilities[:, :, 1:OTHER]], dim=2)
+    blank = log_probabilities[:, :, :1]
+    others = log_probabilities[:, :, OTHER:]
+    nothing = torch.cat([blank, others], dim=2).logsumexp(dim=2, keepdim=True)
+    return torch.cat([nothing, log_probabilities[:, :, 1:OTHER]], dim=2)
 
 
 def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
-    """Compute the CTC loss (N,) of log-probabilities (N, T, C): minus the
-    log-probability of each text.
-    """
-    lengths = torch.tensor([len(text) for text in texts])
-    targets = torch.tensor(
-        [symbol for text in texts for symbol in text], dtype=torch.int64
-    )
+    """Compute the CTC loss (N,) of log-probabilities (N, T, C)."""
     columns = torch.full((len(texts),), log_probabilities.shape[1])
     return F.ctc_loss(
         log_probabilities.transpose(0, 1),
-        targets,
+        torch.tensor([*chain(*texts)], dtype=torch.int64),
         columns,
-        lengths,
+        torch.tensor([*map(len, texts)]),
         reduction="none",
         zero_infinity=True,
     )
@@ -180,7 +179,8 @@ def objective(
 
     The first lines are written ones, of which some cannot be read.
     """
-    now, before = logits.log_softmax(dim=2), original.log_softmax(dim=2)
+    now = logits.log_softmax(dim=2)
+    before = original.log_softmax(dim=2)
     losses = loss_of(of_alphabet(now), texts)
     total = losses[:written].clamp(max=HARDEST).sum() + losses[written:].sum()
     read = total / sum(len(text) + 1 for text in texts)
@@ -195,46 +195,42 @@ def train_epoch(
     recipe: Recipe = run.config
     rng = np.random.default_rng([run.seed, run.epochs])
     generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
-    steps, total = [*batches(lines, recipe.batch_size, rng)], 0.0
-    for step, batch in enumerate(
-        tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)
-    ):
-        strips = strips_of(painted(batch_of(batch, generator), generator))
-        strips, texts = line_pictures.added(
-            strips, [text_of(line) for line in batch], own, rng
-        )
+    steps = [*batches(lines, recipe.batch_size, rng)]
+    total = 0.0
+    shown = tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)
+    for step, batch in enumerate(shown):
+        texts = [text_of(line) for line in batch]
+        written = painted_strips(batch, generator)
+        strips, texts = line_pictures.added(written, texts, own, rng)
         with torch.no_grad():
             before = original(strips)
         loss = objective(run.model(strips), before, texts, len(batch))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.step(
-            learning_rate(recipe.rate, (run.epochs + step / len(steps)) / recipe.epochs)
-        )
+        progress = (run.epochs + step / len(steps)) / recipe.epochs
+        run.step(learning_rate(recipe.rate, progress))
         total += loss.item()
     return total / len(steps)
 
 
 @torch.inference_mode()
 def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float]:
-    """Compute the mean CTC loss of validation lines, painted always in the same way,
-    and the share read wrongly.
+    """Compute the mean CTC loss of validation lines, and the share read wrongly.
+
+    They are always painted in the same way.
     """
     generator = Generator().manual_seed(VALIDATION_SEED)
-    ordered = sorted(lines, key=lambda line: line.mask.shape[1])
-    loss, wrong = 0.0, 0
+    ordered = sorted(lines, key=lambda line: line.width)
+    loss = 0.0
+    wrong = 0
     for begin in range(0, len(ordered), 32):
         part = ordered[begin : begin + 32]
-        strips = strips_of(painted(batch_of(part, generator), generator))
-        columns, texts = (
-            of_alphabet(network(strips).log_softmax(dim=2)),
-            [text_of(line) for line in part],
-        )
+        texts = [text_of(line) for line in part]
+        logits = network(painted_strips(part, generator))
+        columns = of_alphabet(logits.log_softmax(dim=2))
         loss += loss_of(columns, texts).sum().item()
-        wrong += sum(
-            symbols_of(best_path(row)) != text
-            for row, text in zip(columns.numpy(), texts, strict=True)
-        )
+        for row, text in zip(columns.numpy(), texts, strict=True):
+            wrong += symbols_of(best_path(row)) != text
     return loss / len(lines), wrong / len(lines)
 
 
@@ -256,14 +252,17 @@ def next_epoch(
 
 
 def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
-    """Return the network whose weights lie a share of the way from the original to the
-    tuned ones.
-    """
+    """Mix the weights: a share of the way from the original to the tuned ones."""
     network = copy.deepcopy(original)
     with torch.no_grad():
         for weight, goal in zip(network.parameters(), tuned.parameters(), strict=True):
             weight.lerp_(goal, share)
     return network
+
+
+def metadata_of(model: ModelProto) -> dict[str, str]:
+    """Return the metadata of a file."""
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def finish(
@@ -274,92 +273,74 @@ def finish(
     digits: Digits,
     tuned_on: Mapping[str, str],
 ) -> str:
-    """Mix the weights, and write the file, calibrated on numbers of held-out digits;
-    summarise it in a sentence.
-    """
-    network = mixed(Graph(start, LOGITS), run.model, run.config.share)
+    """Mix the weights, and write the calibrated file; summarise it in a sentence."""
+    recipe: Recipe = run.config
+    network = mixed(Graph(start, LOGITS), run.model, recipe.share)
     loss, error = validate(network, held_out)
     network.write_to(start)
     metadata = {
-        **{entry.key: entry.value for entry in start.metadata_props},
+        **metadata_of(start),
         **tuned_on,
-        "recipe": json.dumps(asdict(run.config)),
+        "recipe": json.dumps(asdict(recipe)),
         "seed": str(run.seed),
         "epochs": str(run.epochs),
         "validation_loss": f"{loss:.4f}",
         "validation_error_percent": f"{100 * error:.2f}",
+        **recogniser.UNCALIBRATED,
     }
     with unfinished(output) as file:
-        recogniser.save(start, file, metadata | recogniser.UNCALIBRATED)
+        recogniser.save(start, file, metadata)
         scale, offset = confidence_line(
-            LineNetwork(file), PageNetwork(PAGES_MODEL), digits, run.config.calibration
+            LineNetwork(file), PageNetwork(PAGES_MODEL), digits, recipe.calibration
         )
-        calibration = {
-            "confidence_scale": f"{scale:.2f}",
-            "confidence_offset": f"{offset:.2f}",
-        }
-        recogniser.save(start, file, metadata | calibration)
+        metadata["confidence_scale"] = f"{scale:.2f}"
+        metadata["confidence_offset"] = f"{offset:.2f}"
+        recogniser.save(start, file, metadata)
     return (
         f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × "
         f"{scale:.2f}, {offset:+.2f}."
     )
 
 
-def sha256(chunks: Iterable[bytes]) -> str:
+def sha256(content: bytes) -> str:
     """Return the SHA-256 of bytes."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return digest.hexdigest()
+    return hashlib.sha256(content).hexdigest()
 
 
-def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
+def from_pretrained(plan: Plan, file: Path, others: Path, digits: Digits) -> ModelProto:
     """Cut the reader's network out of the pretrained file; its metadata say where it
     comes from.
 
     `others` is the file of Omniglot's characters. Raises TrainingError if one of both
     files is missing.
     """
-    pretrained = PRETRAINED.read(file)
+    pretrained = plan.pretrained.read(file)
     if not others.is_file():
         raise TrainingError(
             f"{others}: no such file. It is images_background.zip of "
             f"{omniglot.ADDRESS}: --others FILE"
         )
-    rows = rows_for_others(pretrained, digits, omniglot.load(others))
+    characters = omniglot.load(others)
+    count = plan.other_rows
+    rows = rows_for_others(pretrained, digits, characters, plan.other_pictures, count)
     start = recogniser.cut(pretrained, rows)
-    origin = {
-        "architecture": f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} "
-        "more for something else",
-        "origin": f"{PRETRAINED.name} of {WHEEL}, modified: cut to its alphabet, and tuned",
-        "license": LICENSE,
-        "pretrained_sha256": PRETRAINED.sha256,
-        "others_sha256": sha256([others.read_bytes()]),
-    }
-    helper.set_model_props(start, origin)
+    origin = plan.pretrained.origin(
+        f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} more "
+        "for something else",
+        "cut to its alphabet, and tuned",
+    )
+    origin["others_sha256"] = sha256(others.read_bytes())
+    set_model_props(start, origin)
     return start
 
 
-def from_shipped() -> ModelProto:
-    """Load the shipped file, to tune it on other pictures; its metadata say where it
-    comes from.
-    """
-    shipped = widened(onnx.load(LINES_MODEL))
-    origin = {entry.key: entry.value for entry in shipped.metadata_props}
-    helper.set_model_props(
-        shipped, {**origin, "tuned_from_sha256": sha256([LINES_MODEL.read_bytes()])}
-    )
+def from_shipped(file: Path) -> ModelProto:
+    """Load the shipped file, to tune it on other pictures; note where it comes from."""
+    shipped = widened(onnx.load(file))
+    origin = metadata_of(shipped)
+    origin["tuned_from_sha256"] = sha256(file.read_bytes())
+    set_model_props(shipped, origin)
     return shipped
-
-
-def own_lines(pictures: Path | None, earlier: Path | None) -> list[OwnLine]:
-    """Cut the user's own pictures into lines, if there are any, or load the lines of an
-    earlier run.
-    """
-    if earlier is None:
-        return line_pictures.load(pictures) if pictures else []
-    saved = torch.load(earlier / OWN, weights_only=True)
-    return [OwnLine(pixels.numpy(), symbols) for pixels, symbols in saved]
 
 
 def description(
@@ -369,65 +350,63 @@ def description(
     written = f"{recipe.lines:,} lines written with 55,000 of MNIST's training images"
     described = {
         "training_data": written,
-        "mnist_sha256": sha256([digits.images.numpy().tobytes()]),
+        "mnist_sha256": sha256(digits.images.numpy().tobytes()),
     }
-    if not own:
-        return described
-    pictures = sha256(line.pixels.tobytes() for line in own)
-    return {
-        **described,
-        "training_data": f"{written}, and {len(own)} lines of other pictures",
-        "pictures_sha256": pictures,
-    }
+    if own:
+        described["training_data"] += f", and {len(own)} lines of other pictures"
+        pixels = [line.pixels.tobytes() for line in own]
+        described["pictures_sha256"] = sha256(b"".join(pixels))
+    return described
 
 
-def train(arguments: argparse.Namespace) -> int:
+def new_run(arguments: argparse.Namespace, plan: Plan, digits: Digits) -> Path:
+    """Make what a run starts from; return its folder."""
+    own = line_pictures.load(arguments.pictures) if arguments.pictures else []
+    if own:
+        recipe = plan.own_recipe
+        start = from_shipped(plan.shipped)
+    else:
+        recipe = plan.recipe
+        others = arguments.others or omniglot.FILE
+        start = from_pretrained(plan, arguments.pretrained, others, digits)
+    folder = new_folder(arguments.runs, asdict(recipe))
+    onnx.save_model(start, folder / START)
+    kept = [(torch.tensor(line.pixels), line.symbols) for line in own]
+    torch.save(kept, folder / OWN)
+    return folder
+
+
+def train(arguments: argparse.Namespace, plan: Plan) -> int:
     """Write lines, tune, and export; return the exit status."""
-    earlier, others = run_to_resume(arguments), arguments.others or omniglot.FILE
+    earlier = run_to_resume(arguments)
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
-    training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    own = own_lines(arguments.pictures, earlier)
-    if earlier:
-        folder, recipe, start = (
-            earlier,
-            Recipe(**options_in(earlier)),
-            onnx.load(earlier / START),
-        )
-    else:
-        start = (
-            from_shipped()
-            if own
-            else from_pretrained(arguments.pretrained, others, training)
-        )
-        recipe = RECIPES["pictures" if own else "pretrained"]
-        folder = new_folder(arguments.runs, asdict(recipe))
-        onnx.save_model(start, folder / START)
-        torch.save(
-            [(torch.tensor(line.pixels), line.symbols) for line in own], folder / OWN
-        )
-    characters = omniglot.load(others)
-    lines = lines_of(training, recipe.lines, SEED, characters)
-    held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
-    texts = [text_of(line) for line in lines] + [line.symbols for line in own]
-    run, original = setup(recipe, start, folder, texts), Graph(start, LOGITS)
-    print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
-    epoch = partial(next_epoch, run, original, lines, own, held_out)
-    status = until_interrupted(
-        partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder
+    digits, held_out_digits = data.split(data.load(arguments.data, train=True))
+    folder = earlier or new_run(arguments, plan, digits)
+    recipe = Recipe(**options_in(folder))
+    start = onnx.load(folder / START)
+    kept = torch.load(folder / OWN, weights_only=True)
+    own = [OwnLine(pixels.numpy(), symbols) for pixels, symbols in kept]
+    characters = omniglot.load(arguments.others)
+    lines = lines_of(digits, recipe.lines, SEED, characters, plan.generated)
+    held_out = lines_of(
+        held_out_digits,
+        plan.validation_lines,
+        VALIDATION_SEED,
+        characters,
+        plan.generated,
     )
+    texts = [text_of(line) for line in lines] + [line.symbols for line in own]
+    run = setup(recipe, start, folder, texts)
+    print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
+    original = Graph(start, LOGITS)
+    epoch = partial(next_epoch, run, original, lines, own, held_out)
+    work = partial(fit, run, recipe.epochs, epoch)
+    status = until_interrupted(work, "training.lines", run.folder)
     if run.epochs == recipe.epochs:
         output = arguments.output or run.folder / LINES_MODEL.name
-        print(
-            finish(
-                run,
-                start,
-                output,
-                held_out,
-                held_out_digits,
-                description(recipe, training, own),
-            )
-        )
+        tuned_on = description(recipe, digits, own)
+        print(finish(run, start, output, held_out, held_out_digits, tuned_on))
         print(f"To serve it: digits serve --lines-model {output}")
     return status
 
@@ -452,9 +431,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return arguments
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
     """Run the command line; return the exit status."""
-    return exit_status(lambda: train(parse(argv)))
+    return exit_status(lambda: train(parse(argv), plan))
 
 
 if __name__ == "__main__":

@@ -15,23 +15,21 @@ class Random:
         self.generator = generator
         self.device = generator.device
 
-    def __call__(self, low: float, high: float, *sides: int) -> Tensor:
+    def __call__(
+        self, low: float, high: float, sides: tuple[int, int] = (1, 1)
+    ) -> Tensor:
         """Draw uniform numbers in [low, high): (N, *sides)."""
         shape = (self.n, *sides)
         random = torch.rand(shape, generator=self.generator, device=self.device)
         return random * (high - low) + low
 
-    def between(self, low: float, high: float) -> Tensor:
-        """Draw a uniform number for each image: (N, 1, 1)."""
-        return self(low, high, 1, 1)
-
     def chosen(self, share: float) -> Tensor:
-        """Choose a share of the images: (N, 1, 1), 1 for these and 0 for the others."""
-        return (self.between(0, 1) < share).float()
+        """Choose a share of the images: (N, 1, 1) bool."""
+        return self(0, 1) < share
 
     def amounts(self, low: float, high: float, share: float) -> Tensor:
         """Draw numbers for a share of the images, 0 for the others: (N, 1, 1)."""
-        return self.between(low, high) * self.chosen(share)
+        return self(low, high) * self.chosen(share)
 
     def integers(self, low: int, high: int) -> Tensor:
         """Draw integers in [low, high): (N,)."""
@@ -45,9 +43,7 @@ class Random:
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def smooth(self, size: Sequence[int], cell: tuple[float, float]) -> Tensor:
-        """Make noise (N, H, W) with a standard deviation of about 1, smooth over cells
-        of this height and width.
-        """
+        """Make noise (N, H, W) of deviation 1 or so, smooth over cells (h, w)."""
         sides = [int(side / part) + 2 for side, part in zip(size, cell, strict=True)]
         coarse = self.normal(1, *sides)
         return F.interpolate(coarse, size, mode="bilinear", align_corners=True)[:, 0]

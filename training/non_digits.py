@@ -22,6 +22,7 @@ from training.characters import (
     invented_character,
     letter,
     look_alike,
+    on_circle,
     printed_lines,
     scribble,
 )
@@ -45,17 +46,16 @@ def crop(ink: Map) -> Map | None:
     return cropped / cropped.max() if max(cropped.shape) >= 6 else None
 
 
-def digit(
-    digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))
-) -> Map:
+def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
     candidates = np.flatnonzero(np.isin(digits.labels, among))
     return levels(digits.images[int(rng.choice(candidates))])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
-    """Cut a digit along a straight line and keep one side. Excludes 8s, whose halves
-    are digits, and parts like a 1.
+    """Cut a digit along a straight line and keep one side.
+
+    Excludes 8s, whose halves are digits, and parts that look like a 1.
     """
     axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
     while True:
@@ -75,13 +75,11 @@ def turned_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, round or with corners, half of the time with a texture, like
-    an object in a photo.
-    """
+    """Draw a filled shape, like an object in a photo; half of them have a texture."""
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
     shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
     radii = shares * rng.uniform(15, 65, 2)
-    corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    corners = CANVAS / 2 + radii * on_circle(angles)
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)

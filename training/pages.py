@@ -11,15 +11,17 @@ Nothing of it is tuned.
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
+from onnx.helper import make_node, make_tensor_value_info, set_model_props
 
 from training.config import FILE, PAGES_MODEL, parsed
 from training.errors import exit_status
-from training.pretrained import LICENSE, WHEEL, Pretrained, halved
+from training.pretrained import Pretrained, assembled, halved
 from training.run import unfinished
 
 PRETRAINED = Pretrained(
@@ -31,7 +33,7 @@ FIRST = "conv2d_112.w_0"  # the weights of its first layer
 STRIDE = 32  # the sides of its input are multiples of this many pixels
 # What serving needs to know. The probabilities and the growth are those with which
 # rapidocr uses the network.
-FORM = {
+SPEC = {
     "stride": str(STRIDE),
     "pixels": str(640 * 640),  # with twice as many, as much is read, at twice the cost
     "threshold": "0.3",
@@ -57,42 +59,30 @@ def cut(pretrained: ModelProto) -> ModelProto:
         are multiples of STRIDE.
     """
     graph = pretrained.graph
-    arrays = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    weights = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     # The three colours are one grey.
-    arrays[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)
-    arrays["half"] = np.array(127.5, np.float32)
+    weights[FIRST] = weights[FIRST].sum(axis=1, keepdims=True)
+    weights["half"] = np.array(127.5, np.float32)
     nodes = [
-        helper.make_node("Sub", ["pictures", "half"], ["centred"]),
-        helper.make_node("Div", ["centred", "half"], ["levels"]),
-        helper.make_node("Unsqueeze", ["levels"], [graph.input[0].name], axes=[1]),
+        make_node("Sub", ["pictures", "half"], ["centred"]),
+        make_node("Div", ["centred", "half"], ["levels"]),
+        make_node("Unsqueeze", ["levels"], [graph.input[0].name], axes=[1]),
         *graph.node,
-        helper.make_node("Squeeze", [graph.output[0].name], ["writing"], axes=[1]),
+        make_node("Squeeze", [graph.output[0].name], ["writing"], axes=[1]),
     ]
-    pictures, writing = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", "H", "W"])
-        for name in ("pictures", "writing")
-    )
-    initializers = [
-        numpy_helper.from_array(array, name) for name, array in arrays.items()
-    ]
-    made = helper.make_graph(nodes, "Finder", [pictures], [writing], initializers)
-    model = helper.make_model(made, opset_imports=pretrained.opset_import, ir_version=9)
-    onnx.checker.check_model(model)
-    return model
+    shape = ["N", "H", "W"]
+    pictures = make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
+    writing = make_tensor_value_info("writing", TensorProto.FLOAT, shape)
+    return assembled(pretrained, "Finder", nodes, [pictures], [writing], weights)
 
 
-def make(pretrained: Path, output: Path) -> int:
-    """Write the file; return the exit status."""
-    model = halved(cut(PRETRAINED.read(pretrained)))
-    origin = {
-        "architecture": "PP-OCRv6 small detector",
-        "origin": f"{PRETRAINED.name} of {WHEEL}, modified: its input is grey",
-        "license": LICENSE,
-        "pretrained_sha256": PRETRAINED.sha256,
-    }
-    helper.set_model_props(model, origin | FORM)
-    with unfinished(output) as file:
-        onnx.save_model(model, file)
+def make(file: Path, output: Path, pretrained: Pretrained = PRETRAINED) -> int:
+    """Make the file from the pretrained one; return the exit status."""
+    model = halved(cut(pretrained.read(file)))
+    origin = pretrained.origin("PP-OCRv6 small detector", "its input is grey")
+    set_model_props(model, origin | SPEC)
+    with unfinished(output) as unfinished_file:
+        onnx.save_model(model, unfinished_file)
     print(
         f"{output}: {output.stat().st_size:,} bytes. To serve it: "
         f"DIGITS_PAGES_MODEL={output} digits serve"
@@ -118,10 +108,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parsed(p, argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, pretrained: Pretrained = PRETRAINED) -> int:
     """Run the command line; return the exit status."""
     arguments = parse(argv)
-    return exit_status(lambda: make(arguments.pretrained, arguments.output))
+    made = partial(make, arguments.pretrained, arguments.output, pretrained)
+    return exit_status(made)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ EXTENT_LEVEL = 0.3  # pixels above this belong to a digit's extent
 
 
 class Extent(NamedTuple):
-    """First and last rows and columns with ink, (N,) each."""
+    """First and last rows and columns with ink, (N, 1, 1) each."""
 
     top: Tensor
     bottom: Tensor
@@ -31,38 +31,46 @@ class Extent(NamedTuple):
 
 
 def points(x: Tensor, y: Tensor) -> Tensor:
-    """Return points (..., 2) with these coordinates."""
-    return torch.stack([x, y], dim=-1)
+    """Return points (N, P, 2) with coordinates (N, P, 1)."""
+    return torch.cat([x, y], dim=2)
 
 
 def extent(images: Tensor) -> Extent:
     """Find the extent of each image's ink."""
-    return Extent(*ends(images.amax(dim=2)), *ends(images.amax(dim=1)))
+    return Extent(*ends(images), *ends(images.mT))
 
 
-def ends(profiles: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the first and last positions (N,) with ink in profiles (N, S)."""
-    inked = (profiles > EXTENT_LEVEL).float()
-    last = inked.shape[1] - 1 - inked.flip(1).argmax(dim=1)
-    return inked.argmax(dim=1).float(), last.float()
+def ends(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the first and last rows with ink, (N, 1, 1) each."""
+    profile = images.amax(dim=2, keepdim=True)  # (N, 28, 1)
+    inked = (profile > EXTENT_LEVEL).float()
+    first = inked.argmax(dim=1, keepdim=True)
+    after = inked.flip(1).argmax(dim=1, keepdim=True)
+    return first.float(), (inked.shape[1] - 1 - after).float()
 
 
 def ink_column(images: Tensor, row: Tensor) -> Tensor:
-    """Find the column (N,) of the centre of mass of the two rows from `row` (N,) on."""
+    """Find the column of the centre of mass of the two rows from `row` on.
+
+    Both are (N, 1, 1).
+    """
     axis = torch.arange(FRAME_SIDE, device=images.device)
-    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)  # (N, 28)
-    profile = (images * rows[:, :, None]).sum(dim=1)  # (N, 28)
-    return (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
+    rows = axis[:, None]
+    is_near = (rows >= row) & (rows < row + 2)  # (N, 28, 1)
+    profile = (images * is_near).sum(dim=1)  # (N, 28)
+    column = (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
+    return column[:, None, None]
 
 
 def stroke_width(images: Tensor) -> Tensor:
-    """Estimate each image's mean stroke width (N,): twice the ink over its outline."""
+    """Estimate the mean stroke width (N, 1, 1): twice the ink over its outline."""
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
     corner = padded[:, :-1, :-1]
     down = padded[:, 1:, :-1] - corner
     right = padded[:, :-1, 1:] - corner
-    outline = torch.hypot(down, right).sum(dim=(1, 2))
-    return 2 * images.sum(dim=(1, 2)) / outline.clamp(min=1e-6)
+    outline = torch.hypot(down, right).sum(dim=(1, 2), keepdim=True)
+    ink = images.sum(dim=(1, 2), keepdim=True)
+    return 2 * ink / outline.clamp(min=1e-6)
 
 
 def draw(points: Tensor, width: Tensor) -> Tensor:
@@ -74,7 +82,7 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
         (N, P, 2) float, P >= 2: vertices as (x, y) in pixels; (0, 0) is the centre of
         the first pixel.
     width : Tensor
-        (N,) float: line width in pixels.
+        (N, 1, 1) float: line width in pixels.
 
     Returns
     -------
@@ -92,4 +100,4 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
         nearest = share.clamp(0, 1)[..., None] * along
         to_segment = torch.linalg.vector_norm(from_start - nearest, dim=-1)
         distance = torch.minimum(distance, to_segment)
-    return (width[:, None, None] / 2 + 0.5 - distance).clamp(0, 1)
+    return (width / 2 + 0.5 - distance).clamp(0, 1)

@@ -5,13 +5,22 @@ of rapidocr has them as ONNX.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import (
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
 
 from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
@@ -42,6 +51,15 @@ class Pretrained(NamedTuple):
             f"{self.name} of {WHEEL}, which make {self.target} fetches "
             f"({SHOWN}/{self.name})"
         )
+
+    def origin(self, architecture: str, modification: str) -> dict[str, str]:
+        """Say what a network made from the file is, for its metadata."""
+        return {
+            "architecture": architecture,
+            "origin": f"{self.name} of {WHEEL}, modified: {modification}",
+            "license": LICENSE,
+            "pretrained_sha256": self.sha256,
+        }
 
     def read(self, path: Path) -> ModelProto:
         """Read the file, and only that one; raise TrainingError for any other."""
@@ -87,3 +105,20 @@ def widened(model: ModelProto) -> ModelProto:
         if node.op_type == "Cast" and node.input[0].endswith(HALF):
             copy.graph.node.remove(node)
     return copy
+
+
+def assembled(
+    pretrained: ModelProto,
+    name: str,
+    nodes: Sequence[NodeProto],
+    inputs: Sequence[ValueInfoProto],
+    outputs: Sequence[ValueInfoProto],
+    weights: Mapping[str, NDArray[Any]],
+) -> ModelProto:
+    """Make a model with the operators of the pretrained one."""
+    arrays = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, name, inputs, outputs, arrays)
+    opset = pretrained.opset_import
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.checker.check_model(model)
+    return model

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.helper import make_node, make_tensor_value_info, set_model_props
 from onnx.utils import Extractor
 
 from training.alphabet import CHARACTERS, MARKS, SPACE
-from training.pretrained import Pretrained, halved
+from training.pretrained import Pretrained, assembled, halved
 
 PRETRAINED = Pretrained(
     "PP-OCRv6_rec_small.onnx",
@@ -25,28 +26,45 @@ PRETRAINED = Pretrained(
     "train-lines",
 )
 # Names in its graph.
-FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"
+FIRST = "conv2d_68.w_0"
+LAST = "linear_8"
+FEATURES = "p2o.pd_op.transpose.8.0"
 # Of strips; their widths are padded to multiples of PADDING.
-HEIGHT, STRIDE, PADDING = 48, 8, 160
+HEIGHT = 48
+STRIDE = 8
+PADDING = 160
 # Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written
 # digits best.
 DELAY = 0.3
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
-HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
+# Names in the graph of the reader.
+HEAD = "head.weight"
+BIAS = "head.bias"
+LOGITS = "logits"
 LETTERS = string.ascii_letters
 # For a squared probability; with 0.4, as many numbers are read, but more words are read
 # as numbers.
 THRESHOLD = 0.5
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
+# What serving needs to know.
+SPEC = {
+    "characters": CHARACTERS,
+    "marks": MARKS,
+    "space": SPACE,
+    "stride": str(STRIDE),
+    "padding": str(PADDING),
+    "delay": str(DELAY),
+    "least_contrast": str(LEAST_CONTRAST),
+    "threshold": str(THRESHOLD),
+    **UNCALIBRATED,
+}
 Floats = NDArray[np.float32]
 
 
 def characters_of(pretrained: ModelProto) -> list[str]:
-    """Return the character of each row of the last layer; that of the blank is empty."""
-    text = next(
-        entry.value for entry in pretrained.metadata_props if entry.key == "character"
-    )
-    return ["", *text.split("\n"), " "]
+    """Return the character of each row of the last layer; the blank's is empty."""
+    metadata = {entry.key: entry.value for entry in pretrained.metadata_props}
+    return ["", *metadata["character"].split("\n"), " "]
 
 
 def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
@@ -74,49 +92,31 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
     weights = {t.name: arrays[t.name] for t in trunk.initializer}
     # The three colours are one grey.
     weights[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)
-    weights |= {HEAD: arrays[f"{LAST}.w_0"][:, rows], BIAS: arrays[f"{LAST}.b_0"][rows]}
-    weights |= {
-        "zero": np.array([0]),
-        "known": np.array([len(known)]),
-        "all": np.array([len(rows)]),
-        "axis": np.array([2]),
-    }
-    nodes = [
-        helper.make_node("Unsqueeze", ["strips"], ["x"], axes=[1]),
-        *trunk.node,
-        *head(),
-    ]
-    strips = helper.make_tensor_value_info(
-        "strips", TensorProto.FLOAT, ["N", HEIGHT, "W"]
+    weights[HEAD] = arrays[f"{LAST}.w_0"][:, rows]
+    weights[BIAS] = arrays[f"{LAST}.b_0"][rows]
+    numbers = {"zero": 0, "known": len(known), "all": len(rows), "axis": 2}
+    weights |= {name: np.array([number]) for name, number in numbers.items()}
+    first = make_node("Unsqueeze", ["strips"], ["x"], axes=[1])
+    nodes = [first, *trunk.node, *head()]
+    classes = len(known) + 1
+    strips = make_tensor_value_info("strips", TensorProto.FLOAT, ["N", HEIGHT, "W"])
+    probabilities = make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["N", "T", classes]
     )
-    probabilities = helper.make_tensor_value_info(
-        "probabilities", TensorProto.FLOAT, ["N", "T", len(known) + 1]
-    )
-    initializers = [
-        numpy_helper.from_array(array, name) for name, array in weights.items()
-    ]
-    graph = helper.make_graph(nodes, "Reader", [strips], [probabilities], initializers)
-    model = helper.make_model(
-        graph, opset_imports=pretrained.opset_import, ir_version=9
-    )
-    onnx.checker.check_model(model)
-    return model
+    return assembled(pretrained, "Reader", nodes, [strips], [probabilities], weights)
 
 
 def head() -> list[NodeProto]:
     """Make the last layer, and sum what is something else."""
+    rest = "something else"
     return [
-        helper.make_node("MatMul", [FEATURES, HEAD], ["products"]),
-        helper.make_node("Add", ["products", BIAS], [LOGITS]),
-        helper.make_node("Softmax", [LOGITS], ["shares"], axis=2),
-        helper.make_node("Slice", ["shares", "zero", "known", "axis"], ["characters"]),
-        helper.make_node("Slice", ["shares", "known", "all", "axis"], ["rest"]),
-        helper.make_node(
-            "ReduceSum", ["rest"], ["something else"], axes=[2], keepdims=1
-        ),
-        helper.make_node(
-            "Concat", ["characters", "something else"], ["probabilities"], axis=2
-        ),
+        make_node("MatMul", [FEATURES, HEAD], ["products"]),
+        make_node("Add", ["products", BIAS], [LOGITS]),
+        make_node("Softmax", [LOGITS], ["shares"], axis=2),
+        make_node("Slice", ["shares", "zero", "known", "axis"], ["characters"]),
+        make_node("Slice", ["shares", "known", "all", "axis"], ["rest"]),
+        make_node("ReduceSum", ["rest"], [rest], axes=[2], keepdims=1),
+        make_node("Concat", ["characters", rest], ["probabilities"], axis=2),
     ]
 
 
@@ -140,26 +140,8 @@ def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[i
     return sorted(np.argsort(-activity, kind="stable")[:count].tolist())
 
 
-def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
-    """Write what serving needs to know into the metadata of a reader's file; the given
-    metadata take precedence.
-    """
-    form = {
-        "characters": CHARACTERS,
-        "marks": MARKS,
-        "space": SPACE,
-        "stride": str(STRIDE),
-        "padding": str(PADDING),
-        "delay": str(DELAY),
-        "least_contrast": str(LEAST_CONTRAST),
-        "threshold": str(THRESHOLD),
-        **UNCALIBRATED,
-    }
-    helper.set_model_props(model, {**form, **metadata})
-
-
 def save(model: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a reader's file with 16-bit weights."""
+    """Write a reader's file with 16-bit weights; the metadata overrule SPEC."""
     described = halved(model)
-    describe(described, metadata)
+    set_model_props(described, SPEC | dict(metadata))
     onnx.save_model(described, path)

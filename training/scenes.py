@@ -99,9 +99,7 @@ def ruled(
 def in_cells(
     digits: Inks, height: float, rng: Generator, room: Span, gap: Span = (0, 0)
 ) -> Map:
-    """Write each digit into a cell of a printed grid or, if there is a gap between
-    them, into a box of a form.
-    """
+    """Write each digit into a cell of a grid or, if there is a gap, into a box."""
     largest = np.max([digit.shape for digit in digits], axis=0)
     cell = largest + (rng.uniform(*room, 2) * height).astype(int)
     apart = round(rng.uniform(*gap) * height / 2)
@@ -125,8 +123,9 @@ def without_specks(digit: Digit) -> Digit:
 
 @dataclass(frozen=True)
 class Scene:
-    """How digits are written, and what becomes of the ink. The pens' widths are a
-    single digit's height by so many.
+    """How digits are written, and what becomes of the ink.
+
+    The width of a pen is the height of a single digit by a number of `pens`.
     """
 
     finish: Finish = scanned
@@ -152,9 +151,7 @@ class Scene:
         return felt if rng.random() < self.felt else partial(pen, width=width)
 
     def number(self, pattern: str, digits: Digits, rng: Generator) -> tuple[bytes, str]:
-        """Write the lines of a pattern of `training.line_text`, or what stands between
-        tabs into cells, in one hand.
-        """
+        """Write the lines, or the tabbed cells, of a pattern in one hand."""
         writer = self.writer(digits, rng)
         height = rng.uniform(*self.height)
         tilt = rng.uniform(-2, 2)
@@ -206,6 +203,11 @@ def tight(side: int, margins: tuple[int, ...]) -> Scene:
     return Scene(partial(cut_out, margins=margins), (side, side), (0, 0), felt=1)
 
 
+def tight_photo(side: int) -> Scene:
+    """Crop a photo to the ink of a digit of up to so many pixels."""
+    return Scene(scanned, (0.75 * side, side), (0, 0))
+
+
 photo = partial(scanned, light=sheets.shadowed)
 on_desk = partial(photo, desk=2)
 SHARP = Scene(on_desk, (350, 500), (1, 2.5))
@@ -248,10 +250,7 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     "one-bit-scan": Scene(sheets.one_bit),
     **{f"tight-{side}px": tight(side, (0,)) for side in SIDES},
     **{f"tight-{side}px-margin": tight(side, (1, 2)) for side in SIDES},
-    **{
-        f"tight-photo-{side}px": Scene(scanned, (0.75 * side, side), (0, 0))
-        for side in (48, 100, 300)
-    },
+    **{f"tight-photo-{side}px": tight_photo(side) for side in (48, 100, 300)},
 }
 # What is written: patterns of `training.line_text`, with n for some digits and c for as
 # many in cells.

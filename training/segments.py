@@ -21,7 +21,7 @@ from app.picture.frame import frame_from_ink
 from app.picture.maps import Map
 from training.data import Digits
 from training.drawing import extent
-from training.line_writer import HEIGHT, Glyphs, Writer
+from training.line_writer import HEIGHT, Glyphs, Writer, chosen
 from training.objective import NONE
 from training.writing import INKED
 
@@ -37,8 +37,7 @@ MIXED = 0.8
 SLENDER = 0.4
 LOW = 0.7
 # Written before each digit, and how often.
-BEFORE = ("", ".", ",", "-")
-BEFORE_SHARES = (0.85, 0.05, 0.05, 0.05)
+BEFORE = {"": 0.85, ".": 0.05, ",": 0.05, "-": 0.05}
 MAX_PER_LINE = 3  # segments of each class from one line
 STRAY = 0.03  # standard deviation of a cut between two digits, in digit heights
 CUT_THROUGH = 0.5  # share of digits and marks that are cut
@@ -92,7 +91,7 @@ def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[Segment]:
     writer = Writer(glyphs, rng)
     pattern = ""
     for _ in range(rng.integers(2, 5)):
-        pattern += rng.choice(BEFORE, p=BEFORE_SHARES) + "d"
+        pattern += chosen(BEFORE, rng) + "d"
     writer.write(pattern.lstrip(".,-"))
     ink = writer.row.cropped()
     source = writer.row.source[writer.row.rows]
@@ -154,9 +153,7 @@ def judge(
 
 
 def is_ambiguous(shape: tuple[int, ...], slant: float) -> bool:
-    """Return whether a segment that is not a digit is so narrow or low that it might be
-    one.
-    """
+    """Return whether a non-digit is so narrow or low that it might be a digit."""
     height, width = shape
     is_slender = width - abs(slant) * height < SLENDER * height
     return is_slender or height < LOW * HEIGHT

@@ -32,9 +32,7 @@ def on_canvas(ink: Map, _: float, rng: Generator, black: float = 0.0) -> bytes:
 
 
 def coloured(ink: Map, _: float, rng: Generator) -> bytes:
-    """Draw in one colour on another that differs clearly in some channel; a third of
-    the pairs are equally bright.
-    """
+    """Draw in one colour on a clearly different one; a third are equally bright."""
     most = rng.choice([6, 255, 255])
     while True:
         paper, pen = rng.uniform(0, 255, (2, 3))
@@ -81,9 +79,7 @@ def shadowed(shape: Shape, height: float, rng: Generator) -> Map:
 
 
 def crumpled(shape: Shape, height: float, rng: Generator) -> Map:
-    """Light a sheet that was crumpled and smoothed out again: it is lighter or darker
-    beside creases.
-    """
+    """Light a sheet that was crumpled: it is lighter or darker beside creases."""
     up = np.abs(clouds(shape, height / 4, rng))
     down = np.abs(clouds(shape, height / 4, rng))
     return 0.95 + np.float32(rng.uniform(0.05, 0.1)) * (up - down)
@@ -110,9 +106,7 @@ def patterned(shape: Shape, height: float, rng: Generator) -> Map:
 def scanned(
     ink: Map, height: float, rng: Generator, light: Light = daylight, desk: int = 0
 ) -> bytes:
-    """Scan or photograph ink on paper, of which up to so many edges and the desk are in
-    view.
-    """
+    """Scan or photograph ink on paper; up to `desk` edges of the paper are in view."""
     margin = int(rng.uniform(0.15, 0.35) * max(ink.shape)) if desk else 0
     ink = np.pad(ink, margin)
     sheet = np.ones_like(ink)
@@ -159,9 +153,7 @@ def ramp(length: int, low: float, high: float, rng: Generator) -> Map:
 
 
 def clouds(shape: Shape, cell: float, rng: Generator) -> Map:
-    """Make smooth noise with mean 0 and amplitude about 1, from cells of this side in
-    pixels.
-    """
+    """Make smooth noise with mean 0 and amplitude about 1, from cells of this side."""
     coarse = [int(side / cell) + 2 for side in shape]
     return resized(rng.standard_normal(coarse, np.float32), shape[::-1])
 

@@ -24,9 +24,7 @@ Digit = NDArray[np.uint8]
 
 
 def enlarged(digit: Digit) -> Map:
-    """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and
-    pixel edges smoothed.
-    """
+    """Upsample ink to cells, less OUTLINE; open small holes, smooth pixel edges."""
     image = Image.fromarray(resized(digit, (28 * CELLS, 28 * CELLS)))
     sharp = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
     level = levels(sharp.filter(ImageFilter.GaussianBlur(0.5 * CELLS)))

@@ -41,7 +41,7 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     """
     styled = images.clone()
     for digit, source, style, share in STYLES:
-        is_chosen = Random(len(images), generator)(0, 1) < share
+        is_chosen = Random(len(images), generator).chosen(share).flatten()
         chosen = ((labels == digit) & is_chosen).nonzero()[:, 0]
         sources = styled[chosen] if source == digit else images[labels == source]
         if not len(chosen) or not len(sources):
@@ -53,7 +53,10 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
 
 
 class Ink:
-    """Images of one digit, where their ink is, and a pen like that of each."""
+    """Images of one digit, where their ink is, and a pen like that of each.
+
+    Lengths are (N, 1, 1), and points (N, 1, 2), as (x, y).
+    """
 
     def __init__(self, images: Tensor, generator: Generator) -> None:
         self.images = images
@@ -62,7 +65,8 @@ class Ink:
         self.box = box = extent(images)
         width = stroke_width(images).clamp(1.2, 5)
         self.pen = pen = width * self.random(0.75, 1.05)
-        self.axis = torch.arange(FRAME_SIDE, device=images.device)
+        self.columns = torch.arange(FRAME_SIDE, device=images.device)
+        self.rows = self.columns[:, None]
         self.middle = points(box.left + box.right, box.top + box.bottom) / 2
         self.top = points(ink_column(images, box.top), box.top + pen / 2)
         self.left = points(box.left + pen / 2, ink_column(images.mT, box.left))
@@ -70,44 +74,41 @@ class Ink:
 
     @property
     def height(self) -> Tensor:
-        """Each row's height in the ink, (N, 28): 0 at the top, 1 at the bottom."""
-        from_top = self.axis - self.box.top[:, None]
-        return from_top / self.box.height.clamp(min=1)[:, None]
+        """Each row's height in the ink, (N, 28, 1): 0 at the top, 1 at the bottom."""
+        return (self.rows - self.box.top) / self.box.height.clamp(min=1)
 
     def part(self, mask: Tensor) -> "Ink":
         """Return the ink of a mask (N, 28, 28)."""
         return Ink(self.images * mask, self.generator)
 
     def with_stroke(self, *vertices: Tensor) -> Tensor:
-        """Draw a stroke through points (N, 2) each."""
-        return torch.maximum(self.images, draw(torch.stack(vertices, dim=1), self.pen))
+        """Draw a stroke through points (N, P, 2)."""
+        return torch.maximum(self.images, draw(torch.cat(vertices, dim=1), self.pen))
 
     def with_line(
         self, point: Tensor, angle: Range, before: Range, after: Range
     ) -> Tensor:
-        """Draw a straight stroke through a point (N, 2), with random lengths on both
-        sides; see `downwards`.
-        """
-        direction = downwards(self.random(*angle), torch.ones_like(self.pen))
-        start = point - direction * self.random(*before, 1)
-        return self.with_stroke(start, point + direction * self.random(*after, 1))
+        """Draw a straight stroke through a point; `angle` is that of `downwards`."""
+        direction = downwards(self.random(*angle))
+        start = point - direction * self.random(*before)
+        return self.with_stroke(start, point + direction * self.random(*after))
 
 
-def downwards(angle: Tensor, length: Tensor) -> Tensor:
-    """Return vectors (N, 2) of an angle and a length (N,) each; 0 is downwards,
-    positive ones turn right.
-    """
-    return points(angle.sin(), angle.cos()) * length[:, None]
+def downwards(angle: Tensor) -> Tensor:
+    """Return unit vectors of an angle: 0 is downwards, positive ones turn right."""
+    return points(angle.sin(), angle.cos())
 
 
 def with_upstroke(ones: Ink) -> Tensor:
     """Add a long upstroke to 1s, as in most of Europe."""
-    slant = torch.atan2((ones.top - ones.foot)[:, 0], ones.box.height).clamp(-0.3, 0.8)
+    lean = (ones.top - ones.foot)[:, :, :1]
+    slant = torch.atan2(lean, ones.box.height).clamp(-0.3, 0.8)
     angle = -(slant + ones.random(0.35, 0.95)).clamp(max=1.1)
     length = ones.random(0.3, 0.95) * ones.box.height
-    stroke = downwards(angle, length)
-    bend = downwards(angle - math.pi / 2, ones.random(-0.12, 0.12) * length)
-    return ones.with_stroke(ones.top, ones.top + stroke / 2 + bend, ones.top + stroke)
+    end = ones.top + downwards(angle) * length
+    bend = downwards(angle - RIGHT) * (ones.random(-0.12, 0.12) * length)
+    halfway = ones.top + downwards(angle) * length / 2 + bend
+    return ones.with_stroke(ones.top, halfway, end)
 
 
 def with_base(ones: Ink) -> Tensor:
@@ -134,74 +135,69 @@ def curled(nines: Ink) -> Tensor:
     """
     shrunk = nines.images.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]])
     nines = Ink(warped(nines.images, shrunk), nines.generator)
-    radius = nines.random(2, 5.5, 1)
-    radii = radius * torch.cat([nines.random(1, 1, 1), nines.random(0.5, 1, 1)], dim=1)
+    radius = nines.random(2, 5.5)
+    radii = radius * points(nines.random(1, 1), nines.random(0.5, 1))
     # 0 goes straight down.
-    first = nines.random(math.radians(-80), math.radians(20), 1).clamp(max=0)
-    last = nines.random(math.radians(70), math.radians(190), 1)
-    angles = first + torch.linspace(0, 1, 7, device=first.device) * (last - first)
+    first = nines.random(math.radians(-80), math.radians(20)).clamp(max=0)
+    last = nines.random(math.radians(70), math.radians(190))
+    share = torch.linspace(0, 1, 7, device=first.device)[:, None]
+    angles = first + share * (last - first)
     circle = points(angles.cos() - first.cos(), angles.sin() - first.sin())  # (N, 7, 2)
-    tail = nines.foot[:, None] + radii[:, None] * circle
-    return nines.with_stroke(*tail.unbind(1))
+    return nines.with_stroke(nines.foot + radii * circle)
 
 
 def nines_from_threes(threes: Ink) -> Tensor:
     """Close the upper bow of 3s to a loop: 9s whose tail swings to the right first."""
     top, middle, bottom = BOW
-    height = threes.height[:, :, None]
+    height = threes.height
     upper = threes.part((top <= height) & (height < middle)).left
     lower = threes.part((middle <= height) & (height < bottom)).left
-    leftwards = torch.full_like(threes.pen, -RIGHT)
-    off = downwards(leftwards, threes.random(0.05, 0.2) * threes.box.height)
+    leftwards = downwards(torch.full_like(threes.pen, -RIGHT))
+    off = leftwards * (threes.random(0.05, 0.2) * threes.box.height)
     return threes.with_stroke(upper, (upper + lower) / 2 + off, lower)
 
 
 def closed(fours: Ink) -> Tensor:
     """Join the two upper ends of 4s, as in print."""
-    is_upper = (fours.height < 0.45)[:, :, None]
-    is_left = (fours.axis < fours.middle[:, :1])[:, None, :]
-    left = fours.part(is_upper * is_left)
-    right = fours.part(is_upper * ~is_left)
-    levels = torch.minimum(left.images.amax(dim=(1, 2)), right.images.amax(dim=(1, 2)))
-    has_both = (levels > EXTENT_LEVEL)[:, None, None]
+    is_upper = fours.height < 0.45
+    is_left = fours.columns < fours.middle[:, :, :1]
+    left = fours.part(is_upper & is_left)
+    right = fours.part(is_upper & ~is_left)
+    has_left = left.images.amax(dim=(1, 2), keepdim=True) > EXTENT_LEVEL
+    has_right = right.images.amax(dim=(1, 2), keepdim=True) > EXTENT_LEVEL
+    has_both = has_left & has_right
     return torch.where(has_both, fours.with_stroke(left.top, right.top), fours.images)
 
 
 def waved(sevens: Ink) -> Tensor:
-    """Bend the top bar of 7s to a wave that starts low, and cross the stem, as in
-    central Europe.
-    """
+    """Bend the top bar of 7s to a wave, and cross the stem, as in central Europe."""
     box = sevens.box
     # 0 to 1 over the width.
-    along = (sevens.axis - box.left[:, None]) / box.width.clamp(min=1)[:, None]
-    height = sevens.random(1.5, 4.5, 1)
-    rise = height * (2 * math.pi * along / sevens.random(0.65, 0.85, 1)).cos()
+    along = (sevens.columns - box.left) / box.width.clamp(min=1)
+    height = sevens.random(1.5, 4.5)
+    rise = height * (2 * math.pi * along / sevens.random(0.65, 0.85)).cos()
     near_top = (1 - 2 * sevens.height).clamp(0, 1)
     identity = torch.eye(2, 3, device=rise.device)
-    wave = warped(sevens.images, identity, near_top[:, :, None] * rise[:, None, :])
+    wave = warped(sevens.images, identity, near_top * rise)
     return crossed(Ink(wave, sevens.generator))
 
 
 def tailed(zeros: Ink) -> Tensor:
-    """Add a tail to 0s: the end of the stroke curls from the top into the inside, in
-    either direction.
-    """
-    side = 1 - 2 * zeros.random.integers(0, 2)[:, None]
-    share = torch.linspace(0, 1, 8, device=side.device)
-    turn = side * zeros.random(math.radians(80), math.radians(250), 1) * share
-    inner = 1 - zeros.random(0.4, 0.8, 1) * share
+    """Add a tail to 0s, which curls from the top into the inside."""
+    side = 1 - 2 * zeros.random.integers(0, 2)[:, None, None]
+    share = torch.linspace(0, 1, 8, device=side.device)[:, None]
+    turn = side * zeros.random(math.radians(80), math.radians(250)) * share
+    inner = 1 - zeros.random(0.4, 0.8) * share
     radii = points(zeros.box.width, zeros.box.height) / 2
     circle = points(turn.sin(), -turn.cos())  # (N, 8, 2)
-    ellipse = circle * radii[:, None] * inner[:, :, None]
+    ellipse = circle * radii * inner
     # Starts at the ink.
-    off = (zeros.top - zeros.middle - ellipse[:, 0])[:, None] * (1 - share)[:, None]
-    return zeros.with_stroke(*(zeros.middle[:, None] + ellipse + off).unbind(1))
+    off = (zeros.top - zeros.middle - ellipse[:, :1]) * (1 - share)
+    return zeros.with_stroke(zeros.middle + ellipse + off)
 
 
 def slashed(zeros: Ink) -> Tensor:
-    """Draw a slash through 0s, from the lower left to the upper right, that ends inside
-    or outside of them.
-    """
+    """Draw a slash through 0s, from the lower left to the upper right."""
     return zeros.with_line(zeros.middle, (-1.05, -0.4), (5, 13), (5, 13))
 
 
@@ -213,11 +209,11 @@ def roofed(sixes: Ink) -> Tensor:
 def short_stemmed(fours: Ink) -> Tensor:
     """Cut the stem of open 4s off a little above the bar, or at the bar."""
     is_middle = (fours.height > 0.35) & (fours.height < 0.8)
-    inside = fours.images * is_middle[:, :, None]
-    bar = inside.sum(dim=2).argmax(dim=1, keepdim=True)  # its row
-    is_above = fours.axis < bar - fours.random(1, 4, 1)
-    is_right = fours.axis > fours.middle[:, :1]
-    return fours.images * ~(is_above[:, :, None] & is_right[:, None, :])
+    inside = (fours.images * is_middle).sum(dim=2, keepdim=True)
+    bar = inside.argmax(dim=1, keepdim=True)  # its row
+    is_above = fours.rows < bar - fours.random(1, 4)
+    is_right = fours.columns > fours.middle[:, :, :1]
+    return fours.images * ~(is_above & is_right)
 
 
 def warped(images: Tensor, matrix: Tensor, lowered: Tensor | float = 0.0) -> Tensor:

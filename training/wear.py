@@ -22,12 +22,12 @@ Effects = Sequence[tuple[Effect, float]]  # with the share of the images that ge
 
 def thickened(images: Tensor, random: Random) -> Tensor:
     """Widen strokes by up to two pixels."""
-    return torch.lerp(images, dilated(images), random.between(0, 1))
+    return torch.lerp(images, dilated(images), random(0, 1))
 
 
 def thinned(images: Tensor, random: Random) -> Tensor:
     """Narrow strokes by up to about a pixel and a half."""
-    return torch.lerp(images, -dilated(-images), random.between(0, 0.7))
+    return torch.lerp(images, -dilated(-images), random(0, 0.7))
 
 
 def dilated(images: Tensor) -> Tensor:
@@ -43,13 +43,11 @@ def blurred(images: Tensor, random: Random) -> Tensor:
     kernel = torch.outer(weights, weights)[None, None]
     padded = F.pad(images[:, None], (1, 1, 1, 1), mode="replicate")
     soft = F.conv2d(padded, kernel)[:, 0]
-    return torch.lerp(images, soft, random.between(0, 0.9))
+    return torch.lerp(images, soft, random(0, 0.9))
 
 
 def coarsened(images: Tensor, random: Random) -> Tensor:
-    """Shrink to 10 to 19 pixels a side and enlarge again, like small scans; every
-    second image is binarised.
-    """
+    """Shrink to 10 to 19 pixels a side, and enlarge; binarise every second image."""
     side = int(Random(1, random.generator).integers(10, 20))
     coarse = resized(images, (side, side), "area")
     is_ink = coarse > 0.4 * coarse.amax(dim=(1, 2), keepdim=True)
@@ -59,23 +57,21 @@ def coarsened(images: Tensor, random: Random) -> Tensor:
 
 def toned(images: Tensor, random: Random) -> Tensor:
     """Darken or lighten greys with a gamma curve, as other pens and scanners do."""
-    return images.clamp(0, 1) ** random.between(-0.6, 0.6).exp()
+    return images.clamp(0, 1) ** random(-0.6, 0.6).exp()
 
 
 def streaked(images: Tensor, random: Random) -> Tensor:
-    """Draw a straight line or part of one through the digit or beside it, as of a
-    printed grid; a third erase ink.
-    """
-    is_upright = random.integers(0, 2)
+    """Draw all or part of a straight line, as of a printed grid; a third erase ink."""
+    is_upright = random.integers(0, 2)[:, None, None]
     angle = is_upright * (math.pi / 2) + random(-0.1, 0.1)
-    normal = points(angle.sin(), angle.cos())  # (N, 2)
-    middle = random(-13, 13, 1) * normal + MIDDLE
-    is_whole = random(0, 1, 1) < 0.5
-    length = torch.where(is_whole, FRAME_SIDE, random(2, 10, 1))
+    normal = points(angle.sin(), angle.cos())  # (N, 1, 2)
+    middle = random(-13, 13) * normal + MIDDLE
+    is_whole = random.chosen(0.5)
+    length = torch.where(is_whole, FRAME_SIDE, random(2, 10))
     half = length * points(angle.cos(), angle.sin())
-    ends = torch.stack([middle - half, middle + half], dim=1)  # (N, 2, 2)
-    streak = draw(ends, random(0.3, 1.5)) * random.between(0.2, 1)
-    is_gap = random.between(0, 1) < 1 / 3
+    ends = torch.cat([middle - half, middle + half], dim=1)  # (N, 2, 2)
+    streak = draw(ends, random(0.3, 1.5)) * random(0.2, 1)
+    is_gap = random.chosen(1 / 3)
     return torch.where(is_gap, images * (1 - streak), torch.maximum(images, streak))
 
 

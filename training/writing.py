@@ -2,47 +2,37 @@
 marks between them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from app.picture.maps import Map
-from training.drawing import drawn, extent, levels
+from training.drawing import drawn, extent, levels, polylines
 
 Span = tuple[float, float]
 TIGHT = (0.02, 0.12)  # gaps, in digit heights
 INKED = 0.1  # pixels above this count as ink
 FAR = 10**6  # columns: no ink in a row
-Shapes = dict[str, list[tuple[Span, ...]]]  # the strokes of each mark
-# For each stroke, the range of x and y of its first point, then of the steps to the
-# next ones, in digit heights.
-DOT = (-0.04, 0.06), (-0.03, 0.05)
+Shapes = dict[str, Sequence[ArrayLike]]  # the strokes of each mark
+DOT = "-0.04,0.06 -0.03,0.05"
+# For each stroke, the lowest and highest x and y of its first point, then of the steps
+# to the next ones, in digit heights.
 MARKS: Shapes = {
-    ".": [((0, 0), (0.86, 1.0), *DOT)],
-    ":": [((0, 0), (0.22, 0.42), *DOT), ((0, 0), (0.72, 0.95), *DOT)],
-    ",": [
-        (
-            (0.1, 0.1),
-            (0.84, 0.98),
-            (0, 0.05),
-            (0.06, 0.17),
-            (-0.14, -0.03),
-            (0.06, 0.17),
-        )
-    ],
-    "-": [
-        ((0, 0), (0.36, 0.66), (0.1, 0.32), (-0.03, 0.03), (0.1, 0.32), (-0.06, 0.06))
-    ],
-    "1": [((0, 0), (-0.15, 0.1), (-0.08, 0.08), (0.95, 1.15))],
+    ".": polylines(f"0,0 0.86,1 {DOT}"),
+    ":": polylines(f"0,0 0.22,0.42 {DOT} | 0,0 0.72,0.95 {DOT}"),
+    ",": polylines("0.1,0.1 0.84,0.98 0,0.05 0.06,0.17 -0.14,-0.03 0.06,0.17"),
+    "-": polylines("0,0 0.36,0.66 0.1,0.32 -0.03,0.03 0.1,0.32 -0.06,0.06"),
+    "1": polylines("0,0 -0.15,0.1 -0.08,0.08 0.95,1.15"),
     # Steeper ones look like a 1.
-    "/": [((0.6, 0.6), (-0.2, 0.05), (-0.75, -0.25), (1.0, 1.2))],
+    "/": polylines("0.6,0.6 -0.2,0.05 -0.75,-0.25 1,1.2"),
 }
 
 
 def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> Map:
-    """Draw a mask of one digit, (h, w), cropped to its ink: `height` pixels high,
-    slanted to the right, stretched.
-    """
+    """Draw a mask (h, w) of one digit, cropped to its ink, which is `height` high."""
     rows, columns = extent(strokes, 0)
     scale = (rows.stop - rows.start) / height
     across = scale / stretch
@@ -137,8 +127,9 @@ class Row:
 
 
 def nearest(before: Map, after: Map) -> float:
-    """Find where `after` just touches `before`: its offset in columns from the end of
-    `before`, 0 or negative.
+    """Find where `after` just touches `before`.
+
+    Returns its offset in columns from the end of `before`: 0 or negative.
     """
     reach = max(1, len(before) // 8)  # rows this close count as the same row
     inked = before > 0.3
