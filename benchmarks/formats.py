@@ -27,7 +27,7 @@ import typer
 
 from app.picture.errors import PreprocessError
 from app.text.field import Field
-from app.text.text import Text
+from app.text.text import Text, TextOptions
 from measuring import (
     Folder,
     Save,
@@ -79,10 +79,10 @@ def scans_of(folder: Path) -> list[Scan]:
 
 def text_of(networks: Served, scan: Scan, way: str) -> Text:
     """Read a field with its format, or without."""
-    without = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
-    return networks.read_text(
-        scan.file.read_bytes(), field=scan.entry.field if way == "with" else without
-    )
+    field = scan.entry.field
+    if way == "without":
+        field = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
+    return networks.read_text(scan.file.read_bytes(), TextOptions(field))
 
 
 def answer_of(networks: Served, scan: Scan, way: str) -> Answer:

@@ -13,7 +13,7 @@ from typing import Annotated, Self, TypeVar
 import typer
 from tqdm import tqdm
 
-from app.digit.reading import Reading
+from app.digit.reading import DigitOptions, Reading
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from training import data
@@ -53,7 +53,7 @@ class Served(Networks):
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture, page=page)
+            return self.read_digit(picture, DigitOptions(page=page))
         except PreprocessError:
             return None
 
@@ -72,9 +72,7 @@ class Served(Networks):
 
 
 def on_one_core() -> None:
-    """Start this program again on one core: NumPy and ONNX Runtime choose their threads
-    when they start.
-    """
+    """Restart on one core: NumPy and ONNX Runtime choose their threads at start."""
     cores = os.sched_getaffinity(0)
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
@@ -87,9 +85,7 @@ def measure_written(
     write: Callable[[Path], None],
     measure: Callable[[Path], None],
 ) -> None:
-    """Measure on a folder of one's own pictures, or else on written ones; or only save
-    these in a folder.
-    """
+    """Measure on own pictures or on written ones; or only write these to a folder."""
     if own:
         measure(own)
     elif save:

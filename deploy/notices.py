@@ -36,10 +36,10 @@ SPDX = {
     "pypdfium2": "Apache-2.0 AND BSD-3-Clause",  # the binding, and PDFium
 }
 
-# Pip-licenses finds no licence text; TEMPLATE says where it is.
+# In these, pip-licenses finds no licence text; TEMPLATE says where it is.
 WITHOUT_TEXT = {"flatbuffers", "pypdfium2"}
 
-# shared library in a wheel: name, licence
+# Shared library in a wheel: name, licence.
 LIBRARIES = {
     "libXau": ("libXau", "MIT-open-group"),
     "libavif": (
@@ -199,18 +199,14 @@ def distributions(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def libraries(folder: Path) -> set[str]:
-    """Return the names of the shared libraries in the wheels, without versions and the
-    hash that the build added.
-    """
+    """Return the names of the libraries in the wheels, without version and hash."""
     return {
         re.split(r"-[0-9a-f]{8}|\.so", path.name)[0] for path in folder.glob("*.libs/*")
     }
 
 
 def table(software: Iterable[tuple[str, str]]) -> str:
-    """Format the rows of a Markdown table, one for each licence, of pairs of a name and
-    a licence.
-    """
+    """Format a row for each licence, from pairs of a name and a licence."""
     by_licence = defaultdict(set)
     for name, licence in software:
         by_licence[licence].add(name)

@@ -36,12 +36,13 @@ Read = Callable[[Path], Any]
 
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
+    from app.text.text import TextOptions
     from measuring import Served
 
     networks = Served.committed()
 
     def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
-        text = networks.read_text(path.read_bytes(), turns=PAGES[kind])
+        text = networks.read_text(path.read_bytes(), TextOptions(turns=PAGES[kind]))
         return text.text, text.confidence, text.table
 
     if kind in PAGES:
@@ -59,9 +60,7 @@ def alone(kind: str) -> Read:
 
 
 def squashed(kind: str) -> Read:
-    """Our dense network, with the preprocessing of most services: 28×28, inverted if it
-    is dark on light.
-    """
+    """Our dense network on the whole picture, squashed to 28×28 and inverted."""
     from app.digit.classifier import Classifier
 
     model = Classifier(MODELS / "digits.onnx")

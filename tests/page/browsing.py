@@ -171,9 +171,7 @@ def devtools_of(page: Page) -> CDPSession:
 
 
 def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) -> None:
-    """Send a touch event with the positions of the fingers that start, move or end,
-    numbered from `first`.
-    """
+    """Send a touch event; its fingers are numbered from `first`."""
     points = []
     for number, (x, y) in enumerate(fingers, first):
         points.append({"id": number, "x": x, "y": y})

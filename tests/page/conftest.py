@@ -15,15 +15,13 @@ from support import MINUS, POINT, drawing, encode, number, serving
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # More than the default of 5 s: the first picture starts the service's decoders.
 expect.set_options(timeout=20_000)
-# Without the limit, a move of the mouse does not wait for the next frame, of 60 a
-# second.
-# Of the 500 digits.
+# Which of the 500 digits are typeset.
 CHOSEN = {"0": 0, "1": 50, "2": 120, "3": 150, "4": 215, "5": 250, "7": 350}
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
-    "--disable-frame-rate-limit",
+    "--disable-frame-rate-limit",  # or a move of the mouse waits for the next frame
 ]
 
 
@@ -52,9 +50,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def locked_url(folder) -> Iterator[str]:
-    """The address of a service that needs an API key, and stores up to three
-    corrections.
-    """
+    """A service that needs an API key and stores up to three corrections."""
     settings = {
         "DIGITS_API_KEYS": KEY,
         "DIGITS_CORRECTIONS_DIR": str(folder),
@@ -91,9 +87,7 @@ def typeset(digits) -> Callable[..., Image.Image]:
 
 @pytest.fixture(scope="session")
 def sheet(typeset) -> Image.Image:
-    """A page, higher than wide, with four lines at its upper left. The first and the
-    third may be a phone number.
-    """
+    """A page with four lines. The first and the third may be phone numbers."""
     page = Image.new("L", (900, 1270), 255)
     page.paste(typeset("725 10 42.50 -35", scale=2), (100, 100))
     return page

@@ -105,9 +105,7 @@ def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
 
 
 def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:
-    """Write a text somewhere on the sheet, its digits as high as given or less; the
-    unit is the sheet's height.
-    """
+    """Write a text on the sheet; lengths are in heights of the sheet."""
     rng = np.random.default_rng(seed)
     strokes = []
     right = 0.0

@@ -76,7 +76,7 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     press(page, "ArrowDown", "Enter")
     enter(page, "17")
     expect_text(page, "#lines label >> nth=1", "17Edited")
-    # The arrow keys go on from here.
+    # So that the arrow keys go on from here.
     expect(page.locator("#lines [type=radio]").nth(1)).to_be_focused()
     expect_text(page, "#boxes text >> nth=1", "17")
     expect_text(page, "#digits", "17")

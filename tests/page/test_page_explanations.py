@@ -92,7 +92,6 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it(page):
     )
     assert np.argmax(shades) == np.abs(evidence).argmax()
     press(page, "Escape")
-    # It must not stay beside another picture.
     expect_count(page, "#evidence rect", 0)
     assert written(page, "42") == "42"
     explained(page)
@@ -153,7 +152,7 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         page.evaluate("key => { sessionStorage.apiKey = key; }", KEY)
         expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
         expect_count(page, "#labels button:disabled", 11)
-        # As children write.
+        # Mirrored, as children write.
         mirrored = [[1.5, 0] + stroke * [-1, 1] for stroke in handwritten("3")]
         assert drawn(page, *mirrored) != "3"
         correct(page, "3")

@@ -156,7 +156,7 @@ def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
             head, tail = shown.locator("bdi").all()
             assert shown.get_attribute("title") == name
             assert head.text_content() + tail.text_content() == name
-            # An ellipsis.
+            # Its beginning ends in an ellipsis.
             assert head.evaluate("head => head.scrollWidth > head.clientWidth")
             assert head.evaluate("head => head.clientWidth > 50")
             assert tail.text_content() == name[-12:]
@@ -165,7 +165,7 @@ def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
                 """tail => tail.getBoundingClientRect().right
                     <= tail.parentNode.getBoundingClientRect().right"""
             )
-            # To choose it, and to remove it.
+            # One button chooses the picture, one removes it.
             expect(row.get_by_role("button", name=name)).to_have_count(2)
         expect_text(page, "#list bdi >> nth=-1", "3.png")
 
@@ -178,7 +178,7 @@ def upright(digits) -> Image.Image:
 
 
 def test_a_thumbnail_shows_the_page_as_it_is_read(page, upright):
-    # Its first page has no area.
+    # The first page has no area.
     first = (A4 + b"/CropBox[900 900 999 999]", ONE)
     damaged = pdf_of(first, (A4, shown(upright)))
     choose_all(
@@ -210,7 +210,7 @@ def test_the_list_can_be_saved(page, rows):
         "error page format value edited"
     )
     assert list(found[0]) == columns.split()
-    # As `digits read --csv`, which may have more.
+    # The columns are those of `digits read --csv`, which may have more.
     *shared, _ = found[0]
     assert shared == list(COLUMNS["text"])[: len(shared)]
     assert columns_of(found, "file", "line", "text", "unsure") == [

@@ -40,9 +40,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def asked(page: Page) -> Iterator[set[tuple[str | None, str | None]]]:
-    """Yield the forms, each with its order of dates, in the requests that are sent to
-    read something.
-    """
+    """Yield the forms in requests to read something, each with its order of dates."""
     forms = set()
 
     def note(request: Request) -> None:
@@ -187,11 +185,11 @@ def test_another_form_reads_a_list_again(page, three, amount):
     assert texts == ["3,no,", "42.50,yes,4250"]
     page.route("**/read*", lambda route: None)
     read_as(page, "a decimal")
-    # Once what was stored before is there.
+    # Waits until the list is stored.
     page.evaluate("inLists(lists => lists.count())")
     page.unroute("**/read*")
     page.reload()
-    # Read again, since it was left unread.
+    # What was left unread is read after the reload.
     expect_words(page, "#counts", "2 in all")
     found = saved(page)
     assert columns_of(found, "format", "value") == ["yes,3", "yes,42.50"]

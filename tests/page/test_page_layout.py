@@ -148,9 +148,7 @@ MAY_NOT_SCROLL = "main *:not(pre, .name, canvas, input, img, #hint, li > span)"
 
 
 def check(page: Page, state: str) -> None:
-    """Check the page at three widths, light and dark, with axe, and that nothing is cut
-    off.
-    """
+    """Check the page with axe at three widths, light and dark; nothing is cut off."""
     page.evaluate(Axe().axe_script)
     for width, scheme in product((320, 768, 1280), ("light", "dark")):
         page.set_viewport_size({"width": width, "height": 800})

@@ -366,9 +366,7 @@ def in_doubt(answer: dict) -> dict:
 
 
 def turn_with(page: Page, answer: dict, turned: dict) -> None:
-    """Let the service answer every picture with this, or with the other if it may turn
-    it.
-    """
+    """Answer every picture with this, or with the other if it may be turned."""
     answer_with(page, answer)
     respond(page, re.compile("/read.*rotate"), json=turned)
 

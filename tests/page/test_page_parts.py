@@ -36,9 +36,7 @@ PART = (100, 60, 500, 250)
 
 @pytest.fixture(scope="module")
 def picture(typeset) -> Image.Image:
-    """A picture with 725 at its upper left and 10 at its lower left, of another shape
-    than the sheet.
-    """
+    """A picture of another shape than the sheet: 725, and below it 10."""
     picture = Image.new("L", (1000, 520), 255)
     picture.paste(typeset("725", scale=2), (120, 90))
     picture.paste(typeset("10", scale=2), (200, 330))
@@ -46,9 +44,7 @@ def picture(typeset) -> Image.Image:
 
 
 def on_sheet(page: Page, picture: Image.Image, part: tuple[float, ...]) -> Stroke:
-    """Return the upper left and the lower right of a part of the picture, in heights of
-    the sheet.
-    """
+    """Return two opposite corners of a part of the picture, in heights of the sheet."""
     shown = page.locator("#picture").bounding_box()
     window = np.array([shown["width"], shown["height"]])
     padding = 12
@@ -97,7 +93,7 @@ def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_
         images = images_sent(page)
         draw(page, on_sheet(page, picture, PART))
         expect_part(page)
-        # Those under one of the screen.
+        # Of the picture, under one pixel of the screen.
         pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1
         assert images[0].size == pytest.approx((400, 190), abs=2 * pixels)
         press(page, "Control+z")
