@@ -138,8 +138,12 @@ def answer_with_a_document(route: Route) -> None:
     first, second = text.split("\n")
     table = [[first, ""], ["", second]]
     damaged = {"status": 422, "detail": "The page is damaged."}
-    pages = [{"page": 1, **page, "table": table}, {"page": 2, "error": damaged}]
-    answer = {"pages": pages, "text": text, "confidence": 0, "model": page["model"]}
+    answer = {
+        "pages": [{"page": 1, **page, "table": table}, {"page": 2, "error": damaged}],
+        "text": text,
+        "confidence": 0,
+        "model": page["model"],
+    }
     route.fulfill(json=answer)
 
 

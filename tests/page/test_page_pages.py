@@ -55,7 +55,7 @@ CELLS = [["725", "10"], ["42.50", ""], ["", "-35"]]
 def answer(url, sheet) -> dict:
     """The service's answer for the page."""
     address = f"{url}/read?frame=true"
-    answer = httpx2.post(address, content=encode(sheet)).json()
+    answer = httpx2.post(address, content=encode(sheet), timeout=60).json()
     assert [line["text"] for line in answer["lines"]] == LINES
     return answer
 

@@ -46,12 +46,16 @@ def picture(typeset) -> Image.Image:
 def on_sheet(page: Page, picture: Image.Image, part: tuple[float, ...]) -> Stroke:
     """Return two opposite corners of a part of the picture, in heights of the sheet."""
     shown = page.locator("#picture").bounding_box()
-    window = np.array([shown["width"], shown["height"]])
+    width = shown["width"]
+    height = shown["height"]
     padding = 12
-    scale = min((window - 2 * padding) / picture.size)
-    corner = (window - scale * np.array(picture.size)) / 2
+    scale = min(
+        (width - 2 * padding) / picture.width, (height - 2 * padding) / picture.height
+    )
+    left = (width - scale * picture.width) / 2
+    top = (height - scale * picture.height) / 2
     corners = np.reshape(part, (2, 2))
-    return (corner + scale * corners) / shown["height"]
+    return ((left, top) + scale * corners) / height
 
 
 def images_sent(page: Page) -> list[Image.Image]:
@@ -169,7 +173,8 @@ def test_what_is_too_small_is_not_read(page, picture):
     choose(page, "photo.png", picture)
     expect_both_lines(page)
     images = images_sent(page)
-    (left, top), (right, _) = on_sheet(page, picture, PART)
+    whole = on_sheet(page, picture, PART)
+    (left, top), (right, _) = whole
     narrow = [(left, top), (right, top + 0.005)]
     draw(page, narrow)
     expect_count(page, "#lines label", 2)
