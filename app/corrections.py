@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -70,8 +71,9 @@ class Corrections:
     async def add(
         self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1
     ) -> bool:
-        """Store a correction in a thread; see `store`. Raises NotStored too if the
-        folder does not answer in time.
+        """Store a correction in a thread; see `store`.
+
+        Raises NotStored, too, if the folder does not answer in time.
         """
         try:
             async with asyncio.timeout(self.seconds):
@@ -90,30 +92,33 @@ class Corrections:
     def store(
         self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1
     ) -> bool:
-        """Store a picture with the label of a page, replacing another label; return
-        False if that is stored already.
+        """Store a picture with the label of a page, or replace the label; return False
+        if that is stored already.
 
         Raises NotStored if the folder is full, or cannot be written.
         """
         format = format_of(picture)
         assert format  # since it was read
-        stem = hashlib.sha256(picture).hexdigest() + (f"-{page}" if page > 1 else "")
-        file, record = (
-            self.folder / (stem + format.endings[0]),
-            self.folder / (stem + RECORD),
-        )
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        content = json.dumps(
-            {"picture": file.name, "page": page, "label": label, "time": time, **answer}
-        ).encode()
+        stem = hashlib.sha256(picture).hexdigest()
+        if page > 1:
+            stem += f"-{page}"
+        file = self.folder / (stem + format.endings[0])
+        record = self.folder / (stem + RECORD)
+        content = {
+            "picture": file.name,
+            "page": page,
+            "label": label,
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        written = json.dumps({**content, **answer}).encode()
         try:
             known = label_in(record) if is_file(file) else ""
             if known == label:
                 return False
             if not known:
-                self.check_room(len(picture) + len(content))
+                self.check_room(len(picture) + len(written))
                 write(file, picture)
-            write(record, content)
+            write(record, written)
         except OSError as error:
             raise NotStored(
                 f"The correction cannot be written ({error.strerror}): tell the "
@@ -122,15 +127,11 @@ class Corrections:
         return True
 
     def check_room(self, size: int) -> None:
-        """Raise NotStored if there is no room for another correction of this size,
-        without what may be deleted.
-        """
+        """Raise NotStored if there is no room for another correction of this size."""
         delete_leftovers(self.folder)
         sizes = sizes_in(self.folder)
-        if (
-            sum(name.endswith(RECORD) for name in sizes) >= self.max_number
-            or sum(sizes.values()) + size > self.max_bytes
-        ):
+        number = sum(name.endswith(RECORD) for name in sizes)
+        if number >= self.max_number or sum(sizes.values()) + size > self.max_bytes:
             raise NotStored(
                 "The folder of corrections is full: the operator can export and then "
                 "delete them."
@@ -148,12 +149,11 @@ class Correction(NamedTuple):
 def corrections_in(folder: Path) -> Iterator[Correction]:
     """Yield each correction, sorted by name; skip what the service did not write."""
     for record in sorted(folder.glob(f"*{RECORD}")):
-        if not (stem := STEM.fullmatch(record.stem)) or not (label := label_in(record)):
-            continue
-        for picture in filter(
-            is_file, [record.with_suffix(ending) for ending in ENDINGS]
-        ):
-            yield Correction(picture, int(stem[1] or 1), label)
+        stem = STEM.fullmatch(record.stem)
+        label = label_in(record)
+        if stem and label:
+            for picture in filter(is_file, map(record.with_suffix, ENDINGS)):
+                yield Correction(picture, int(stem[1] or 1), label)
 
 
 def label_in(record: Path) -> str:
@@ -170,8 +170,9 @@ def label_in(record: Path) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a regular file: opening a pipe may take for ever, and a
-    link may lead elsewhere.
+    """Return whether a path is a regular file.
+
+    To open a pipe may take for ever, and a link may lead elsewhere.
     """
     return path.is_file() and not path.is_symlink()
 
@@ -188,37 +189,36 @@ def sizes_in(folder: Path) -> dict[str, int]:
 
 def delete_leftovers(folder: Path) -> None:
     """Delete the files of processes that were killed while they stored a correction."""
-    names, latest = (
-        set(os.listdir(folder)),
-        datetime.now(UTC).timestamp() - LEFTOVER_SECONDS,
-    )
-    for path in [folder / name for name in names if is_leftover(name, names)]:
+    names = set(os.listdir(folder))
+    latest = time.time() - LEFTOVER_SECONDS
+    for name in names:
+        if not is_leftover(name, names):
+            continue
+        path = folder / name
         with suppress(FileNotFoundError):  # another process may have deleted it
             is_old = path.stat().st_mtime < latest
-            # Which the list may lack if it was just replaced.
+            # The list may lack a record that was just replaced.
             if is_old and not path.with_suffix(RECORD).exists():
                 path.unlink()
 
 
 def is_leftover(name: str, names: Collection[str]) -> bool:
-    """Return whether a file is unfinished, or a picture without its record, among the
+    """Return whether a file is unfinished, or a picture whose record is not among the
     names in the folder.
     """
     stem, ending = os.path.splitext(name)
     if stem + RECORD in names:
         return False
-    return bool(
-        UNFINISHED.fullmatch(name) or (STEM.fullmatch(stem) and ending in ENDINGS)
-    )
+    is_picture = ending in ENDINGS and STEM.fullmatch(stem)
+    return bool(is_picture or UNFINISHED.fullmatch(name))
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file atomically, even if the process or the machine stops."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with open(
-            unfinished, "xb", opener=partial(os.open, mode=permissions())
-        ) as file:
+        opener = partial(os.open, mode=permissions())
+        with open(unfinished, "xb", opener=opener) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -229,13 +229,11 @@ def write(path: Path, content: bytes) -> None:
 
 
 def permissions() -> int:
-    """Return the permissions of a new file: its owner's, and those of others whom the
-    umask lets write too.
+    """Return the permissions of a new file: for its owner, and for all others whom the
+    umask lets write.
     """
     umask = os.umask(0o077)  # there is no way to read it without setting it
     os.umask(umask)
-    return (
-        OWNER
-        | (0o060 if not umask & 0o020 else 0)
-        | (0o006 if not umask & 0o002 else 0)
-    )
+    write = 0o222 & ~umask
+    read = write << 1
+    return OWNER | read | write

@@ -53,7 +53,7 @@ class Served(Networks):
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture, DigitOptions(page=page))
+            return self.read_digit(picture, DigitOptions(page))
         except PreprocessError:
             return None
 

@@ -15,10 +15,11 @@ import torch
 import typer
 from numpy.random import Generator
 
+from app.digit.classifier import CLASSES
 from measuring import Served, header, on_one_core, row
 from training.data import Digits
-from training.sample import CLASSES, PER_CLASS, digits
-from training.scenes import SCENES, Line, Scene, photo
+from training.sample import PER_CLASS, digits
+from training.scenes import SCENES, NumberScene, Scene, photo
 from training.sheets import jpeg, opened
 
 WARM_UP = 3
@@ -28,8 +29,8 @@ DIGITS = Digits(
 )
 DRAWING = Scene(room=(0.8, 1.5))
 PHOTO = SCENES["phone-photo"]
-STRIP = Line(height=(70, 90), room=(0.5, 1))
-PHOTO_OF_LINES = Line(photo, room=(1, 3))
+STRIP = NumberScene(height=(70, 90), room=(0.5, 1))
+PHOTO_OF_LINES = NumberScene(photo, room=(1, 3))
 SMALL = (640, 480)
 LARGE = (4000, 3000)
 

@@ -39,8 +39,7 @@ HEIGHTS = 35, 80  # of digits, in pixels
 FELT = 0.4  # share of felt pens
 ONE_BIT = 0.1  # share of scans in black and white
 # Between digits that are apart or close, and how often; and beside marks.
-GAPS = (0.1, 0.4), (0.03, 0.15)
-GAP_SHARES = 0.6, 0.4
+GAPS = {(0.1, 0.4): 0.6, (0.03, 0.15): 0.4}
 MARK_GAP = 0.12, 0.45
 # What is printed on the paper, and how often.
 FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}
@@ -68,7 +67,7 @@ class Clerk(Writer):
         super().__init__(glyphs, rng)
         self.straight = self.point_raised = 0.0
         self.pen_width = width
-        self.gap = chosen(GAPS, GAP_SHARES, rng)
+        self.gap = chosen(GAPS, rng)
         self.shapes = shapes(rng.uniform(*SLOPES))
 
     def ink(self, text: str) -> Map:

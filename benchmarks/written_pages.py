@@ -23,7 +23,7 @@ from app.picture.maps import Map
 from training.data import Digits
 from training.drawing import levels, to_image
 from training.line_writer import HEIGHT
-from training.scenes import FROM, Scene, line, scaled
+from training.scenes import FROM, Scene, scaled, write_line
 from training.sheets import blended, clouds, daylight, noisy, shadowed
 
 CONTENTS = "column", "table", "names", "rows"
@@ -136,7 +136,7 @@ def write_cells(
         cells = []
         for pattern in row:
             writer.digits = rng.permutation(len(digits))
-            cells.append(line(writer, pattern) if pattern else (nothing, ""))
+            cells.append(write_line(writer, pattern) if pattern else (nothing, ""))
         inks.append([ink for ink, _ in cells])
         texts.append([text for _, text in cells])
     return list(zip(*inks, strict=True)), texts

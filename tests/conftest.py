@@ -17,20 +17,13 @@ from fastapi.testclient import TestClient
 
 from app.digit.classifier import Classifier
 from app.main import create_app
+from app.serving.decoder import Limits
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.line_network import LineNetwork
-from support import (
-    MAX_PIXELS,
-    MODELS,
-    ROOT,
-    load_sheet,
-    page_network,
-    serving,
-    write_mnist,
-)
+from support import MODELS, ROOT, load_sheet, page_network, serving, write_mnist
 from support import classifier as load_classifier
 from support import line_network as load_line_network
 
@@ -101,7 +94,7 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
     """A decoder process that all tests of a file share."""
-    decoders = Decoders(MODELS, 1, MAX_PIXELS, 220_000_000, 5.0, pytest.fail)
+    decoders = Decoders(MODELS, 1, Limits(memory_bytes=220_000_000), 5.0, pytest.fail)
     yield decoders
     decoders.close()
 

@@ -37,14 +37,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.digit.classifier import Classifier
+from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import Reading, read_digit
 from app.picture import errors
 from app.picture.decode import Picture, decode_image, open_image
 from app.picture.formats import MAX_PIXELS
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from training.sample import CLASSES, PER_CLASS, digits
+from training.sample import PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
 MODELS = MODEL, LINES_MODEL, PAGES_MODEL = tuple(
@@ -120,7 +120,7 @@ def reading_of(
     image: Image.Image | np.ndarray, format: str = "PNG", **options
 ) -> Reading:
     """Read a picture, encoded in a format."""
-    return read_digit(encode(image, format, **options), classifier(), MAX_PIXELS)
+    return read_digit(encode(image, format, **options), classifier())
 
 
 def frame_of(
@@ -603,13 +603,13 @@ def invoked(*arguments: object, **environment: str) -> Result:
 
 @contextmanager
 def serving(
-    *options: str, **environment: str
+    *options: str, program: str = DIGITS, **environment: str
 ) -> Iterator[tuple[subprocess.Popen, str]]:
     """Run a service on a free port; yields its process and its address. At its end,
     `process.log` is its log.
     """
     process = subprocess.Popen(
-        [DIGITS, "serve", "--port", "0", *options],
+        [program, "serve", "--port", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},

@@ -1,12 +1,10 @@
-"""Helpers for tests of training. They are not in support.py, so that pytest's main
-process need not import torch.
-"""
+"""Helpers for tests of training, apart from support.py since they import torch."""
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from training import pages, recogniser
 from training.alphabet import CHARACTERS, SPACE
@@ -42,94 +40,87 @@ KNOWN = [
 
 
 def pretrained() -> ModelProto:
-    """Make a tiny network with the interface, the characters and the names of the
-    pretrained recogniser.
-    """
-    rng, rows = np.random.default_rng(0), len(KNOWN) + 2  # the blank and the space too
+    """Make a tiny network with the pretrained recogniser's interface and names."""
+    rng = np.random.default_rng(0)
+    rows = len(KNOWN) + 2  # the blank and the space too
+    first = recogniser.FIRST
+    last = f"{recogniser.LAST}.w_0"
+    last_bias = f"{recogniser.LAST}.b_0"
+    cell = [recogniser.HEIGHT, recogniser.STRIDE]
     weights = {
-        recogniser.FIRST: rng.normal(
-            0, 0.1, (FEATURES, 3, recogniser.HEIGHT, recogniser.STRIDE)
-        ),
-        f"{recogniser.LAST}.w_0": rng.normal(0, 1, (FEATURES, rows)),
-        f"{recogniser.LAST}.b_0": rng.normal(0, 1, rows),
+        first: rng.normal(0, 0.1, (FEATURES, 3, *cell)),
+        last: rng.normal(0, 1, (FEATURES, rows)),
+        last_bias: rng.normal(0, 1, rows),
     }
-    sides = [recogniser.HEIGHT, recogniser.STRIDE]
+    convolution = helper.make_node(
+        "Conv",
+        ["x", first],
+        ["maps"],
+        kernel_shape=cell,
+        strides=cell,
+        dilations=[1, 1],
+        group=1,
+    )
     node = helper.make_node
     nodes = [
-        node(
-            "Conv",
-            ["x", recogniser.FIRST],
-            ["maps"],
-            kernel_shape=sides,
-            strides=sides,
-            dilations=[1, 1],
-            group=1,
-        ),
+        convolution,
         node("Relu", ["maps"], ["active"]),
         node("Squeeze", ["active"], ["columns"], axes=[2]),
         node("Transpose", ["columns"], [recogniser.FEATURES], perm=[0, 2, 1]),
-        node("MatMul", [recogniser.FEATURES, f"{recogniser.LAST}.w_0"], ["products"]),
-        node("Add", ["products", f"{recogniser.LAST}.b_0"], ["sums"]),
+        node("MatMul", [recogniser.FEATURES, last], ["products"]),
+        node("Add", ["products", last_bias], ["sums"]),
         node("Softmax", ["sums"], ["shares"], axis=2),
     ]
-    x = helper.make_tensor_value_info(
-        "x", TensorProto.FLOAT, ["N", 3, recogniser.HEIGHT, "W"]
-    )
-    shares = helper.make_tensor_value_info(
-        "shares", TensorProto.FLOAT, ["N", "T", rows]
-    )
-    arrays = [
-        numpy_helper.from_array(array.astype(np.float32), name)
-        for name, array in weights.items()
-    ]
-    graph = helper.make_graph(nodes, "pretrained", [x], [shares], arrays)
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9
-    )
+    shape = ["N", 3, recogniser.HEIGHT, "W"]
+    model = as_model(nodes, weights, shape, ["N", "T", rows])
     helper.set_model_props(model, {"character": "\n".join(KNOWN)})
     return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
 
 def detector() -> ModelProto:
-    """Make a tiny network with the interface and the names of the pretrained detector."""
-    rng, node = np.random.default_rng(0), helper.make_node
+    """Make a tiny network with the pretrained detector's interface and names."""
+    rng = np.random.default_rng(0)
     weights = {
         pages.FIRST: rng.normal(0, 0.3, (FEATURES, 3, 3, 3)),
         "last.w_0": rng.normal(0, 1, (1, FEATURES, 1, 1)),
     }
+    node = helper.make_node
     nodes = [
         node("Conv", ["x", pages.FIRST], ["maps"], kernel_shape=[3, 3], pads=[1] * 4),
         node("Relu", ["maps"], ["active"]),
         node("Conv", ["active", "last.w_0"], ["sums"], kernel_shape=[1, 1]),
         node("Sigmoid", ["sums"], ["shares"]),
     ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])
-    shares = helper.make_tensor_value_info(
-        "shares", TensorProto.FLOAT, ["N", 1, "H", "W"]
-    )
-    arrays = [
-        numpy_helper.from_array(array.astype(np.float32), name)
-        for name, array in weights.items()
-    ]
-    graph = helper.make_graph(nodes, "detector", [x], [shares], arrays)
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9
-    )
+    return as_model(nodes, weights, ["N", 3, "H", "W"], ["N", 1, "H", "W"])
+
+
+def as_model(
+    nodes: list[NodeProto],
+    weights: dict[str, np.ndarray],
+    input_shape: list[int | str],
+    output_shape: list[int | str],
+) -> ModelProto:
+    """Make a model of nodes that lead from "x" to "shares"."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, input_shape)
+    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, output_shape)
+    arrays = []
+    for name, array in weights.items():
+        arrays.append(numpy_helper.from_array(array.astype(np.float32), name))
+    graph = helper.make_graph(nodes, "stand-in", [x], [shares], arrays)
+    opset = helper.make_opsetid("", 11)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=9)
 
 
 def answers(
     model: ModelProto, values: np.ndarray, output: str | None = None
 ) -> np.ndarray:
-    """Compute an output of an ONNX model, or another one of its values, with ONNX
-    Runtime.
-    """
+    """Compute an output of an ONNX model, or another of its values."""
     copy = ModelProto()
     copy.CopyFrom(model)
     if output:
         del copy.graph.output[:]
         copy.graph.output.append(helper.make_empty_tensor_value_info(output))
-    session = ort.InferenceSession(
-        copy.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    file = copy.SerializeToString()
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: values})
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from unittest.mock import Mock
 
 import pytest
 from fastapi import Request
@@ -24,11 +25,17 @@ def admission() -> Admission:
     return Admission(settings, Metrics({}).queue_depth)
 
 
-def note(queue: Queue, times: int, **seconds: float) -> None:
-    """Let pictures take this long in each stage."""
-    stages = [Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()]
+def read(queue: Queue, times: int, **seconds: float) -> None:
+    """Read pictures that take this long in each stage."""
+    stages = [Stage("begin", 0)]
+    for name, length in seconds.items():
+        stages.append(Stage(name, stages[-1].end + int(1e9 * length)))
+
+    async def picture() -> Mock:
+        return Mock(stages=stages)
+
     for _ in range(times):
-        queue.note(stages)
+        asyncio.run(queue.read(REQUEST, picture))
 
 
 def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
@@ -37,9 +44,9 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     queue.length = 10_000
     queue.check()  # nothing is known before the first picture
     # A second, without the wait.
-    note(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
+    read(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
     queue.length = 3
-    assert queue.wait == pytest.approx(1.5, rel=0.01)
+    assert queue.check() == pytest.approx(1.5, rel=0.01)
     queue.length = 9
     with queue.place():
         queue.length += 1
@@ -47,8 +54,8 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
             pass
     assert refused.value.seconds == 6
     assert queue.length == 10
-    note(queue, 50, decode=0.1)
-    assert queue.wait == pytest.approx(0.5, rel=0.1)
+    read(queue, 50, decode=0.1)
+    assert queue.check() == pytest.approx(0.5, rel=0.1)
 
 
 def assert_all_is_released(admission: Admission) -> None:

@@ -1,6 +1,4 @@
-"""Importing a module has no side effects and loads no unneeded packages; import-linter
-checks the layers.
-"""
+"""Imports have no side effects and load no unneeded packages."""
 
 import os
 import subprocess
@@ -10,21 +8,15 @@ import pytest
 
 from support import ROOT
 
-MODULES = [
-    ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    for package in ("app", "training")
-    for path in (ROOT / package).rglob("*.py")
-    if path.name != "__init__.py"
-]
+FILES = [*(ROOT / "app").rglob("*.py"), *(ROOT / "training").rglob("*.py")]
+INITS = [path for path in FILES if path.name == "__init__.py"]
+PATHS = [path.relative_to(ROOT) for path in FILES if path not in INITS]
+MODULES = [".".join(path.with_suffix("").parts) for path in PATHS]
 
 
 def test_init_files_are_empty():
-    assert not [
-        path
-        for part in ("app", "training")
-        for path in (ROOT / part).rglob("__init__.py")
-        if path.read_text()
-    ]
+    assert INITS
+    assert not any(path.read_text() for path in INITS)
 
 
 def run(code: str, **environment: str) -> str:
@@ -35,7 +27,8 @@ def run(code: str, **environment: str) -> str:
         text=True,
         env=environment,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
+    assert done.returncode == 0
     return done.stdout
 
 
@@ -43,34 +36,23 @@ def run(code: str, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("imported", "unwanted"),
     [
-        # Serve.
-        (
-            "app.cli.commands, app.server.logs, app.server.process",
-            "httpx2 rich.progress app.cli.terminal",
-        ),
-        # Predict.
-        (
-            "app.cli.commands, app.cli.client, app.cli.terminal",
-            "fastapi uvicorn onnxruntime numpy PIL",
-        ),
-        # … --json.
-        (
-            "app.cli.commands, app.cli.client, app.cli.records",
-            "rich.console fastapi uvicorn onnxruntime",
-        ),
-        ("app.cli.commands, app.cli.local", "fastapi uvicorn httpx2"),  # … --local
+        ("app.server.logs app.server.process", "httpx2 rich.progress app.cli.terminal"),
+        ("app.cli.client app.cli.terminal", "fastapi uvicorn onnxruntime numpy PIL"),
+        ("app.cli.client app.cli.records", "rich.console fastapi uvicorn onnxruntime"),
+        ("app.cli.local", "fastapi uvicorn httpx2"),
     ],
+    ids=["serve", "predict", "predict --json", "predict --local"],
 )
 def test_unneeded_packages_are_not_imported(imported, unwanted):
-    code = (
-        f"import sys, {imported}; print([name for name in {unwanted.split()} if name "
-        "in sys.modules])"
-    )
+    code = f"""
+import sys, app.cli.commands, {", ".join(imported.split())}
+print([name for name in {unwanted.split()} if name in sys.modules])
+"""
     assert run(code, **os.environ) == "[]\n"
 
 
 @pytest.mark.slow
-def test_importing_prints_nothing_reads_no_settings_and_the_service_needs_no_training_packages():
+def test_importing_prints_nothing_and_reads_no_settings_and_serving_needs_no_torch():
     unwanted = "torch torchvision onnx matplotlib training".split()
     code = f"""
 import sys, {", ".join(name for name in MODULES if name.startswith("app."))}

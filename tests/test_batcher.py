@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from app.digit.classifier import Classes
-from app.serving import batcher as module
-from app.serving.batcher import MAX_BATCH, Batcher, Steps
-from app.stage import Stopwatch
+from app.digit.reading import Steps
+from app.serving.reader import MAX_BATCH, Batcher
 
 
 class Counting:
@@ -26,7 +25,7 @@ class Counting:
         return Classes(probabilities, frames.mean(axis=(1, 2)))
 
 
-def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
+def steps(number: int, frames: int = 1, times: int = 1) -> Steps:
     """Have frames of a number classified this many times; return its square."""
     for _ in range(times):
         classes = yield np.full((frames, 28, 28), number, np.float32)
@@ -34,19 +33,18 @@ def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
     return number**2
 
 
-def start(batcher: Batcher[int], *several: Steps[int]) -> list[asyncio.Future]:
+def start(batcher: Batcher, *several: Steps) -> list[asyncio.Future]:
     """Start to read pictures."""
-    return [asyncio.ensure_future(batcher(each, Stopwatch())) for each in several]
+    return [asyncio.ensure_future(batcher(each, [])) for each in several]
 
 
-async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
+async def ask(batcher: Batcher, *several: Steps) -> list:
     return await asyncio.gather(*start(batcher, *several), return_exceptions=True)
 
 
-@pytest.fixture(autouse=True)
-def unhurried(monkeypatch):
-    """A slow machine must not split the batches."""
-    monkeypatch.setattr(module, "SLOW_NANOSECONDS", 10**10)
+def unhurried(network: Counting) -> Batcher:
+    """A batcher whose batches a slow machine does not split."""
+    return Batcher(network, nanoseconds=10**10)
 
 
 MANY = 2 * MAX_BATCH + 3
@@ -67,7 +65,7 @@ MANY = 2 * MAX_BATCH + 3
 )
 def test_pictures_share_batches_and_each_gets_its_own_result(several, answers, sizes):
     network = Counting()
-    assert asyncio.run(ask(Batcher(network), *several)) == answers
+    assert asyncio.run(ask(unhurried(network), *several)) == answers
     assert network.sizes == sizes
 
 
@@ -80,11 +78,11 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
                 tasks.extend(start(batcher, steps(2), steps(3)))
 
         network.during = arrive
-        first = await batcher(steps(1), Stopwatch())  # does not wait
+        first = await batcher(steps(1), [])  # does not wait
         return [first, *await asyncio.gather(*tasks)]
 
     network = Counting()
-    batcher = Batcher(network)
+    batcher = unhurried(network)
     assert asyncio.run(come_and_go()) == [1, 4, 9]
     assert network.sizes == [1, 2]
 
@@ -99,7 +97,7 @@ def test_cancelled_pictures_are_dropped(cancelled):
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     network = Counting()
-    batcher = Batcher(network)
+    batcher = unhurried(network)
     for number, answer in enumerate(asyncio.run(cancel())):
         if number in cancelled:
             assert isinstance(answer, asyncio.CancelledError)
@@ -118,7 +116,7 @@ def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
         return failed, await ask(batcher, steps(4))
 
     network = Counting(fail)
-    batcher = Batcher(network)
+    batcher = unhurried(network)
     failed, later = asyncio.run(fail_and_go_on())
     assert [type(answer) for answer in failed] == [RuntimeError] * 3
     assert later == [16]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tensors import as_digits, trained
-from training.calibrate import DIGITS, best_line, best_temperature, calibrated
+from training.calibrate import DIGIT_SHARE, best_line, best_temperature, calibrated
 from training.model import Ensemble
 
 
@@ -29,7 +29,8 @@ def test_the_line_inverts_a_known_scale_and_offset():
     truths = torch.rand(50_000) < logits.sigmoid()  # half of them are true
     scale, offset = best_line(logits / 2 - 1, truths)
     assert scale == pytest.approx(2, abs=0.06)
-    assert offset - math.log(DIGITS / (1 - DIGITS)) == pytest.approx(2, abs=0.08)
+    odds = DIGIT_SHARE / (1 - DIGIT_SHARE)
+    assert offset - math.log(odds) == pytest.approx(2, abs=0.08)
 
 
 def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):

@@ -1,6 +1,4 @@
-"""The documentation matches the code: settings, errors, modules, commands, programs.
-Its links work.
-"""
+"""The documentation matches the code, its links lead somewhere, its programs run."""
 
 import hashlib
 import os
@@ -25,46 +23,36 @@ from training.config import parse
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-API, PROTOCOL = DOCS / "api.md", DOCS / "inference-protocol.md"
-CARD, COURSE = ROOT / "models" / "README.md", ROOT / "app" / "page" / "course.md"
-OTHERS = ("app/page/course.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
-PAGES = [README, *sorted(DOCS.glob("*.md")), *(ROOT / name for name in OTHERS)]
-ANSWERS = (
-    "Prediction",
-    "Explanation",
-    "Text",
-    "Line",
-    "Digit",
-    "Mark",
-    "Document",
-    "Page",
-    "Box",
-)
+API = DOCS / "api.md"
+PROTOCOL = DOCS / "inference-protocol.md"
+MAKEFILE = (ROOT / "Makefile").read_text()
+CARD = ROOT / "models" / "README.md"
+COURSE = ROOT / "app" / "page" / "course.md"
+OTHERS = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [README, *sorted(DOCS.glob("*.md")), COURSE, *(ROOT / name for name in OTHERS)]
+ANSWERS = "Prediction Explanation Text Line Digit Mark Document Page Box".split()
 MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",
     "workers": "1",
     "second_opinion": "`true`",
-    **dict.fromkeys(
-        ("api_keys", "api_keys_file", "cors_origins", "corrections_dir"), "none"
-    ),
+    "api_keys": "none",
+    "api_keys_file": "none",
+    "cors_origins": "none",
+    "corrections_dir": "none",
 }
 
 
 def text_of(page: Path) -> str:
-    """Return a page without its code blocks, which may contain what looks like a
-    heading or a link.
-    """
-    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    """Return a page without its code blocks: in them is no heading, and no link."""
+    return re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
 
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes for a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
-    return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in headings
-    }
+    headings = re.findall(r"(?m)^#+ (.*)$", text_of(page).lower())
+    words = [re.sub(r"[^\w\- ]", "", heading) for heading in headings]
+    return {heading.replace(" ", "-") for heading in words}
 
 
 def links(page: Path) -> list[str]:
@@ -75,10 +63,8 @@ def links(page: Path) -> list[str]:
 
 def run(*command: str, **environment: str) -> str:
     """Run a command; return what it prints."""
-    environment = {**os.environ, **environment}
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment
-    ).stdout
+    environment = os.environ | environment
+    return subprocess.check_output(command, cwd=ROOT, text=True, env=environment)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -98,47 +84,40 @@ def test_the_readme_is_short_and_links_to_each_page():
 
 def test_each_picture_is_shown():
     shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
-    sent = {
-        DOCS / name for name in re.findall(r"docs/([\w-]+\.png)", README.read_text())
-    }
-    assert set(DOCS.glob("*.png")) <= shown | sent
+    sent = re.findall(r"docs/[\w-]+\.png", README.read_text())
+    shown.update(ROOT / name for name in sent)
+    assert set(DOCS.glob("*.png")) <= shown
 
 
 def test_each_setting_is_documented():
-    rows = dict(
-        re.findall(
-            r"^\| `DIGITS_(\w+)` \| (.*) \|$",
-            (DOCS / "configuration.md").read_text(),
-            re.MULTILINE,
-        )
-    )
+    page = (DOCS / "configuration.md").read_text()
+    rows = re.findall(r"(?m)^\| `DIGITS_(\w+)` \| (.*) \|$", page)
     expected = {}
     for name, field in Settings.model_fields.items():
-        shown = SHOWN.get(name) or f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
+        default = str(field.default).removeprefix(f"{ROOT}/")
+        shown = SHOWN.get(name, f"`{default}`")
         sentence = " ".join(field.description.split())
         expected[name.upper()] = f"{shown} | {sentence}"
-    assert rows == expected
+    assert dict(rows) == expected
 
 
 def test_each_problem_is_documented():
-    rows = re.findall(
-        r"^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|", API.read_text(), re.MULTILINE
-    )
-    assert sorted(rows) == sorted(
-        {(str(each.status), each.name) for each in problems.TYPES.values()}
-    )
+    row = r"(?m)^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|"
+    rows = re.findall(row, API.read_text())
+    expected = {(str(each.status), each.name) for each in problems.TYPES.values()}
+    assert sorted(rows) == sorted(expected)
 
 
 def test_each_format_of_pictures_is_documented():
-    listed = re.search(r"^The picture may be a (.*?)\.", API.read_text(), re.MULTILINE)[
-        1
-    ].replace(" (HEIC)", "")
-    assert {name.upper() for name in re.split(", | or ", listed)} == {*FORMATS, "PDF"}
+    sentence = r"(?m)^The picture may be a (.*?)\."
+    listed = re.search(sentence, API.read_text())[1].upper()
+    names = re.split(", | OR ", listed.replace(" (HEIC)", ""))
+    assert set(names) == {*FORMATS, "PDF"}
 
 
 def test_each_form_of_numbers_is_documented_and_on_the_page():
     section = API.read_text().partition("### Formats\n")[2].partition("\n### ")[0]
-    assert {*re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)} == {*GRAMMARS}
+    assert {*re.findall(r"(?m)^\| `(\w+)` \|", section)} == {*GRAMMARS}
     page = (ROOT / "app" / "page" / "index.html").read_text()
     assert {*re.findall(r"\bformat=(\w+)", page)} == {*GRAMMARS}
     assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
@@ -150,38 +129,31 @@ def test_each_sign_beyond_ascii_is_documented():
 
 
 def test_each_route_parameter_and_field_is_documented():
-    document, text = create_app().openapi(), API.read_text()
-    paths = {
-        path: methods
-        for path, methods in document["paths"].items()
-        if not path.startswith("/v2")
-    }
+    document = create_app().openapi()
+    text = API.read_text()
     routes = re.findall(r"`(?:(?:GET|POST) )?(/[\w/]*)`", text)
-    assert {re.sub(r"\{\w+\}", "17", path) for path in paths} <= {*routes}
-    operations = [
-        operation for methods in paths.values() for operation in methods.values()
-    ]
-    parameters = [
-        each for operation in operations for each in operation.get("parameters", [])
-    ]
-    assert {each["name"] for each in parameters if each["in"] == "query"} <= {
-        *re.findall(r"[?&`](\w+)=", text)
-    }
-    answers = [document["components"]["schemas"][name] for name in ANSWERS]
-    assert {field for answer in answers for field in answer["properties"]} <= {
-        *re.findall(r"`(?:\w+\[\]\.)?(\w+)`", text)
-    }
+    parameters = re.findall(r"[?&`](\w+)=", text)
+    for path, methods in document["paths"].items():
+        if path.startswith("/v2"):
+            continue
+        assert re.sub(r"\{\w+\}", "17", path) in routes
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "query":
+                    assert parameter["name"] in parameters
+    fields = re.findall(r"`(?:\w+\[\]\.)?(\w+)`", text)
+    for name in ANSWERS:
+        assert document["components"]["schemas"][name]["properties"].keys() <= {*fields}
+
+
+# Other tests run the programs of these.
+TESTED_ELSEWHERE = (COURSE, PROTOCOL)
 
 
 def with_blocks(language: str) -> list[Path]:
-    """List the pages with programs; other tests run those of the course and of
-    third-party clients.
-    """
-    return [
-        page
-        for page in PAGES
-        if page.stem not in ("course", "inference-protocol") and blocks(page, language)
-    ]
+    """List the pages with programs in a language."""
+    pages = [page for page in PAGES if page not in TESTED_ELSEWHERE]
+    return [page for page in pages if blocks(page, language)]
 
 
 @pytest.mark.slow
@@ -189,39 +161,35 @@ def with_blocks(language: str) -> list[Path]:
     "page", [*with_blocks("console"), PROTOCOL], ids=lambda page: page.name
 )
 def test_the_console_sessions_run_as_written(page, url):
-    commands = re.findall(
-        r"^\$ (.*)\n((?:[^$].*\n)*)", "".join(blocks(page, "console")), re.MULTILINE
-    )
+    sessions = "".join(blocks(page, "console"))
+    commands = re.findall(r"(?m)^\$ (.*)\n((?:[^$].*\n)*)", sessions)
     assert commands
     for command, shown in commands:
-        command = command.replace("http://127.0.0.1:8000", url).replace(
-            ".venv/bin/digits", DIGITS
-        )
+        command = command.replace("http://127.0.0.1:8000", url)
+        command = command.replace(".venv/bin/digits", DIGITS)
         assert_shown(shown, run("sh", "-c", command, DIGITS_URL=url))
 
 
+def assert_prints_its_comments(program: str, url: str, *command: str) -> None:
+    shown = "\n".join(PRINTED.findall(program))
+    assert shown
+    program = program.replace("http://127.0.0.1:8000", url)
+    assert_shown(shown, run(*command, program))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("page", "language"),
-    [
-        (page, language)
-        for language in ("python", "javascript")
-        for page in with_blocks(language)
-    ],
-    ids=lambda each: getattr(each, "name", each),
-)
-def test_the_programs_print_what_their_comments_say(page, language, url):
-    for program in blocks(page, language):
-        shown = "\n".join(PRINTED.findall(program))
-        assert shown
-        command = (
-            [sys.executable, "-c"]
-            if language == "python"
-            else tool("node", "--input-type=module", "--eval")
-        )
-        assert_shown(
-            shown, run(*command, program.replace("http://127.0.0.1:8000", url))
-        )
+@pytest.mark.parametrize("page", with_blocks("python"), ids=lambda page: page.name)
+def test_the_python_programs_print_what_their_comments_say(page, url):
+    for program in blocks(page, "python"):
+        assert_prints_its_comments(program, url, sys.executable, "-c")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", with_blocks("javascript"), ids=lambda page: page.name)
+def test_the_javascript_programs_print_what_their_comments_say(page, url):
+    node = tool("node", "--input-type=module", "--eval")
+    for program in blocks(page, "javascript"):
+        assert_prints_its_comments(program, url, *node)
 
 
 @pytest.mark.parametrize(
@@ -233,46 +201,39 @@ def test_the_training_examples_are_valid(options):
 
 def test_the_model_card_is_that_of_the_files():
     card = CARD.read_text()
-    assert all(
-        f"`{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}`" in card
-        for file in MODELS
-    )
+    for file in MODELS:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert f"`{digest[:12]}`" in card
 
 
 def test_the_pages_have_the_number_of_errors_of_the_model_card():
     alone, both = re.findall(r"\((\d+) of 10,000", CARD.read_text())
-    assert all(
-        f"({alone} of 10,000" in page.read_text()
-        for page in (README, DOCS / "accuracy.md")
-    )
-    assert f"misreads {alone} of 10,000 test digits" in COURSE.read_text()
-    assert (
-        f"{both} of the 10,000 test digits are misread, not {alone}"
-        in COURSE.read_text()
-    )
+    for page in (README, DOCS / "accuracy.md"):
+        assert f"({alone} of 10,000" in page.read_text()
+    course = COURSE.read_text()
+    assert f"misreads {alone} of 10,000 test digits" in course
+    assert f"{both} of the 10,000 test digits are misread, not {alone}" in course
+
+
+FIGURE = re.compile("error|loss|seeds")
+
+
+def unwrapped(text: str) -> str:
+    return " ".join(text.split())
 
 
 def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(
     classifier, line_network
 ):
-    card, accuracy, shown = (
-        " ".join(text.split())
-        for text in (
-            CARD.read_text(),
-            (DOCS / "accuracy.md").read_text(),
-            invoked("info", "--local").stdout,
-        )
-    )
+    card = unwrapped(CARD.read_text())
+    accuracy = unwrapped((DOCS / "accuracy.md").read_text())
+    shown = unwrapped(invoked("info", "--local").stdout)
     for name, network in (("digits", classifier), ("lines", line_network)):
-        figures = {
-            figure
-            for figure in network.metadata
-            if re.search("error|loss|seeds", figure)
-        }
-        assert figures == MEASURED[name].keys()
-        for figure, of in MEASURED[name].items():
-            assert f"{network.metadata[figure]} ({of})" in shown
-            assert of in card
+        names = [each for each in network.metadata if FIGURE.search(each)]
+        assert set(names) == MEASURED[name].keys()
+        for figure, pictures in MEASURED[name].items():
+            assert f"{network.metadata[figure]} ({pictures})" in shown
+            assert pictures in card
     for error in (
         classifier.metadata["test_error_percent"],
         line_network.metadata["validation_error_percent"],
@@ -282,9 +243,7 @@ def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(
 
 
 def test_make_help_lists_every_target():
-    targets = re.search(
-        r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
-    )[1].split()
+    targets = re.search(r"(?m)^.PHONY: (.*)$", MAKEFILE)[1].split()
     shown = run("make", "--no-print-directory", "help")
     assert [line.split("\t")[0] for line in shown.splitlines()] == targets
 
@@ -303,28 +262,30 @@ def test_make_help_lists_every_target():
 def test_make_fetches_a_pretrained_network_only_if_training_starts_from_it(
     module, options, fetches
 ):
-    original, wheel = module.PRETRAINED, pretrained.WHEEL.replace(" ", "==")
-    commands = run(
-        "make", "--dry-run", "--always-make", original.target, f"ARGS={options}"
-    )
+    original = module.PRETRAINED
+    dry_run = ("make", "--dry-run", "--always-make")
+    commands = run(*dry_run, original.target, f"ARGS={options}")
+    wheel = pretrained.WHEEL.replace(" ", "==")
     assert (f"echo '{wheel} --hash=sha256:" in commands) is fetches
     assert f"-m {module.__name__} {options}" in commands
-    assert (
-        f" := {pretrained.SHOWN}/{original.name}\n" in (ROOT / "Makefile").read_text()
-    )
+    assert f" := {pretrained.SHOWN}/{original.name}\n" in MAKEFILE
+
+
+FAILING_VENV = """#!/bin/sh
+if [ "$2" = venv ]; then
+    mkdir -p .venv/bin
+    touch .venv/bin/python
+    exit 1
+fi
+"""
 
 
 def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):
     python = tmp_path / "python"
-    python.write_text(
-        '#!/bin/sh\nif [ "$2" = venv ]; then mkdir -p .venv/bin; touch '
-        ".venv/bin/python; exit 1; fi\n"
-    )
+    python.write_text(FAILING_VENV)
     python.chmod(0o755)
     target = ".venv/bin/python"
-    done = subprocess.run(
-        ["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target],
-        cwd=tmp_path,
-    )
+    command = ["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target]
+    done = subprocess.run(command, cwd=tmp_path)
     assert done.returncode != 0
     assert not (tmp_path / target).exists()

@@ -13,35 +13,43 @@ from app.settings import Settings
 from support import MODEL, WAYS, assert_problem, drawing, encode, letter, levels_of
 
 
-@pytest.mark.parametrize("name", [*WAYS, "MNIST's", "unsure"])
-def test_the_answer_extends_that_of_predict_and_the_ink_covers_the_whole_upright_picture(
-    client, seven, name
-):
-    picture = (
-        WAYS[name](drawing(seven))
-        if name in WAYS
-        else encode(seven if name == "MNIST's" else letter("A"))
-    )
-    answer = client.post("/explain", content=picture).json()
+@pytest.fixture(params=[*WAYS, "MNIST's", "unsure"])
+def picture(request, seven) -> bytes:
+    if request.param == "MNIST's":
+        return encode(seven)
+    if request.param == "unsure":
+        return encode(letter("A"))
+    return WAYS[request.param](drawing(seven))
+
+
+def explained(client: TestClient, picture: bytes) -> dict:
+    return client.post("/explain", content=picture).json()
+
+
+def test_the_answer_extends_that_of_predict(client, picture):
+    answer = explained(client, picture)
     predicted = client.post("/predict?frame=true", content=picture).json()
     assert set(answer) == {*predicted, "ink", "runner_up", "evidence", "layers"}
     assert {field: answer[field] for field in predicted} == predicted
-    assert answer["runner_up"] != answer["digit"]
-    assert (
-        predicted["probabilities"][answer["runner_up"]]
-        == sorted(predicted["probabilities"])[-2]
-    )
+    runner_up = answer["runner_up"]
+    probabilities = predicted["probabilities"]
+    assert runner_up != answer["digit"]
+    assert probabilities[runner_up] == sorted(probabilities)[-2]
     assert np.shape(answer["evidence"]) == (7, 7)
-    ink, box = levels_of(answer["ink"]), answer["box"]
+
+
+def test_the_ink_covers_the_whole_upright_picture(client, picture):
+    answer = explained(client, picture)
+    ink = levels_of(answer["ink"])
+    box = answer["box"]
     upright = ImageOps.exif_transpose(Image.open(BytesIO(picture)))
     scale = upright.width / ink.shape[1]
     assert upright.height / ink.shape[0] == pytest.approx(scale, rel=0.02)
     assert max(ink.shape) <= 640
-    top, left = (int(box[edge] / scale) for edge in ("top", "left"))
-    bottom, right = (
-        int(np.ceil((box[a] + box[b]) / scale))
-        for a, b in (("top", "height"), ("left", "width"))
-    )
+    top = int(box["top"] / scale)
+    left = int(box["left"] / scale)
+    bottom = int(np.ceil((box["top"] + box["height"]) / scale))
+    right = int(np.ceil((box["left"] + box["width"]) / scale))
     inside = ink[top:bottom, left:right]
     assert ink.max() == inside.max() == 255
     # Nothing else is on these pictures.
@@ -50,29 +58,22 @@ def test_the_answer_extends_that_of_predict_and_the_ink_covers_the_whole_upright
 
 
 def test_the_layers_show_what_the_network_computes(client, digits):
-    seven, one = (
-        client.post("/explain", content=encode(drawing(digits[k]))).json()["layers"]
-        for k in (350, 60)
-    )
-    assert [layer["shape"] for layer in seven] == [
-        [20, 8, 8],
-        [20, 8, 8],
-        [96, 3, 3],
-        [256, 1, 1],
-    ]
-    pictures = [
-        [levels_of(layer["picture"]) for layer in layers] for layers in (seven, one)
-    ]
-    assert [picture.shape for picture in pictures[0]] == [
-        (35, 44),
-        (35, 44),
-        (39, 39),
-        (16, 16),
-    ]
-    for ours, other in zip(*pictures, strict=True):
-        assert ours.max() == 255
-        assert not np.array_equal(ours, other)
-    assert pictures[0][0][8].max() == 0  # between the maps
+    layers = explained(client, encode(drawing(digits[350])))["layers"]
+    others = explained(client, encode(drawing(digits[60])))["layers"]
+    shapes = [[20, 8, 8], [20, 8, 8], [96, 3, 3], [256, 1, 1]]
+    assert [layer["shape"] for layer in layers] == shapes
+    pictures = [levels_of(layer["picture"]) for layer in layers]
+    sizes = [(35, 44), (35, 44), (39, 39), (16, 16)]
+    assert [picture.shape for picture in pictures] == sizes
+    for picture, other in zip(pictures, others, strict=True):
+        assert picture.max() == 255
+        assert not np.array_equal(picture, levels_of(other["picture"]))
+    assert pictures[0][8].max() == 0  # between the maps
+
+
+def assert_unknown_unit(client: TestClient, unit: int) -> None:
+    path = f"/explain/units/{unit}"
+    assert_problem(client.get(path), 404, "unknown-unit", path)
 
 
 def test_the_weights_of_a_unit_are_a_picture(client):
@@ -80,23 +81,14 @@ def test_the_weights_of_a_unit_are_a_picture(client):
     assert weights.shape == (28, 28, 3)
     assert weights.max() == 255
     for unit in (-1, 1280, 10**30):
-        assert_problem(
-            client.get(f"/explain/units/{unit}"),
-            404,
-            "unknown-unit",
-            f"/explain/units/{unit}",
-        )
+        assert_unknown_unit(client, unit)
 
 
 def test_a_model_file_that_does_not_show_its_inside_is_served_without(tmp_path, seven):
     model = onnx.load(MODEL)
     del model.graph.output[2:]
-    onnx.save(model, tmp_path / "older.onnx")
-    with TestClient(create_app(Settings(model=tmp_path / "older.onnx"))) as client:
-        assert (
-            client.post("/explain", content=encode(drawing(seven))).json()["layers"]
-            == []
-        )
-        assert_problem(
-            client.get("/explain/units/0"), 404, "unknown-unit", "/explain/units/0"
-        )
+    older = tmp_path / "older.onnx"
+    onnx.save(model, older)
+    with TestClient(create_app(Settings(model=older))) as client:
+        assert explained(client, encode(drawing(seven)))["layers"] == []
+        assert_unknown_unit(client, 0)

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from app.text.ctc import likeliest, log_probability
 from app.text.field import Field
 from app.text.forms import GRAMMARS, Format
-from app.text.text import read_text
+from app.text.text import TextOptions, read_text
 from support import POINT, assert_problem, encode, load_sheet, number
 from support import written as grid
 
@@ -80,7 +80,9 @@ def ask(client, picture: bytes, characters: str, **others: object):
 def test_eight_of_ten_numbers_with_other_signs_are_read(line_network, form, characters):
     written = [write(form, seed) for seed in range(30)]
     read = [
-        read_text(picture, line_network, field=Field(characters=characters)).text
+        read_text(
+            picture, line_network, options=TextOptions(Field(characters=characters))
+        ).text
         for picture, _ in written
     ]
     assert sum(one == text for one, (_, text) in zip(read, written, strict=True)) >= 24
@@ -91,7 +93,9 @@ def test_a_sign_that_is_not_requested_is_no_digit(line_network, form):
     for characters in (ALL, None):
         field = Field(characters=characters)
         assert not any(
-            read_text(write(form, seed)[0], line_network, field=field).text
+            read_text(
+                write(form, seed)[0], line_network, options=TextOptions(field)
+            ).text
             for seed in range(10)
         )
 
@@ -101,7 +105,9 @@ def test_a_text_has_only_the_characters_requested(line_network, form):
     for characters in (ALL, "+", ALL + "(%"):
         for seed in range(5):
             read = read_text(
-                write(form, seed)[0], line_network, field=Field(characters=characters)
+                write(form, seed)[0],
+                line_network,
+                options=TextOptions(Field(characters=characters)),
             ).text
             assert {*read} <= {*characters, " "}
 

@@ -47,7 +47,8 @@ DIGITS = load_sheet()[0]
 DIGIT = Image.fromarray(DIGITS[350]).resize((56, 56))
 COLOURFUL = Image.merge("RGBA", (DIGIT, DIGIT.rotate(90), DIGIT.rotate(180), DIGIT))
 RGB = COLOURFUL.convert("RGB")
-PNG, JPEG = encode(DIGIT), turned_jpeg(RGB, quality=80)
+PNG = encode(DIGIT)
+JPEG = turned_jpeg(RGB, quality=80)
 DIGIT_FILES = [
     PNG,
     JPEG,
@@ -67,37 +68,32 @@ DIGIT_FILES = [
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
 NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in FORMATS]
 
+DAMAGES = "flip set cut repeat graft end box".split()
 BOXES = (
     b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap "
     b"pixi hvcC av1C hvc1 av01 mdat"
-)
+).split()
 
 
 @st.composite
 def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """Generate real files with bytes flipped, cut out, repeated or copied from another,
-    or with a changed HEIF box.
-    """
+    """Generate real files with bytes changed, cut out, repeated or copied."""
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, max(0, len(data) - 1)))
         length = draw(st.integers(1, 64))
-        match draw(
-            st.sampled_from(["flip", "set", "cut", "repeat", "graft", "end", "box"])
-        ):
+        match draw(st.sampled_from(DAMAGES)):
             case "flip":
                 if data:
                     data[start] ^= 1 << draw(st.integers(0, 7))
             case "set":
-                data[start : start + length] = (
-                    draw(st.sampled_from([b"\0", b"\xff", b"\x7f"])) * length
-                )
+                byte = draw(st.sampled_from([b"\0", b"\xff", b"\x7f"]))
+                data[start : start + length] = byte * length
             case "cut":
                 del data[start : start + length]
             case "repeat":
-                data[start:start] = data[start : start + length] * draw(
-                    st.integers(1, 20)
-                )
+                times = draw(st.integers(1, 20))
+                data[start:start] = data[start : start + length] * times
             case "graft":
                 other = draw(st.sampled_from(originals))
                 place = draw(st.integers(0, len(other) - 1))
@@ -105,7 +101,7 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
             case "end":
                 del data[start:]
             case "box":  # its length precedes its name; references and sizes follow
-                if (box := data.find(draw(st.sampled_from(BOXES.split())))) > 3:
+                if (box := data.find(draw(st.sampled_from(BOXES)))) > 3:
                     place = box + draw(st.integers(-4, 24))
                     data[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
     return bytes(data)
@@ -113,23 +109,20 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    impatient = {
+    settings = {
         "DIGITS_CLIENT_TIMEOUT_SECONDS": "1",
         "DIGITS_BODY_TIMEOUT_SECONDS": "1",
+        "DIGITS_MAX_PIXELS": "1000000",
+        "DIGITS_DECODERS": "1",
     }
-    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (
-        process,
-        url,
-    ):
+    with serving(**settings) as (process, url):
         yield url
     # Libraries write nothing there.
     assert all(line.startswith("{") for line in process.log.splitlines())
 
 
 def answers(url: str, sent: bytes) -> bytes:
-    """Send bytes, close the sending side, and return everything that the service
-    answers.
-    """
+    """Send bytes, close the sending side, and return all that the service answers."""
     with connect(url) as client:
         client.settimeout(6)
         # Closed by the service, as for requests that are not HTTP.
@@ -140,27 +133,24 @@ def answers(url: str, sent: bytes) -> bytes:
 
 
 def head(length: int, *lines: bytes, path: bytes = b"/predict") -> bytes:
-    return (
-        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (path, length)
-        + b"".join(lines)
-        + b"\r\n"
-    )
+    request = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%b\r\n"
+    return request % (path, length, b"".join(lines))
 
 
 def read(url: str, path: bytes, data: bytes) -> dict | None:
     """Send a picture; return the answer, or None if it is refused."""
     answer = answers(url, head(len(data), path=path) + data)
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 415", b"HTTP/1.1 422"))
-    return (
-        json.loads(answer.partition(b"\r\n\r\n")[2])
-        if answer.startswith(b"HTTP/1.1 200")
-        else None
-    )
+    if not answer.startswith(b"HTTP/1.1 200"):
+        return None
+    return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
 def assert_valid(digit: dict) -> None:
     frame = levels_of(digit["frame"])
-    assert (frame.shape, frame.dtype, frame.max()) == ((28, 28), np.uint8, 255)
+    assert frame.shape == (28, 28)
+    assert frame.dtype == np.uint8
+    assert frame.max() == 255
     assert sum(digit["probabilities"]) == pytest.approx(1, abs=0.001)
 
 
@@ -184,13 +174,8 @@ def test_a_damaged_picture_is_read_as_a_number_or_refused(data, service):
 
 
 def form(*parts: bytes) -> bytes:
-    return (
-        b"".join(
-            b"--X\r\nContent-Disposition: form-data; " + part + b"\r\n"
-            for part in parts
-        )
-        + b"--X--\r\n"
-    )
+    delimiter = b"--X\r\nContent-Disposition: form-data; %b\r\n"
+    return b"".join(delimiter % part for part in parts) + b"--X--\r\n"
 
 
 FORM = b"Content-Type: multipart/form-data; boundary=X\r\n"
@@ -211,15 +196,12 @@ FORMS = [
 @FUZZ_FEWER
 @given(body=damaged(FORMS))
 def test_a_damaged_form_is_read_or_refused(body, service):
-    assert answers(service, head(len(body), FORM) + body).startswith(
-        (b"HTTP/1.1 200", b"HTTP/1.1 4")
-    )
+    answer = answers(service, head(len(body), FORM) + body)
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4"))
 
 
 def inference(*inputs: dict, behind: bytes = b"", **others: object) -> bytes:
-    """Build a body of the Open Inference Protocol, preceded by the length of its JSON
-    in eight digits.
-    """
+    """Build a body of the protocol, preceded by the length of its JSON in 8 digits."""
     content = json.dumps({"inputs": inputs, **others}).encode()
     return b"%08d" % len(content) + content + behind
 
@@ -258,16 +240,14 @@ def test_a_damaged_inference_request_is_answered_or_refused(
     body, encoding, data, service
 ):
     """The body is damaged before compression, and sometimes after it."""
-    length, sent = re.sub(rb"\D", b"", body[:8]), COMPRESS[encoding](body[8:])
+    length = re.sub(rb"\D", b"", body[:8])
+    sent = COMPRESS[encoding](body[8:])
     if sent and data.draw(st.booleans()):
         sent = data.draw(damaged([sent]))
-    lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (
-        length,
-        encoding,
-    )
-    answer = answers(
-        service, head(len(sent), lines, path=b"/v2/models/digits/infer") + sent
-    )
+    lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n"
+    path = b"/v2/models/digits/infer"
+    before = head(len(sent), lines % (length, encoding), path=path)
+    answer = answers(service, before + sent)
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4", b"HTTP/1.1 503"))
 
 

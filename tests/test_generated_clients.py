@@ -72,14 +72,8 @@ def package(document, tmp_path_factory) -> Iterator[ModuleType]:
     """The package that openapi-python-client generates, as a user would do it."""
     folder = tmp_path_factory.mktemp("python")
     (folder / "openapi.json").write_text(json.dumps(document))
-    run(
-        folder,
-        "openapi-python-client",
-        "generate",
-        "--path",
-        "openapi.json",
-        "--fail-on-warning",
-    )
+    options = "generate --path openapi.json --fail-on-warning"
+    run(folder, "openapi-python-client", *options.split())
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder / "digits-client")
         importlib.import_module("digits_client.api")
@@ -89,23 +83,24 @@ def package(document, tmp_path_factory) -> Iterator[ModuleType]:
 @pytest.fixture(scope="module")
 def operations(package) -> dict[str, ModuleType]:
     """Its operations by name: modules, all of which are imported."""
-    names = [
-        name
-        for _, name, _ in pkgutil.walk_packages(
-            package.api.__path__, "digits_client.api."
-        )
-    ]
-    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
-    return {name: module for name, module in modules.items() if hasattr(module, "sync")}
+    found = {}
+    path = package.api.__path__
+    for _, name, _ in pkgutil.walk_packages(path, "digits_client.api."):
+        module = importlib.import_module(name)
+        if hasattr(module, "sync"):
+            found[name.rpartition(".")[2]] = module
+    return found
 
 
 @pytest.fixture
 def call(package, operations, url) -> Iterator[Callable[..., Any]]:
     """Call an operation."""
     with package.Client(url) as client:
-        yield lambda operation, **arguments: operations[operation].sync(
-            client=client, **arguments
-        )
+
+        def call(operation: str, **arguments: Any) -> Any:
+            return operations[operation].sync(client=client, **arguments)
+
+        yield call
 
 
 @pytest.fixture(scope="module")
@@ -125,17 +120,15 @@ def sent(package, pictures) -> SimpleNamespace:
         return package.models.PicturesForm([file(picture) for picture in pictures])
 
     def tensor(picture: str) -> Any:
-        parameters = {"content_type": "base64"}
         tensor = {
             "name": "picture",
             "shape": [1],
             "datatype": "BYTES",
-            "parameters": parameters,
+            "parameters": {"content_type": "base64"},
+            "data": [encoded(picture).image],
         }
-        inputs = [{**tensor, "data": [encoded(picture).image]}]
-        return package.models.InferRequest.from_dict(
-            {"inputs": inputs, "outputs": [{"name": "digit"}]}
-        )
+        request = {"inputs": [tensor], "outputs": [{"name": "digit"}]}
+        return package.models.InferRequest.from_dict(request)
 
     return SimpleNamespace(
         file=file, encoded=encoded, form=form, forms=forms, tensor=tensor
@@ -174,23 +167,18 @@ def test_every_operation_of_the_python_client_runs(
         ),
     }
 
-    documented = {
-        each["operationId"]
-        for methods in document["paths"].values()
-        for each in methods.values()
-    }
+    documented = set()
+    for methods in document["paths"].values():
+        documented |= {each["operationId"] for each in methods.values()}
     assert {*calls} == documented == {*operations}
 
     async def check() -> None:
         async with package.Client(url) as client:
-            for name, (answer, arguments) in calls.items():
-                assert type(call(name, **arguments())).__name__ == answer
-                assert (
-                    type(
-                        await operations[name].asyncio(client=client, **arguments())
-                    ).__name__
-                    == answer
-                )
+            for name, (kind, arguments) in calls.items():
+                answer = call(name, **arguments())
+                assert type(answer).__name__ == kind
+                asyncio_answer = operations[name].asyncio(client=client, **arguments())
+                assert type(await asyncio_answer).__name__ == kind
 
     asyncio.run(check())
 
@@ -199,62 +187,52 @@ def test_every_operation_of_the_python_client_runs(
 def test_the_python_client_sends_a_picture_in_each_kind_of_body(call, sent, kind):
     body = getattr(sent, kind)
     prediction = call("predict", body=body("seven"), frame=True)
-    assert (prediction.digit, prediction.second_opinion) == (7, False)
+    assert prediction.digit == 7
+    assert not prediction.second_opinion
     assert prediction.frame.startswith("data:image/png;base64,")
     assert prediction.box.height > prediction.box.width > 0
     text = call("read", body=body("number"), length=2, frame=True)
-    assert (text.text, [digit.digit for digit in text.lines[0].digits]) == (
-        "72",
-        [7, 2],
-    )
+    assert text.text == "72"
+    assert [digit.digit for digit in text.lines[0].digits] == [7, 2]
     assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
 
 
 def test_the_python_client_reads_answers_of_every_kind(call, sent):
     models = call("health").models
-    assert (
-        call("read", body=sent.form("number")).model
-        == f"{models.lines.version}+{models.pages.version}"
-    )
+    text = call("read", body=sent.form("number"))
+    assert text.model == f"{models.lines.version}+{models.pages.version}"
     document = call("read", body=sent.file("pages"))
-    assert [type(page).__name__ for page in document.pages] == [
-        "Page",
-        "FailedPage",
-        "Page",
-    ]
-    assert (document.pages[0].text, document.pages[1].error.type_) == (
-        "72",
-        "/problems/corrupt-image",
-    )
+    kinds = [type(page).__name__ for page in document.pages]
+    assert kinds == ["Page", "FailedPage", "Page"]
+    assert document.pages[0].text == "72"
+    assert document.pages[1].error.type_ == "/problems/corrupt-image"
     explanation = call("explain", body=sent.file("seven"))
-    assert (
-        explanation.digit,
-        len(explanation.evidence),
-        explanation.layers[0].shape[0] > 0,
-    ) == (7, 7, True)
+    assert explanation.digit == 7
+    assert len(explanation.evidence) == 7
+    assert explanation.layers[0].shape[0] > 0
     assert call("infer", body=sent.tensor("seven")).outputs[0].data == [7]
     assert "digits_requests_total" in call("metrics")
 
 
 def test_the_python_client_reads_problems(package, call, sent):
     problem = call("predict", body=sent.file("text"))
-    assert (problem.status, problem.type_) == (415, "/problems/not-an-image")
+    assert problem.status == 415
+    assert problem.type_ == "/problems/not-an-image"
     good, bad = call("predict_batch", body=sent.forms("seven", "text")).results
-    assert (good.digit, bad.error.type_) == (7, "/problems/not-an-image")
-    assert (
-        call("read", body=sent.file("number"), length=64).type_
-        == "/problems/impossible-length"
-    )
+    assert good.digit == 7
+    assert bad.error.type_ == "/problems/not-an-image"
+    too_long = call("read", body=sent.file("number"), length=64)
+    assert too_long.type_ == "/problems/impossible-length"
     unsure = call("read", body=sent.file("number"), min_confidence=1)
-    assert (unsure.type_, unsure.reading.text) == ("/problems/not-sure", "72")
+    assert unsure.type_ == "/problems/not-sure"
+    assert unsure.reading.text == "72"
     off = call("correct", body=sent.form("seven"), label="none")
-    assert (off.status, off.type_, off.reading) == (
-        404,
-        "/problems/corrections-off",
-        package.types.UNSET,
-    )
+    assert off.status == 404
+    assert off.type_ == "/problems/corrections-off"
+    assert off.reading == package.types.UNSET
     unknown = call("infer_of_version", body=sent.tensor("seven"), version="1")
-    assert (unknown.status, unknown.error) == (404, unknown.detail)
+    assert unknown.status == 404
+    assert unknown.error == unknown.detail
 
 
 def test_the_recipe_for_python_prints_what_its_comment_says(package, url):

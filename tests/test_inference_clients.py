@@ -18,6 +18,7 @@ from support import ROOT, blocks, encode
 
 pytestmark = pytest.mark.slow
 
+PIP_OPTIONS = "--quiet --disable-pip-version-check install --no-compile"
 TRITON_CLIENT = "tritonclient[http]"
 TRITON = """
 import json, sys
@@ -28,7 +29,8 @@ from tritonclient.utils import InferenceServerException
 
 client = InferenceServerClient(sys.argv[1])
 pngs = [path.read_bytes() for path in sorted(Path(sys.argv[2]).glob("*.png"))]
-assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("digits")
+assert client.is_server_live() and client.is_server_ready()
+assert client.is_model_ready("digits")
 assert client.get_server_metadata()["name"] == "digits"
 metadata = client.get_model_metadata("digits")
 version = metadata["versions"][0]
@@ -41,7 +43,10 @@ for start in range(0, len(pngs), 20):
     picture = InferInput("picture", some.shape, "BYTES")
     picture.set_data_from_numpy(some)
     compression = [None, "gzip", "deflate"][start // 20 % 3]
-    outputs = [InferRequestedOutput("probabilities", binary_data=False), InferRequestedOutput("digit")]
+    outputs = [
+        InferRequestedOutput("probabilities", binary_data=False),
+        InferRequestedOutput("digit"),
+    ]
     answer = client.infer(
         "digits",
         [picture],
@@ -52,7 +57,8 @@ for start in range(0, len(pngs), 20):
     )
     assert answer.get_response()["id"] == str(start)
     assert (answer.as_numpy("legibility") is None) == bool(start)
-    digits, probabilities = answer.as_numpy("digit"), answer.as_numpy("probabilities")
+    digits = answer.as_numpy("digit")
+    probabilities = answer.as_numpy("probabilities")
     found += [[int(digit), row.tolist()] for digit, row in zip(digits, probabilities)]
 
 pixels = InferInput("pixels", [2, 784], "FP32")
@@ -75,7 +81,8 @@ import numpy as np
 from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
 async def main():
-    url, found = sys.argv[1], []
+    url = sys.argv[1]
+    found = []
     pngs = [path.read_bytes() for path in sorted(Path(sys.argv[2]).glob("*.png"))]
     async with InferenceRESTClient(RESTConfig(protocol="v2")) as client:
         assert await client.is_server_live(url) and await client.is_server_ready(url)
@@ -87,10 +94,14 @@ async def main():
                 picture.set_data_from_numpy(np.array(some, object))
             else:
                 encoded = [base64.b64encode(each).decode() for each in some]
-                picture = InferInput("picture", [len(some)], "BYTES", encoded, {"content_type": "base64"})
-            answer = await client.infer(url, InferRequest("digits", [picture]), model_name="digits")
+                parameters = {"content_type": "base64"}
+                shape = [len(some)]
+                picture = InferInput("picture", shape, "BYTES", encoded, parameters)
+            request = InferRequest("digits", [picture])
+            answer = await client.infer(url, request, model_name="digits")
             digits, probabilities, _ = (output.as_numpy() for output in answer.outputs)
-            found += [[int(digit), row.tolist()] for digit, row in zip(digits, probabilities)]
+            for digit, row in zip(digits, probabilities):
+                found.append([int(digit), row.tolist()])
     print(json.dumps(found))
 
 asyncio.run(main())
@@ -116,23 +127,12 @@ def python_with(tmp_path_factory) -> Callable[[str], Path]:
     def make(package: str) -> Path:
         python = tmp_path_factory.mktemp("environment") / "bin" / "python"
         venv.create(python.parent.parent)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            python,
-            "--quiet",
-            "--disable-pip-version-check",
-        ]
-        done = subprocess.run(
-            [*pip, "install", "--no-compile", package], capture_output=True, text=True
-        )
+        pip = [sys.executable, "-m", "pip", "--python", python, *PIP_OPTIONS.split()]
+        done = subprocess.run([*pip, package], capture_output=True, text=True)
         if done.returncode:
             assert not os.environ.get("CI"), done.stderr
-            pytest.skip(
-                f"needs {package} from PyPI: {done.stderr.strip().splitlines()[-1]}"
-            )
+            reason = done.stderr.strip().splitlines()[-1]
+            pytest.skip(f"needs {package} from PyPI: {reason}")
         return python
 
     return make
@@ -156,14 +156,12 @@ NEEDS_KSERVE = pytest.mark.skipif(
 )
 def test_a_client_gets_the_answers_of_predict(url, pngs, python_with, package, program):
     address = url.removeprefix("http://") if package == TRITON_CLIENT else url
-    found = json.loads(
-        printed_by(python_with(package), program, address, pngs).splitlines()[-1]
-    )
+    printed = printed_by(python_with(package), program, address, pngs)
+    found = json.loads(printed.splitlines()[-1])
     assert len(found) == 100
     with httpx2.Client() as client:
-        for png, (digit, probabilities) in zip(
-            sorted(pngs.iterdir()), found, strict=True
-        ):
+        files = sorted(pngs.iterdir())
+        for png, (digit, probabilities) in zip(files, found, strict=True):
             predicted = client.post(f"{url}/predict", content=png.read_bytes()).json()
             assert digit == predicted["digit"]
             assert probabilities == pytest.approx(predicted["probabilities"], abs=1e-6)

@@ -1,6 +1,4 @@
-"""What a line network's file says of it: read once, and refused if it is incomplete or
-makes no sense.
-"""
+"""What a line network's file says of it: refused if it makes no sense."""
 
 import math
 
@@ -35,75 +33,44 @@ def test_metadata_say_what_the_classes_stand_for(spec):
     assert (spec.height, spec.stride, spec.padding, spec.delay) == (16, 4, 32, 0.25)
     assert (spec.least_contrast, spec.threshold) == (7.5, 0.3)
     assert spec.digits == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
-    assert (
-        spec.class_of("."),
-        spec.class_of("+"),
-        spec.gap,
-        spec.other,
-        spec.classes,
-    ) == (11, 12, 13, 14, 15)
+    assert [*map(spec.class_of, ".+")] == [11, 12]
+    assert (spec.gap, spec.other, spec.classes) == (13, 14, 15)
     assert spec.signs == "9876543210.+"
-    assert [spec.is_sign(symbol) for symbol in (BLANK, 1, 11, 12, 13, 14)] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-        False,
-    ]
+    assert [*filter(spec.is_sign, range(BLANK, spec.classes))] == [*range(1, 13)]
 
 
 @pytest.mark.parametrize("name", [*METADATA][:-1])
 def test_all_metadata_are_needed(name):
     with pytest.raises(KeyError, match=name):
-        LineSpec.of(16, {key: value for key, value in METADATA.items() if key != name})
+        LineSpec.of(16, {key: METADATA[key] for key in METADATA if key != name})
+
+
+WRONG = {
+    "stride": ["two", "2.5", "0"],
+    "padding": ["-32", ""],
+    "delay": ["inf"],
+    "least_contrast": ["0", "nan", "inf"],
+    "threshold": ["high", "nan", "1", "-0.1"],
+    "confidence_scale": ["0", "nan"],
+    "confidence_offset": ["inf"],
+    "characters": ["", "987654321.+ ", "98765432100.+ "],
+    "marks": [",.", "..", ".7"],
+    "space": ["", "_", "  ", "7", "."],
+}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("stride", "two"),
-        ("stride", "2.5"),
-        ("stride", "0"),
-        ("padding", "-32"),
-        ("padding", ""),
-        ("delay", "inf"),
-        ("least_contrast", "0"),
-        ("least_contrast", "nan"),
-        ("least_contrast", "inf"),
-        ("threshold", "high"),
-        ("threshold", "nan"),
-        ("threshold", "1"),
-        ("threshold", "-0.1"),
-        ("confidence_scale", "0"),
-        ("confidence_scale", "nan"),
-        ("confidence_offset", "inf"),
-        ("characters", ""),
-        ("characters", "987654321.+ "),
-        ("characters", "98765432100.+ "),
-        ("marks", ",."),
-        ("marks", ".."),
-        ("marks", ".7"),
-        ("space", ""),
-        ("space", "_"),
-        ("space", "  "),
-        ("space", "7"),
-        ("space", "."),
-    ],
+    ("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]]
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    with pytest.raises(
-        ValueError,
-        match=r"^(invalid literal|could not convert|characters|sizes|threshold|cal)",
-    ):
+    message = r"^(invalid literal|could not convert|characters|sizes|threshold|cal)"
+    with pytest.raises(ValueError, match=message):
         LineSpec.of(16, METADATA | {name: value})
 
 
 def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(spec):
-    odds = 9  # of 9 to 1, and so 3 to 1 after the square root
-    assert spec.calibrated(odds / (1 + odds)) == pytest.approx(
-        3 * math.exp(1.5) / (1 + 3 * math.exp(1.5))
-    )
+    odds = 3 * math.exp(1.5)  # those of 0.9 are 9 to 1, and so 3 to 1 after the root
+    assert spec.calibrated(0.9) == pytest.approx(odds / (1 + odds))
     assert 0 < spec.calibrated(0.0) < spec.calibrated(1.0) < 1
 
 
@@ -111,9 +78,8 @@ def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(spec):
     ("characters", "kept"), [(None, "9876543210."), ("12+", "12+"), (".", ".")]
 )
 def test_what_is_not_wanted_counts_as_something_else(characters, kept, spec):
-    output = (
-        np.random.default_rng(0).dirichlet(np.ones(spec.classes), 5).astype(np.float32)
-    )
+    rng = np.random.default_rng(0)
+    output = rng.dirichlet(np.ones(spec.classes), 5).astype(np.float32)
     before = output.copy()
     found = spec.only(output, Field(characters=characters).signs(spec))
     np.testing.assert_array_equal(output, before)

@@ -1,6 +1,4 @@
-"""A map of where something is written → lines, rows: on drawn maps, with boxes known
-beforehand.
-"""
+"""A map of where something is written → lines and rows: on maps with known boxes."""
 
 import math
 
@@ -41,18 +39,26 @@ def turned(degrees: float, size: tuple[int, int] = (400, 300)) -> np.ndarray:
     return np.asarray(sheet.rotate(-degrees), np.float32) / 255
 
 
+def found_in(writing: np.ndarray) -> list[Line]:
+    return lines_in(writing, writing.shape[::-1], FINDING)
+
+
+def degrees_of(lines: list[Line]) -> list[float]:
+    return [math.degrees(line.tilt) for line in lines]
+
+
 def test_the_box_around_a_line_grows_by_a_share_of_its_area_over_its_perimeter():
-    (line,) = lines_in(drawn((50, 80, 150, 100)), (300, 200), FINDING)
+    (line,) = found_in(drawn((50, 80, 150, 100)))
     growth = 1.6 * 100 * 20 / (2 * (100 + 20))
-    assert line[:4] == pytest.approx(
-        (80 - growth, 100 + growth, 50 - growth, 150 + growth)
-    )
-    assert (line.tilt, line.height) == (0, pytest.approx(20 + 2 * growth))
+    edges = 80 - growth, 100 + growth, 50 - growth, 150 + growth
+    assert tuple(line) == pytest.approx((*edges, 0))
+    assert line.height == pytest.approx(20 + 2 * growth)
 
 
 def test_lines_are_in_pixels_of_the_image_of_which_the_map_is_a_smaller_one():
-    (small,) = lines_in(drawn((50, 80, 150, 100)), (300, 200), FINDING)
-    (large,) = lines_in(drawn((50, 80, 150, 100)), (900, 600), FINDING)
+    writing = drawn((50, 80, 150, 100))
+    (small,) = lines_in(writing, (300, 200), FINDING)
+    (large,) = lines_in(writing, (900, 600), FINDING)
     assert large[:4] == pytest.approx([3 * edge for edge in small[:4]])
 
 
@@ -73,15 +79,13 @@ def test_lines_are_in_pixels_of_the_image_of_which_the_map_is_a_smaller_one():
     ],
 )
 def test_lines_are_connected_pixels_that_are_probable_and_large_enough(writing, count):
-    assert len(lines_in(writing, (300, 200), FINDING)) == count
+    assert len(found_in(writing)) == count
 
 
 @pytest.mark.parametrize("degrees", [-20, -10, -3, 0, 3, 10, 20])
 def test_a_tilted_line_has_a_box_that_is_tilted_as_it_is(degrees):
-    lines = lines_in(turned(degrees), (400, 300), FINDING)
-    assert [math.degrees(line.tilt) for line in lines] == pytest.approx(
-        [degrees] * 3, abs=0.5
-    )
+    lines = found_in(turned(degrees))
+    assert degrees_of(lines) == pytest.approx([degrees] * 3, abs=0.5)
     growth = 1.6 * 200 * 10 / (2 * (200 + 10))
     for line in lines:
         assert line.right - line.left == pytest.approx(200 + 2 * growth, abs=4)
@@ -94,70 +98,59 @@ def test_a_short_line_is_tilted_as_the_long_ones_of_its_page():
     writing = turned(5)
     writing[20:30, 20:32] = 1
     writing[30:40, 26:38] = 1
-    assert [
-        math.degrees(line.tilt) for line in lines_in(writing, (400, 300), FINDING)
-    ] == pytest.approx([5] * 4, abs=0.5)
-    (alone,) = lines_in(drawn((20, 20, 32, 30), (26, 30, 38, 40)), (300, 200), FINDING)
+    lines = found_in(writing)
+    assert degrees_of(lines) == pytest.approx([5] * 4, abs=0.5)
+    (alone,) = found_in(drawn((20, 20, 32, 30), (26, 30, 38, 40)))
     assert alone.tilt == 0
 
 
 @pytest.mark.parametrize("degrees", [0, 4, -8])
 def test_rows_come_from_top_to_bottom_and_their_lines_from_left_to_right(degrees):
     sheet = Image.new("L", (600, 400))
-    cells = [
-        (x, y)
-        for y in (60, 120, 180, 240)
-        for x in (80, 240, 400)
-        if (x, y) != (240, 120)
-    ]
-    for x, y in cells:
-        ImageDraw.Draw(sheet).rectangle((x, y, x + 79, y + 11), fill=255)
-    lines = lines_in(
-        np.asarray(sheet.rotate(-degrees), np.float32) / 255, sheet.size, FINDING
-    )
-    rows = in_rows(
-        [lines[place] for place in np.random.default_rng(0).permutation(len(lines))]
-    )
+    for y in (60, 120, 180, 240):
+        for x in (80, 240, 400):
+            if (x, y) != (240, 120):
+                ImageDraw.Draw(sheet).rectangle((x, y, x + 79, y + 11), fill=255)
+    lines = found_in(np.asarray(sheet.rotate(-degrees), np.float32) / 255)
+    np.random.default_rng(0).shuffle(lines)
+    rows = in_rows(lines)
     assert [len(row) for row in rows] == [3, 2, 3, 3]
     for row in rows:
         ends = [line.level_centre(math.radians(degrees))[0] for line in row]
         assert ends == sorted(ends)
 
 
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ([Line(0, 40, 0, 200), Line(10, 20, 50, 60)], [Line(0, 40, 0, 200)]),
-        ([Line(10, 20, 50, 60), Line(0, 40, 0, 200)], [Line(0, 40, 0, 200)]),
-        (
-            [Line(0, 40, 0, 200), Line(-10, 30, 190, 210)],
-            [Line(0, 40, 0, 200), Line(-10, 30, 190, 210)],
-        ),
-        ([Line(0, 40, 0, 200), Line(0, 40, 170, 205)], [Line(0, 40, 0, 205)]),
-        # Two close rows.
-        (
-            [Line(0, 40, 0, 200), Line(14, 54, 0, 200)],
-            [Line(0, 40, 0, 200), Line(14, 54, 0, 200)],
-        ),
-        (
-            [Line(0, 40, 0, 200), Line(0, 45, 150, 205), Line(25, 45, 140, 170)],
-            [Line(0, 45, 0, 205)],
-        ),
-        ([], []),
-    ],
-)
-def test_lines_of_which_most_lies_in_another_one_are_joined(lines, expected):
+# Lines, each as top, bottom, left and right; what they are then; and why.
+OVERLAPS = """
+0 40 0 200, 10 20 50 60 = 0 40 0 200: inside
+10 20 50 60, 0 40 0 200 = 0 40 0 200
+0 40 0 200, -10 30 190 210 = 0 40 0 200, -10 30 190 210: beside
+0 40 0 200, 0 40 170 205 = 0 40 0 205
+0 40 0 200, 14 54 0 200 = 0 40 0 200, 14 54 0 200: two close rows
+0 40 0 200, 0 45 150 205, 25 45 140 170 = 0 45 0 205
+"""
+
+
+def lines_of(text: str) -> list[Line]:
+    return [Line(*map(float, edges.split())) for edges in text.split(",")]
+
+
+@pytest.mark.parametrize("row", OVERLAPS.strip().splitlines())
+def test_lines_of_which_most_lies_in_another_one_are_joined(row):
+    lines, expected = map(lines_of, row.partition(":")[0].split("="))
     assert without_overlaps(lines) == expected
-    tilted = [line._replace(tilt=math.radians(5)) for line in lines]
-    assert [tuple(line) for line in without_overlaps(tilted)] == [
-        pytest.approx((*line[:4], math.radians(5))) for line in expected
-    ]
+    tilt = math.radians(5)
+    tilted = without_overlaps([line._replace(tilt=tilt) for line in lines])
+    assert np.array(tilted) == pytest.approx(
+        np.array([line._replace(tilt=tilt) for line in expected])
+    )
+
+
+def test_no_lines_stay_none():
+    assert without_overlaps([]) == []
 
 
 def test_lines_joined_are_the_box_around_them():
-    first, second = Line(10, 30, 5, 40), Line(12, 36, 60, 90)
-    assert joined([first, second]) == Line(10, 36, 5, 90)
-    tilt = math.radians(6)
-    assert joined(
-        [first._replace(tilt=tilt), second._replace(tilt=tilt)]
-    ) == pytest.approx((10, 36, 5, 90, tilt))
+    for tilt in (0, math.radians(6)):
+        lines = [Line(10, 30, 5, 40, tilt), Line(12, 36, 60, 90, tilt)]
+        assert joined(lines) == pytest.approx((10, 36, 5, 90, tilt))

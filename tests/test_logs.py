@@ -105,7 +105,8 @@ def test_a_request_with_an_api_key_shows_its_name(configured):
 
 
 def test_the_start_up_line_has_the_address(configured):
-    stream, models = configured("text"), {"digits": "121f", "lines": "8d41"}
+    stream = configured("text")
+    models = {"digits": "121f", "lines": "8d41"}
     structlog.get_logger().info(
         "serving", url="http://x:80", version="1.0.0", models=models
     )

@@ -1,4 +1,4 @@
-"""The application as other servers start it: `uvicorn app.main:app` and `fastapi run`."""
+"""The application as other servers start it: `uvicorn app.main:app`, `fastapi run`."""
 
 import re
 import subprocess
@@ -17,27 +17,18 @@ from support import ROOT, encode
 
 @pytest.mark.slow
 def test_uvicorn_serves_the_application_that_fastapi_run_finds(seven):
-    entrypoint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"][
-        "fastapi"
-    ]["entrypoint"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    entrypoint = project["tool"]["fastapi"]["entrypoint"]
     assert entrypoint == "app.main:app"
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        entrypoint,
-        "--port",
-        "0",
-        "--no-access-log",
-    ]
+    uvicorn = [sys.executable, "-m", "uvicorn"]
     with subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*uvicorn, entrypoint, "--port", "0", "--no-access-log"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
-        url = next(
-            filter(
-                None, (re.search(r"running on (\S+)", line) for line in process.stderr)
-            )
-        )[1]
+        started = next(line for line in process.stderr if "running on" in line)
+        url = re.search(r"http://\S+", started)[0]
         assert httpx2.get(f"{url}/health").json()["status"] == "ok"
         assert httpx2.post(f"{url}/predict", content=encode(seven)).json()["digit"] == 7
         process.terminate()
@@ -52,7 +43,6 @@ def test_without_one_of_its_models_no_application_is_created(setting, tmp_path):
 def test_the_application_is_created_once_and_is_the_only_attribute_that_is():
     assert isinstance(main.app, FastAPI)
     assert main.app is main.app
-    with pytest.raises(
-        AttributeError, match=r"module 'app\.main' has no attribute 'application'"
-    ):
+    message = r"module 'app\.main' has no attribute 'application'"
+    with pytest.raises(AttributeError, match=message):
         _ = main.application

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 from fastapi.testclient import TestClient
+from prometheus_client.metrics_core import Metric
 from structlog.testing import capture_logs
 
 from app.answers import problems
@@ -14,40 +15,28 @@ from app.settings import Settings
 from support import HOSTILE, ROOT, drawing, encode, flat, letter, number, samples
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
-QUERIES = [
-    target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]
-]
+TARGETS = [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
 @pytest.fixture(scope="module")
 def service(seven, digits):
     """A client of a service after some requests of each kind."""
+    small = encode(seven)
+    large = encode(drawing(seven))
+    cut, *_ = HOSTILE["cut png"]
+    frames = {
+        "name": "pixels",
+        "shape": [2, 784],
+        "datatype": "FP32",
+        "data": [(seven.ravel() / 255).tolist()] * 2,
+    }
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
-        for picture in (
-            encode(seven),
-            encode(seven),
-            encode(drawing(seven)),
-            b"text",
-            encode(letter("A")),
-        ):
+        for picture in (small, small, large, b"text", encode(letter("A"))):
             client.post("/predict", content=picture)
-        files = [
-            ("files", each)
-            for each in (encode(seven), encode(drawing(seven)), HOSTILE["cut png"][0])
-        ]
+        files = [("files", each) for each in (small, large, cut)]
         client.post("/predict/batch", files=files)
-        for picture in (
-            encode(number(digits[[350, 350, 120]])),
-            encode(seven),
-            flat(255),
-        ):
+        for picture in (encode(number(digits[[350, 350, 120]])), small, flat(255)):
             client.post("/read", content=picture)
-        frames = {
-            "name": "pixels",
-            "shape": [2, 784],
-            "datatype": "FP32",
-            "data": [(seven.ravel() / 255).tolist()] * 2,
-        }
         client.post("/v2/models/digits/infer", json={"inputs": [frames]})
         client.get("/none")
         yield client
@@ -56,6 +45,10 @@ def service(seven, digits):
 @pytest.fixture(scope="module")
 def exported(service):
     return samples(service)
+
+
+def families(service) -> list[Metric]:
+    return [*service.app_state["service"].metrics.registry.collect()]
 
 
 # 6 pictures read by /predict and in a batch, one of them refused; 4 digits in 3 texts;
@@ -93,102 +86,76 @@ EXPECTED = {
 def test_requests_pictures_and_digits_are_counted_and_timed(
     exported, classifier, line_network
 ):
-    for name, expected in EXPECTED.items():
-        labels = re.findall(r'(\w+)="([^"]*)"', name)
-        assert exported[f"digits_{name.split('{')[0]}", *labels] == expected, name
+    for sample, expected in EXPECTED.items():
+        name, _, labels = sample.partition("{")
+        labels = re.findall(r'(\w+)="([^"]*)"', labels)
+        assert exported[f"digits_{name}", *labels] == expected, sample
     for stage in ("decode", "preprocess", "inference"):
         assert 0 < exported[f"digits_{stage}_seconds_sum",] < 3
-    for name, model in (("digits", classifier), ("lines", line_network)):
-        labels = {
-            "architecture": model.metadata["architecture"],
-            "model": name,
-            "version": model.version,
-        }
-        assert exported["digits_model_info", *sorted(labels.items())] == 1
+    for name, network in (("digits", classifier), ("lines", line_network)):
+        architecture = ("architecture", network.metadata["architecture"])
+        labels = [architecture, ("model", name), ("version", network.version)]
+        assert exported["digits_model_info", *labels] == 1
     assert exported["process_resident_memory_bytes",] > 50_000_000
     assert exported["process_start_time_seconds",] > 0
 
 
 def test_each_metric_is_recorded(service, exported):
-    names = [
-        each.name for each in service.app_state["service"].metrics.registry.collect()
-    ]
-    recorded = [
-        name
-        for (name, *_), value in exported.items()
-        if value and not name.endswith("_created")
-    ]
-    idle = {
-        name for name in names if not any(each.startswith(name) for each in recorded)
-    }
+    idle = {family.name for family in families(service)}
+    for (sample, *_), value in exported.items():
+        if value and not sample.endswith("_created"):
+            idle -= {name for name in idle if sample.startswith(name)}
     # Nothing waits now, no decoder was killed, corrections are off, and there are no
     # keys.
     off = {"digits_corrections", "digits_authenticated_requests"}
     assert idle == {"digits_queue_depth", "digits_decoders_killed", *off}
 
 
-def test_without_the_folder_that_workers_share_each_shows_its_own_metrics_and_says_so_once(
+def test_without_the_folder_of_all_workers_each_shows_its_own_metrics_and_warns_once(
     service, exported, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "deleted"))
+    count = ("digits_confidence_count",)
     with capture_logs() as lines:
-        answers = [samples(service) for _ in range(2)]
-    assert [answer["digits_confidence_count",] for answer in answers] == [
-        exported["digits_confidence_count",]
-    ] * 2
-    (warning,) = (line["event"] for line in lines if line["log_level"] == "warning")
+        for _ in range(2):
+            assert samples(service)[count] == exported[count]
+    (warning,) = [line["event"] for line in lines if line["log_level"] == "warning"]
     assert f"{tmp_path / 'deleted'} or a file in it was deleted" in warning
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", [target["expr"] for target in TARGETS])
 def test_the_dashboard_queries_existing_metrics(query, exported):
-    names = {name for name, *_ in exported}
     asked = re.findall(r"digits_\w+", query)
     assert asked
-    assert set(asked) <= names
-    labels = {
-        label for name, *labels in exported if name in asked for label, _ in labels
-    }
-    grouped = {
-        label
-        for group in re.findall(r"by \(([^)]*)\)", query)
-        for label in group.split(", ")
-    }
-    assert grouped <= labels
-    for label, value in re.findall(r'(\w+)="([^"]*)"', query):
-        assert any(
-            (label, value) in pairs for name, *pairs in exported if name in asked
-        )
+    assert set(asked) <= {name for name, *_ in exported}
+    known = set()
+    for name, *labels in exported:
+        if name in asked:
+            known.update(labels)
+    names = {label for label, _ in known}
+    for group in re.findall(r"by \(([^)]*)\)", query):
+        assert set(group.split(", ")) <= names
+    assert set(re.findall(r'(\w+)="([^"]*)"', query)) <= known
 
 
 def test_alerts_watch_metrics_and_errors_that_exist(exported):
     (group,) = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
     queries = " ".join(rule["expr"] for rule in group["rules"])
     assert set(re.findall(r"digits_\w+", queries)) <= {name for name, *_ in exported}
-    assert set(re.findall(r'reason="([^"]*)"', queries)) <= {
-        each.name for each in problems.TYPES.values()
-    }
+    reasons = {each.name for each in problems.TYPES.values()}
+    assert set(re.findall(r'reason="([^"]*)"', queries)) <= reasons
     assert all(rule["annotations"]["summary"].endswith(".") for rule in group["rules"])
-    assert yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())[
-        "rule_files"
-    ] == ["alerts.yml"]
+    prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())
+    assert prometheus["rule_files"] == ["alerts.yml"]
 
 
 def test_each_metric_is_documented(service):
-    table = (
-        (ROOT / "docs" / "configuration.md")
-        .read_text()
-        .split("## Metrics")[1]
-        .split("\n## ")[0]
-    )
-    rows = dict(
-        re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE)
-    )
-    families = [
-        f
-        for f in service.app_state["service"].metrics.registry.collect()
-        if f.name.startswith("digits_")
-    ]
-    assert rows == {
-        f.name + "_total" * (f.type == "counter"): f.documentation for f in families
-    }
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    section, *_ = page.split("## Metrics")[1].split("\n## ")
+    rows = re.findall(r"(?m)^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", section)
+    expected = {}
+    for family in families(service):
+        total = "_total" if family.type == "counter" else ""
+        if family.name.startswith("digits_"):
+            expected[family.name + total] = family.documentation
+    assert dict(rows) == expected

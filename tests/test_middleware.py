@@ -22,33 +22,21 @@ def test_each_request_logs_one_line_with_its_id(client, lines, seven):
     answer = client.post("/predict", content=encode(seven), headers=trace)
     (line,) = lines
     assert line["request_id"] == answer.headers["x-request-id"]
-    assert (line["event"], line["method"], line["path"], line["status"]) == (
-        "request",
-        "POST",
-        "/predict",
-        200,
-    )
+    request = {"event": "request", "method": "POST", "path": "/predict", "status": 200}
+    assert line.items() >= request.items()
     assert 0 < line["seconds"] < 5
     assert "trace_id" not in line  # unless the service is told to trace
 
 
 def test_a_given_request_id_is_kept_unless_it_could_harm_a_log(client, lines):
-    assert (
-        client.get("/health", headers={"x-request-id": "order-66"}).headers[
-            "x-request-id"
-        ]
-        == "order-66"
-    )
+    def returned(given: str | bytes) -> str:
+        answer = client.get("/health", headers={"x-request-id": given})
+        return answer.headers["x-request-id"]
+
+    assert returned("order-66") == "order-66"
     assert [line["request_id"] for line in lines] == ["order-66"]
     for given in ("", "x" * 65, 'a"b', "a b", "ü".encode()):
-        assert (
-            len(
-                client.get("/health", headers={"x-request-id": given}).headers[
-                    "x-request-id"
-                ]
-            )
-            == 32
-        )
+        assert len(returned(given)) == 32
 
 
 def test_a_path_with_one_more_newline_is_unknown(client, lines):
@@ -67,21 +55,16 @@ def test_a_long_query_is_refused_and_not_cut(client, seven):
         ("POST", "/v2/models/digits/infer"),
         ("GET", "/health"),
     ):
-        answer = client.request(
-            method, f"{path}?{longest}frame=0", content=encode(seven)
-        )
+        longer = f"{path}?{longest}frame=0"
+        answer = client.request(method, longer, content=encode(seven))
         assert_problem(answer, 422, "invalid-parameter", path)
-        assert (
-            answer.json()["detail"]
-            == "The query has 1,031 bytes, more than 1,024: shorten it."
-        )
+        detail = "The query has 1,031 bytes, more than 1,024: shorten it."
+        assert answer.json()["detail"] == detail
 
 
 def test_uploads_are_not_logged(client, lines):
-    client.post(
-        "/predict",
-        files={"file": ("my-secret-name.png", b"my secret content", "image/png")},
-    )
+    file = ("my-secret-name.png", b"my secret content", "image/png")
+    client.post("/predict", files={"file": file})
     assert [line["status"] for line in lines] == [415]
     assert "secret" not in json.dumps(lines)
 

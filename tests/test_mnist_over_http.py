@@ -12,7 +12,8 @@ pytestmark = pytest.mark.slow
 
 def test_the_error_over_http_is_that_of_the_network(mnist_root, url, classifier):
     mnist = data.load(mnist_root, train=False)
-    images, labels = mnist.images.numpy(), mnist.labels.numpy()
+    images = mnist.images.numpy()
+    labels = mnist.labels.numpy()
     answers = []
     with httpx2.Client(base_url=url, timeout=60) as client:
         for start in range(0, len(images), 50):
@@ -20,9 +21,7 @@ def test_the_error_over_http_is_that_of_the_network(mnist_root, url, classifier)
             answer = client.post("/predict/batch?opinion=false", files=files)
             answers += [each["digit"] for each in answer.json()["results"]]
     probabilities, _ = classifier(images / np.float32(255))
-    online, of_network = (
-        (digits != labels).mean()
-        for digits in (np.array(answers), probabilities.argmax(axis=1))
-    )
+    online = (np.array(answers) != labels).mean()
+    of_network = (probabilities.argmax(axis=1) != labels).mean()
     assert online <= 0.006
     assert abs(online - of_network) <= 0.0003

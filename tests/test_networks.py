@@ -17,7 +17,7 @@ from app.text.field import Field
 from app.text.forms import GRAMMARS
 from app.text.line_network import LineNetwork, batches
 from app.text.line_spec import LineSpec
-from app.text.text import read_text
+from app.text.text import TextOptions, read_text
 from support import LINES_MODEL, MODEL, encode, number
 
 
@@ -33,41 +33,34 @@ def test_real_digits_are_classified_correctly(classifier, digits, labels):
 @pytest.mark.parametrize("width", [24, 159, 160, 161, 400])
 def test_there_is_a_column_for_each_stride_of_the_padded_strip(line_network, width):
     spec = line_network.spec
-    noise = np.random.default_rng(0).integers(
-        0, 256, (spec.height, width), dtype=np.uint8
-    )
-    for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no contrast
-        (columns,) = line_network([pixels])
-        padded = -(-width // spec.padding) * spec.padding
-        assert (columns.shape, columns.dtype) == (
-            (padded // spec.stride, spec.classes),
-            np.float32,
-        )
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (spec.height, width), dtype=np.uint8)
+    blank = np.full_like(noise, 90)  # it has no contrast
+    padded = -(-width // spec.padding) * spec.padding
+    for columns in line_network([noise, blank]):
+        assert columns.shape == (padded // spec.stride, spec.classes)
+        assert columns.dtype == np.float32
         np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(
-    line_network, digits
-):
-    drawn = number(digits[[350, 120, 60]])
-    height = line_network.spec.height
-    strip = np.asarray(
-        drawn.resize((round(drawn.width * height / drawn.height), height))
-    )
-    (alone,) = line_network([strip])
-    for width in (32, 500):
-        other = np.full((height, width), 7, np.uint8)
-        np.testing.assert_array_equal(line_network([other, strip])[1], alone)
-    np.testing.assert_allclose(line_network([120 + strip // 2])[0], alone, atol=0.05)
+def strip_of(digits: np.ndarray, height: int) -> np.ndarray:
+    """Write digits beside each other, in a strip of this height."""
+    sheet = number(digits)
+    width = round(sheet.width * height / sheet.height)
+    return np.asarray(sheet.resize((width, height)))
+
+
+def test_an_answer_does_not_depend_on_brightness_and_contrast(line_network, digits):
+    strip = strip_of(digits[[350, 120, 60]], line_network.spec.height)
+    dark, faint = line_network([strip, 120 + strip // 2])
+    np.testing.assert_allclose(faint, dark, atol=0.05)
 
 
 def test_strips_are_read_together_as_each_is_alone(line_network, digits):
-    height = line_network.spec.height
     strips = []
     for place in range(24):
-        sheet = number(digits[20 * place : 20 * place + 2 + place % 7])
-        width = round(sheet.width * height / sheet.height)
-        strips.append(np.asarray(sheet.resize((width, height))))
+        some = digits[20 * place :][: 2 + place % 7]
+        strips.append(strip_of(some, line_network.spec.height))
     for strip, columns in zip(strips, line_network(strips), strict=True):
         (alone,) = line_network([strip])
         np.testing.assert_allclose(columns, alone, atol=1e-4)
@@ -81,28 +74,23 @@ def test_a_batch_has_strips_of_one_width_and_only_so_many():
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
     """ONNX Runtime raises exceptions of its own."""
-    with (
-        limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)),
-        pytest.raises(MemoryError) as raised,
-    ):
-        line_network([np.zeros((line_network.spec.height, 60_000), np.uint8)])
+    limits = Limits(memory_bytes=60_000_000, processor_seconds=100)
+    wide = np.zeros((line_network.spec.height, 60_000), np.uint8)
+    with limited(limits, limits.memory_bytes), pytest.raises(MemoryError) as raised:
+        line_network([wide])
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
 def test_onnx_runtime_telemetry_is_off(tmp_path):
     """Telemetry would store a machine id and unsent events in the user's cache."""
-    environment = {
-        name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"
-    }
+    environment = os.environ | {"HOME": str(tmp_path)}
+    environment.pop("XDG_CACHE_HOME", None)
     code = (
         "import pathlib, sys; from app.digit.classifier import Classifier; "
         "Classifier(pathlib.Path(sys.argv[1]))"
     )
-    subprocess.run(
-        [sys.executable, "-c", code, MODEL],
-        check=True,
-        env={**environment, "HOME": str(tmp_path)},
-    )
+    command = [sys.executable, "-c", code, MODEL]
+    subprocess.run(command, check=True, env=environment)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,10 +102,12 @@ DENSE = """(float[N, 784] pixels) => (float[N, 10] probabilities)
 # As in files of an earlier kind: the probabilities are the upper pixels of every second
 # column.
 EARLIER = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
-    <int64[2] begin = {0, 0}, int64[2] end = {100000, 18}, int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
+    <int64[2] begin = {0, 0}, int64[2] end = {100000, 18},
+     int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
     { columns = Transpose <perm = [0, 2, 1]> (strips)
       probabilities = Slice(columns, begin, end, axes, steps) }"""
-ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities) { probabilities = Identity(strips) }"""
+ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities)
+    { probabilities = Identity(strips) }"""
 # Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only
 # the middle ones are, or else a .
 SPEC = LineSpec(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
@@ -128,20 +118,20 @@ ABOUT = {name: str(value) for name, value in asdict(SPEC).items() if name != "he
 
 def tiny() -> str:
     """Write a line network of SPEC, which sees what is SEEN."""
-    weights, bias = (
-        np.zeros((SPEC.classes, SPEC.height, SPEC.stride)),
-        np.zeros(SPEC.classes),
-    )
-    bias[0] = 10  # the blank
+    classes = SPEC.classes
+    height = SPEC.height
+    stride = SPEC.stride
+    weights = np.zeros((classes, height, stride))
     for character, (rows, weight) in SEEN.items():
-        # Dark is below 0.
-        weights[SPEC.class_of(character), rows] = (
-            -weight / (rows.stop - rows.start) / SPEC.stride
-        )
-    return f"""(float[N, {SPEC.height}, W] strips) => (float[N, T, {SPEC.classes}] probabilities)
-    <float[{SPEC.classes}, {SPEC.height}, {SPEC.stride}] weights = {{{", ".join(map(str, weights.ravel()))}}},
-     float[{SPEC.classes}] bias = {{{", ".join(map(str, bias))}}}>
-    {{ scores = Conv <strides = [{SPEC.stride}]> (strips, weights, bias)
+        pixels = (rows.stop - rows.start) * stride
+        weights[SPEC.class_of(character), rows] = -weight / pixels  # dark is below 0
+    bias = np.zeros(classes)
+    bias[0] = 10  # the blank
+    values = ", ".join(map(str, weights.ravel()))
+    return f"""(float[N, {height}, W] strips) => (float[N, T, {classes}] probabilities)
+    <float[{classes}, {height}, {stride}] weights = {{{values}}},
+     float[{classes}] bias = {{{", ".join(map(str, bias))}}}>
+    {{ scores = Conv <strides = [{stride}]> (strips, weights, bias)
        columns = Transpose <perm = [0, 2, 1]> (scores)
        probabilities = Softmax <axis = 2> (columns) }}"""
 
@@ -160,7 +150,7 @@ def test_a_model_without_legibility_counts_every_frame_as_legible(tmp_path):
     probabilities, legibility = network(np.zeros((3, 28, 28), np.float32))
     assert probabilities.shape == (3, 10)
     assert legibility.tolist() == [1, 1, 1]
-    # No metadata replace it.
+    # No metadata replace the version.
     assert list(network.about.items()) == [("version", network.version), ("seed", "7")]
 
 
@@ -189,7 +179,8 @@ def bars() -> bytes:
 
 @pytest.mark.parametrize("format", GRAMMARS)
 def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, format):
-    (line,) = read_text(bars, tiny_network, field=Field(format=format)).lines
+    options = TextOptions(Field(format=format))
+    (line,) = read_text(bars, tiny_network, options=options).lines
     assert line.value == ("7.7" if format == "decimal" else None)
 
 
@@ -200,14 +191,16 @@ def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, fo
 def test_a_network_of_another_height_stride_and_alphabet_is_served(
     tiny_network, bars, characters, text
 ):
-    found = read_text(bars, tiny_network, field=Field(characters=characters))
+    options = TextOptions(Field(characters=characters))
+    found = read_text(bars, tiny_network, options=options)
     assert found.text == text
     assert len(found.lines) == bool(text)
     for line in found.lines:
-        signs = sorted([*line.digits, *line.marks], key=lambda sign: sign.box.left)
+        boxes = [sign.box for sign in (*line.digits, *line.marks)]
         bars = [bar for bar, sign in zip(BARS, "7.7+", strict=True) if sign in text]
-        for sign, bar in zip(signs, bars, strict=True):
-            assert tuple(sign.box) == pytest.approx(bar, abs=5)
+        boxes.sort(key=lambda box: box.left)
+        for box, bar in zip(boxes, bars, strict=True):
+            assert tuple(box) == pytest.approx(bar, abs=5)
 
 
 @pytest.mark.parametrize("width", [1, 31, 32, 33])
@@ -232,65 +225,47 @@ DIGITS_EXPECTED = (
 LINES_EXPECTED = r"expected float32 strips \(N, H, W\) and probabilities \(N, T, C\)"
 UNKNOWN = (
     r"metadata do not describe a network for numbers \({}\), as in files of an "
-    r"earlier kind: "
+    r"earlier kind: use the file that is shipped, or make one with python -m "
+    r"training.lines\."
 )
-UNKNOWN += r"use the file that is shipped, or make one with python -m training.lines\."
+NAMED_DIGITS = {"characters": "0123456789.,-/: ", "threshold": "0.5"}
+NO_STRIDE = UNKNOWN.format("'stride'")
 BROKEN = {
-    "truncated": (Classifier, lambda: MODEL.read_bytes()[:10_000], NO_MODEL),
-    "empty": (Classifier, lambda: b"", NO_MODEL),
-    "a picture": (LineNetwork, lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), NO_MODEL),
-    "a pickle": (Classifier, lambda: b"\x80\x04\x95\x10\x00\x00\x00.", NO_MODEL),
-    "an empty graph": (
-        Classifier,
-        lambda: onnx.ModelProto().SerializeToString(),
-        NO_MODEL,
-    ),
-    "other pixels": (
-        Classifier,
-        lambda: model(DENSE.replace("784", "1024")),
-        DIGITS_EXPECTED,
-    ),
-    "other classes": (
-        Classifier,
-        lambda: model(DENSE.replace("10", "26")),
-        DIGITS_EXPECTED,
-    ),
-    "other names": (
-        Classifier,
-        lambda: model(DENSE.replace("pixels", "input")),
-        DIGITS_EXPECTED,
-    ),
+    "truncated": (Classifier, MODEL.read_bytes()[:10_000], NO_MODEL),
+    "empty": (Classifier, b"", NO_MODEL),
+    "a picture": (LineNetwork, b"\x89PNG\r\n\x1a\n" + bytes(100), NO_MODEL),
+    "a pickle": (Classifier, b"\x80\x04\x95\x10\x00\x00\x00.", NO_MODEL),
+    "an empty graph": (Classifier, onnx.ModelProto().SerializeToString(), NO_MODEL),
+    "other pixels": (Classifier, model(DENSE.replace("784", "9")), DIGITS_EXPECTED),
+    "other classes": (Classifier, model(DENSE.replace("10", "26")), DIGITS_EXPECTED),
+    "other names": (Classifier, model(DENSE.replace("pixels", "x")), DIGITS_EXPECTED),
     "other type": (
         Classifier,
-        lambda: model(DENSE.replace("float", "double")),
+        model(DENSE.replace("float", "double")),
         DIGITS_EXPECTED,
     ),
     "any height": (
         LineNetwork,
-        lambda: model(EARLIER.replace("32", "H"), **ABOUT),
+        model(EARLIER.replace("32", "H"), **ABOUT),
         LINES_EXPECTED,
     ),
     "one width": (
         LineNetwork,
-        lambda: model(EARLIER.replace("W", "320"), **ABOUT),
+        model(EARLIER.replace("W", "320"), **ABOUT),
         LINES_EXPECTED,
     ),
-    "any classes": (LineNetwork, lambda: model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
-    "for digits": (LineNetwork, lambda: model(DENSE), LINES_EXPECTED),
-    "an earlier kind": (
-        LineNetwork,
-        lambda: model(EARLIER, characters="0123456789.,-/: ", threshold="0.5"),
-        UNKNOWN.format("'stride'"),
-    ),
-    "no metadata": (LineNetwork, lambda: model(tiny()), UNKNOWN.format("'stride'")),
+    "any classes": (LineNetwork, model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
+    "for digits": (LineNetwork, model(DENSE), LINES_EXPECTED),
+    "an earlier kind": (LineNetwork, model(EARLIER, **NAMED_DIGITS), NO_STRIDE),
+    "no metadata": (LineNetwork, model(tiny()), NO_STRIDE),
     "no number": (
         LineNetwork,
-        lambda: model(tiny(), **ABOUT | {"stride": "two"}),
+        model(tiny(), **ABOUT | {"stride": "two"}),
         UNKNOWN.format(".*'two'"),
     ),
     "more classes": (
         LineNetwork,
-        lambda: model(EARLIER, **ABOUT),
+        model(EARLIER, **ABOUT),
         "has 18 classes, but its metadata name 15",
     ),
 }
@@ -300,9 +275,9 @@ BROKEN = {
 def test_a_broken_file_is_reported_in_one_sentence_and_the_runtime_prints_nothing(
     name, tmp_path, capfd
 ):
-    load, make, message = BROKEN[name]
+    load, data, message = BROKEN[name]
     path = tmp_path / "model.onnx"
-    path.write_bytes(make())
+    path.write_bytes(data)
     with pytest.raises(ModelError, match=f"{path}: .*{message}") as raised:
         load(path)
     assert "\n" not in str(raised.value)

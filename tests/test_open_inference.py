@@ -1,4 +1,4 @@
-"""The Open Inference Protocol V2 over HTTP: requests of its clients, and the answers."""
+"""The Open Inference Protocol V2 over HTTP: its clients' requests, and the answers."""
 
 import base64
 import gzip
@@ -11,7 +11,9 @@ import pytest
 
 from support import HOSTILE, assert_problem, drawing, encode, load_sheet
 
-INFER, HEADER = "/v2/models/digits/infer", "Inference-Header-Content-Length"
+MODEL = "/v2/models/digits"
+INFER = f"{MODEL}/infer"
+HEADER = "Inference-Header-Content-Length"
 CUT = HOSTILE["cut png"][0]
 SEVEN = encode(load_sheet()[0][350])
 BASE64 = {"content_type": "base64"}
@@ -65,7 +67,8 @@ def outputs_of(answer) -> dict[str, np.ndarray]:
     """Parse the tensors of an answer, in JSON or binary."""
     assert answer.status_code == 200, answer.text
     end = int(answer.headers.get(HEADER, len(answer.content)))
-    content, behind = json.loads(answer.content[:end]), answer.content[end:]
+    content = json.loads(answer.content[:end])
+    behind = answer.content[end:]
     tensors = {}
     for output in content["outputs"]:
         dtype = {"INT64": "<i8", "FP32": "<f4"}[output["datatype"]]
@@ -74,7 +77,8 @@ def outputs_of(answer) -> dict[str, np.ndarray]:
             assert values.dtype.kind == np.dtype(dtype).kind
         else:
             size = output["parameters"]["binary_data_size"]
-            values, behind = np.frombuffer(behind[:size], dtype), behind[size:]
+            values = np.frombuffer(behind[:size], dtype)
+            behind = behind[size:]
         tensors[output["name"]] = values.reshape(output["shape"])
     assert behind == b""
     return tensors
@@ -82,13 +86,14 @@ def outputs_of(answer) -> dict[str, np.ndarray]:
 
 def assert_predicted(answer, predictions: list[dict]) -> None:
     outputs = outputs_of(answer)
-    assert outputs["digit"].tolist() == [
-        prediction["digit"] for prediction in predictions
-    ]
-    for name in ("probabilities", "legibility"):
-        np.testing.assert_allclose(
-            outputs[name], [prediction[name] for prediction in predictions], atol=1e-6
-        )
+    assert outputs.keys() == {"digit", "probabilities", "legibility"}
+    assert_close(outputs, predictions)
+
+
+def assert_close(outputs: dict[str, np.ndarray], predictions: list[dict]) -> None:
+    for name, values in outputs.items():
+        expected = [prediction[name] for prediction in predictions]
+        np.testing.assert_allclose(values, expected, atol=1e-6)
 
 
 def tensor(name: str, datatype: str, *shape: int) -> dict:
@@ -103,15 +108,10 @@ def test_the_service_and_the_model_describe_themselves(client, classifier):
     }
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
-    for path in (
-        "/v2/models/digits",
-        f"/v2/models/digits/versions/{classifier.version}",
-    ):
+    for path in (MODEL, f"{MODEL}/versions/{classifier.version}"):
         metadata = client.get(path).json()
-        assert (metadata["name"], metadata["versions"]) == (
-            "digits",
-            [classifier.version],
-        )
+        assert metadata["name"] == "digits"
+        assert metadata["versions"] == [classifier.version]
         assert metadata["inputs"] == [
             tensor("picture", "BYTES", -1),
             tensor("pixels", "FP32", -1, 784),
@@ -133,49 +133,40 @@ COMPRESS = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
 def test_pictures_get_the_answers_of_predict(
     client, pngs, predictions, classifier, version, encoding
 ):
-    path = f"/v2/models/digits{version.format(classifier.version)}/infer"
-    in_base64 = {
-        "content": json.dumps({"id": "order-66", **picture(*pngs)}).encode(),
-        "headers": {},
-    }
-    behind_json = binary(
-        picture(*pngs), b"".join(struct.pack("<I", len(png)) + png for png in pngs)
-    )
+    path = f"{MODEL}{version.format(classifier.version)}/infer"
+    described = json.dumps({"id": "order-66", **picture(*pngs)})
+    in_base64 = {"content": described.encode(), "headers": {}}
+    elements = b"".join(struct.pack("<I", len(png)) + png for png in pngs)
+    behind_json = binary(picture(*pngs), elements)
     for sent in (in_base64, behind_json):
         headers = sent["headers"] | {"Content-Encoding": encoding}
-        answer = client.post(
-            path, content=COMPRESS[encoding](sent["content"]), headers=headers
-        )
+        content = COMPRESS[encoding](sent["content"])
+        answer = client.post(path, content=content, headers=headers)
         assert_predicted(answer, predictions)
         said = answer.json()
-        assert (said["model_name"], said["model_version"]) == (
-            "digits",
-            classifier.version,
-        )
+        assert said["model_name"] == "digits"
+        assert said["model_version"] == classifier.version
         assert said.get("id") == ("order-66" if sent is in_base64 else None)
         assert "parameters" not in said["outputs"][0]
 
 
 def test_frames_get_the_answers_of_predict(client, digits, predictions):
     frames = (digits[::25] / 255).astype(np.float32)
-    rows, flat = frames.reshape(20, 784), frames.ravel()
+    rows = frames.reshape(20, 784)
+    flat = frames.ravel()
     for sent in (
-        pixels(rows.tolist()),
-        pixels(frames.tolist()),
-        pixels(flat.tolist(), shape=[20, 784]),
+        {"json": pixels(rows.tolist())},
+        {"json": pixels(frames.tolist())},
+        {"json": pixels(flat.tolist(), shape=[20, 784])},
+        binary(pixels(rows.tolist()), frames.tobytes()),
     ):
-        assert_predicted(client.post(INFER, json=sent), predictions[:20])
-    assert_predicted(
-        client.post(INFER, **binary(pixels(rows.tolist()), frames.tobytes())),
-        predictions[:20],
-    )
+        assert_predicted(client.post(INFER, **sent), predictions[:20])
 
 
-DIGIT, LEGIBILITY = {"name": "digit"}, {"name": "legibility"}
-BINARY, AS_JSON = (
-    {"parameters": {"binary_data": True}},
-    {"parameters": {"binary_data": False}},
-)
+DIGIT = {"name": "digit"}
+LEGIBILITY = {"name": "legibility"}
+BINARY = {"parameters": {"binary_data": True}}
+AS_JSON = {"parameters": {"binary_data": False}}
 BY_DEFAULT = {"parameters": {"binary_data_output": True}}
 
 
@@ -205,13 +196,9 @@ def test_the_outputs_are_selected_and_encoded_as_requested(
     )
     outputs = outputs_of(answer)
     assert set(outputs) == in_json | behind
-    for name, values in outputs.items():
-        np.testing.assert_allclose(
-            values, [prediction[name] for prediction in predictions], atol=1e-6
-        )
-    described = json.loads(
-        answer.content[: int(answer.headers.get(HEADER, len(answer.content)))]
-    )["outputs"]
+    assert_close(outputs, predictions)
+    end = int(answer.headers.get(HEADER, len(answer.content)))
+    described = json.loads(answer.content[:end])["outputs"]
     assert {output["name"] for output in described if "data" in output} == in_json
 
 
@@ -323,15 +310,11 @@ OTHERS = {
         "gzip",
     ),
 }
-REFUSED = OTHERS | {
-    name: (
-        sent if "content" in sent or "json" in sent else {"json": sent},
-        400,
-        "invalid-inference",
-        message,
-    )
-    for name, (sent, message) in (INVALID | INVALID_BYTES).items()
-}
+REFUSED = dict(OTHERS)
+for name, (request, message) in INVALID.items():
+    REFUSED[name] = {"json": request}, 400, "invalid-inference", message
+for name, (sent, message) in INVALID_BYTES.items():
+    REFUSED[name] = sent, 400, "invalid-inference", message
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -339,7 +322,8 @@ def test_an_invalid_request_is_an_error_with_a_short_reason(client, name):
     sent, status, problem, message = REFUSED[name]
     answer = client.post(INFER, **sent)
     assert_problem(answer, status, problem, INFER)
-    assert message in (error := answer.json()["error"])
+    error = answer.json()["error"]
+    assert message in error
     assert error == answer.json()["detail"]
     assert len(error) < 300
 
@@ -349,19 +333,15 @@ def test_a_page_is_chosen_for_all_pictures_and_other_parameters_are_refused(
 ):
     sheets = [drawing(digits[k]) for k in (350, 60)]
     several = encode(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
-    for path in (INFER, f"/v2/models/digits/versions/{classifier.version}/infer"):
+    both = picture(several, several)
+    for path in (INFER, f"{MODEL}/versions/{classifier.version}/infer"):
         for page, digit in ((1, 7), (2, 1)):
-            answer = client.post(
-                path, params={"page": page}, json=picture(several, several)
-            )
+            answer = client.post(path, params={"page": page}, json=both)
             assert outputs_of(answer)["digit"].tolist() == [digit, digit]
-        assert_problem(
-            client.post(path, json=picture(several)), 422, "no-such-page", path
-        )
+        assert_problem(client.post(path, json=both), 422, "no-such-page", path)
         for query in ("page=0", "pages=1"):
-            assert_problem(
-                client.post(f"{path}?{query}", json=ONE), 422, "invalid-parameter", path
-            )
+            refused = client.post(f"{path}?{query}", json=ONE)
+            assert_problem(refused, 422, "invalid-parameter", path)
 
 
 def test_another_model_or_version_is_not_found(client):

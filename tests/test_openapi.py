@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from app.web import payloads, tensors
 from support import ROOT, serving
 
 TOOLS = Path(sys.executable).parent
-MODELS: dict[str, type[BaseModel]] = {
-    f"#/components/schemas/{name}": each
-    for name, each in {**vars(responses), **vars(payloads), **vars(tensors)}.items()
-    if isinstance(each, type) and issubclass(each, BaseModel)
-}
+OPTIONS = "--checks all --max-examples 15 --seed 1"
+MODELS: dict[str, type[BaseModel]] = {}  # by their reference
+for module in (responses, payloads, tensors):
+    for name, each in vars(module).items():
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            MODELS[f"#/components/schemas/{name}"] = each
 
 
 @pytest.fixture
@@ -28,84 +30,67 @@ def document(client) -> dict:
 
 @pytest.fixture
 def operations(document) -> dict[str, dict]:
-    return {
-        path: operation
-        for path, methods in document["paths"].items()
-        for operation in methods.values()
-    }
+    found = {}
+    for path, methods in document["paths"].items():
+        (found[path],) = methods.values()
+    return found
 
 
 def test_operations_have_names_tags_and_titles_for_generated_clients(operations):
     named = {tag: set() for tag in ("pictures", "service", "inference")}
     for operation in operations.values():
-        named[operation["tags"][0]].add(operation["operationId"])
-        assert (
-            operation["summary"] != operation["operationId"].replace("_", " ").title()
-        )
-    of_model = ["model_metadata", "model_ready", "infer"]
-    of_version = [f"{name}_of_version" for name in of_model]
+        name = operation["operationId"]
+        named[operation["tags"][0]].add(name)
+        assert operation["summary"] != name.replace("_", " ").title()
+    pictures = "predict predict_batch explain unit_weights read read_batch correct"
+    of_server = {"server_metadata", "server_live", "server_ready"}
+    of_model = {"model_metadata", "model_ready", "infer"}
+    of_version = {f"{name}_of_version" for name in of_model}
     assert named == {
-        "pictures": {
-            "predict",
-            "predict_batch",
-            "explain",
-            "unit_weights",
-            "read",
-            "read_batch",
-            "correct",
-        },
+        "pictures": set(pictures.split()),
         "service": {"health", "live", "metrics"},
-        "inference": {
-            "server_metadata",
-            "server_live",
-            "server_ready",
-            *of_model,
-            *of_version,
-        },
+        "inference": of_server | of_model | of_version,
     }
 
 
-def test_every_json_answer_has_examples_that_match_its_schema_and_every_error_is_a_problem(
-    document, operations
-):
+def json_answers(operations: dict[str, dict]) -> Iterator[tuple[str, str, BaseModel]]:
+    """Yield the path, status and answer of each example, which matches its schema."""
     for path, operation in operations.items():
         for status, response in operation["responses"].items():
             for kind, content in response["content"].items():
                 if "json" not in kind:
                     continue
-                examples = content.get(
-                    "examples", {"": {"value": content.get("example")}}
-                )
-                for example in examples.values():
+                alone = {"": {"value": content.get("example")}}
+                for example in content.get("examples", alone).values():
                     (answer,) = parsed(example["value"], content["schema"])
-                    assert (
-                        answer.model_dump(mode="json", exclude_unset=True)
-                        == example["value"]
-                    )
-                    assert (
-                        isinstance(answer, Problem)
-                        == (kind == "application/problem+json")
-                        == (status[0] != "2")
-                    )
-                    if isinstance(answer, Problem):
-                        assert answer.instance == path.replace(
-                            "/versions/{version}", ""
-                        )
-                        assert (answer.error == answer.detail) == path.startswith("/v2")
-    assert {
-        f"#/components/schemas/{name}" for name in document["components"]["schemas"]
-    } <= set(MODELS)
+                    dumped = answer.model_dump(mode="json", exclude_unset=True)
+                    assert dumped == example["value"]
+                    is_problem = kind == "application/problem+json"
+                    assert isinstance(answer, Problem) == is_problem
+                    yield path, status, answer
+
+
+def test_every_json_answer_has_examples_and_every_error_is_a_problem(
+    document, operations
+):
+    for path, status, answer in json_answers(operations):
+        assert isinstance(answer, Problem) == (status[0] != "2")
+        if isinstance(answer, Problem):
+            assert answer.instance == path.replace("/versions/{version}", "")
+            assert (answer.error == answer.detail) == path.startswith("/v2")
+    for name in document["components"]["schemas"]:
+        assert f"#/components/schemas/{name}" in MODELS
 
 
 def test_parameters_are_never_null_and_keep_their_limits(operations):
     page, length = operations["/read"]["parameters"][:2]
-    assert (page["schema"]["type"], page["schema"]["minimum"]) == ("integer", 1)
-    assert (length["schema"]["minimum"], length["schema"]["maximum"]) == (1, 64)
-    assert not any(
-        "null" in str(each["schema"])
-        for operation in operations.values()
-        for each in operation.get("parameters", [])
-    )
+    assert page["schema"]["type"] == "integer"
+    assert page["schema"]["minimum"] == 1
+    assert length["schema"]["minimum"] == 1
+    assert length["schema"]["maximum"] == 64
+    for operation in operations.values():
+        for parameter in operation.get("parameters", []):
+            assert "null" not in str(parameter["schema"])
 
 
 def parsed(example: dict, schema: dict) -> list[BaseModel]:
@@ -119,30 +104,12 @@ def parsed(example: dict, schema: dict) -> list[BaseModel]:
 
 @pytest.mark.slow
 def test_every_answer_is_as_documented(tmp_path):
-    with serving(DIGITS_API_KEYS="key", DIGITS_CORRECTIONS_DIR=str(tmp_path)) as (
-        _,
-        url,
-    ):
+    settings = {"DIGITS_API_KEYS": "key", "DIGITS_CORRECTIONS_DIR": str(tmp_path)}
+    with serving(**settings) as (_, url):
         config = ROOT / "tests" / "data" / "schemathesis.toml"
-        command = [
-            str(TOOLS / "schemathesis"),
-            "--config-file",
-            str(config),
-            "run",
-            f"{url}/openapi.json",
-        ]
-        options = [
-            "--checks",
-            "all",
-            "--max-examples",
-            "15",
-            "--seed",
-            "1",
-            "--header",
-            "Authorization: Bearer key",
-        ]
-        done = subprocess.run(
-            [*command, *options], cwd=tmp_path, capture_output=True, text=True
-        )
+        command = [TOOLS / "schemathesis", "--config-file", config, "run"]
+        command += [f"{url}/openapi.json", *OPTIONS.split()]
+        command += ["--header", "Authorization: Bearer key"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "failed" not in done.stdout

@@ -21,7 +21,7 @@ from app.digit.opinion import (
     combined,
     digit_probabilities,
 )
-from app.digit.reading import read_digit
+from app.digit.reading import DigitOptions, read_digit
 from app.network import ModelError
 from app.serving.networks import Networks
 from app.serving.reader import Reader
@@ -160,9 +160,12 @@ def test_the_service_asks_in_either_process(
         if not read_digit(picture, classifier).is_sure
     )
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
-    reading = asyncio.run(
-        (reader.read_small if make is small else reader.read_large)(unsure)
-    )
+    if make is small:
+        picture = reader.open_small(unsure)
+        assert picture
+        reading = asyncio.run(reader.read_small(picture, DigitOptions()))
+    else:
+        reading = asyncio.run(reader.read_large(unsure, DigitOptions()))
     expected = read_digit(unsure, classifier, opinion=opinion)
     np.testing.assert_equal(reading[:4], expected[:4])
 

@@ -18,8 +18,6 @@ from app.main import create_app
 from app.picture.errors import PreprocessError
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import bodies
-from app.web.admission import Queue
 from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
 
 MODEL = "/v2/models/digits"
@@ -65,22 +63,15 @@ def refused(client: TestClient, path: str, status: int, name: str, **request):
     answer = client.post(path, **request)
     path = path.partition("?")[0]
     assert_problem(answer, status, name, path)
-    route = client.app.openapi()["paths"][
-        re.sub("versions/[^/]+", "versions/{version}", path)
-    ]["post"]
-    assert (
-        name
-        in route["responses"][str(status)]["content"]["application/problem+json"][
-            "examples"
-        ]
-    )
+    documented = re.sub("versions/[^/]+", "versions/{version}", path)
+    route = client.app.openapi()["paths"][documented]["post"]
+    content = route["responses"][str(status)]["content"]
+    assert name in content["application/problem+json"]["examples"]
     return answer
 
 
-FORM, JSON = (
-    {"content-type": "multipart/form-data; boundary=X"},
-    {"content-type": "application/json"},
-)
+FORM = {"content-type": "multipart/form-data; boundary=X"}
+JSON = {"content-type": "application/json"}
 PART = (
     b'--X\r\nContent-Disposition: form-data; name="file"; '
     b'filename="7.png"\r\n\r\n%b\r\n'
@@ -121,44 +112,33 @@ def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
             )
             assert answer.elapsed.total_seconds() < 1
     assert not list(folder.iterdir())
-    assert (
-        strict.post("/predict", content=encode(seven), headers=KEY).json()["digit"] == 7
-    )
+    answer = strict.post("/predict", content=encode(seven), headers=KEY)
+    assert answer.json()["digit"] == 7
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
     strict, classifier, route, monkeypatch
 ):
-    monkeypatch.setattr(bodies, "REFUSAL_SECONDS", (0, 0))
-    path, large = route.format(version=classifier.version), PART % bytes(500_000)
-    assert (
-        refused(strict, path, 401, "unauthorized", content=b"x").headers[
-            "www-authenticate"
-        ]
-        == "Bearer"
-    )
+    admission = strict.app_state["service"].admission
+    monkeypatch.setattr(admission, "refusal_seconds", (0, 0))
+    path = route.format(version=classifier.version)
+    large = PART % bytes(500_000)
+    answer = refused(strict, path, 401, "unauthorized", content=b"x")
+    assert answer.headers["www-authenticate"] == "Bearer"
     for body, headers in (
         (large, {}),
         (gzip.compress(large), {"content-encoding": "gzip"}),
         (iter([large]), {}),
     ):
-        answer = refused(
-            strict,
-            path,
-            413,
-            "upload-too-large",
-            content=body,
-            headers=headers | FORM | KEY,
-        )
+        sent = {"content": body, "headers": headers | FORM | KEY}
+        answer = refused(strict, path, 413, "upload-too-large", **sent)
         assert "larger than 500,000 bytes" in answer.json()["detail"]
-    monkeypatch.setattr(Queue, "wait", 5.5)
-    assert (
-        refused(strict, path, 503, "overloaded", content=b"x", headers=KEY).headers[
-            "retry-after"
-        ]
-        == "6"
-    )
+    for queue in (admission.small, admission.large):
+        monkeypatch.setattr(queue, "length", 11 * queue.places)
+        monkeypatch.setattr(queue, "cost", 0.5)
+    answer = refused(strict, path, 503, "overloaded", content=b"x", headers=KEY)
+    assert answer.headers["retry-after"] == "6"
     assert strict.app_state["service"].admission.held_bytes == 0
 
 
@@ -180,55 +160,33 @@ def test_only_a_key_gives_access_but_everyone_may_see_whether_the_service_is_rea
 ):
     for headers in KEYS:
         assert strict.get("/metrics", headers=headers).status_code == 200
-        assert (
-            strict.post("/predict", content=encode(seven), headers=headers).json()[
-                "digit"
-            ]
-            == 7
-        )
+        answer = strict.post("/predict", content=encode(seven), headers=headers)
+        assert answer.json()["digit"] == 7
     for headers in WRONG_KEYS:
-        assert_problem(
-            strict.get("/metrics", headers=headers), 401, "unauthorized", "/metrics"
-        )
-        assert_problem(
-            strict.post("/predict", content=encode(seven), headers=headers),
-            401,
-            "unauthorized",
-            "/predict",
-        )
-    for path in (
-        "/health",
-        "/health/live",
-        "/v2",
-        "/v2/health/live",
-        "/v2/health/ready",
-        MODEL,
-        f"{MODEL}/ready",
-    ):
+        answer = strict.get("/metrics", headers=headers)
+        assert_problem(answer, 401, "unauthorized", "/metrics")
+        answer = strict.post("/predict", content=encode(seven), headers=headers)
+        assert_problem(answer, 401, "unauthorized", "/predict")
+    paths = "/health /health/live /v2 /v2/health/live /v2/health/ready"
+    for path in (*paths.split(), MODEL, f"{MODEL}/ready"):
         assert strict.get(path).status_code == 200
 
 
 def test_allowed_origins_get_cors_headers(client, strict):
-    ours, other = (
-        {"origin": "https://ours.example"},
-        {"origin": "https://other.example"},
-    )
+    ours = {"origin": "https://ours.example"}
+    other = {"origin": "https://other.example"}
     # Also if the request is refused.
     allowed = strict.post("/predict", content=b"x", headers=ours)
     assert allowed.headers["access-control-allow-origin"] == "https://ours.example"
-    assert (
-        "inference-header-content-length"
-        in allowed.headers["access-control-expose-headers"].lower()
-    )
+    exposed = allowed.headers["access-control-expose-headers"].lower()
+    assert "inference-header-content-length" in exposed
     asked = {
         "access-control-request-method": "POST",
         "access-control-request-headers": "x-api-key",
     }
     assert strict.options("/predict", headers=ours | asked).status_code == 200
-    for denied in (
-        strict.get("/health", headers=other),
-        client.get("/health", headers=ours),
-    ):
+    for service, origin in ((strict, other), (client, ours)):
+        denied = service.get("/health", headers=origin)
         assert "access-control-allow-origin" not in denied.headers
 
 
@@ -240,69 +198,60 @@ def test_a_picture_below_the_minimum_legibility_is_refused_as_a_digit(
         encode(number(digits[[350, 120]])): "There are several digits in the picture: ",
     }
     for picture, detail in said.items():
+        sent = {"content": picture, "headers": KEY}
         for path in ("/predict", "/explain"):
-            answer = refused(
-                strict, path, 422, "not-a-digit", content=picture, headers=KEY
-            )
+            answer = refused(strict, path, 422, "not-a-digit", **sent)
             assert answer.json()["detail"].startswith(detail)
         files = [("files", each) for each in (encode(drawing(seven)), picture)]
-        good, bad = strict.post("/predict/batch", files=files, headers=KEY).json()[
-            "results"
-        ]
-        assert (good["digit"], bad["error"]["type"]) == (7, "/problems/not-a-digit")
+        answer = strict.post("/predict/batch", files=files, headers=KEY)
+        good, bad = answer.json()["results"]
+        assert good["digit"] == 7
+        assert bad["error"]["type"] == "/problems/not-a-digit"
         assert strict.post("/read", content=picture, headers=KEY).status_code == 200
 
 
 def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(
     client, digits
 ):
-    sure, unsure = encode(digits[350]), encode(letter("A"))
+    sure = encode(digits[350])
+    unsure = encode(letter("A"))
     for path, picture in (
         ("/predict?min_confidence=0.9", unsure),
         ("/read?min_confidence=1", sure),
     ):
         answer = refused(client, path, 422, "not-sure", content=picture)
-        assert (
-            answer.json()["reading"]
-            == client.post(path.partition("?")[0], content=picture).json()
-        )
+        reading = client.post(path.partition("?")[0], content=picture).json()
+        assert answer.json()["reading"] == reading
     files = [("files", each) for each in (unsure, sure)]
-    first, second = client.post(
-        "/predict/batch?min_confidence=0.9", files=files
-    ).json()["results"]
-    assert (first["error"]["reading"], second["digit"]) == (
-        client.post("/predict", content=unsure).json(),
-        7,
-    )
+    answer = client.post("/predict/batch?min_confidence=0.9", files=files)
+    first, second = answer.json()["results"]
+    assert first["error"]["reading"] == client.post("/predict", content=unsure).json()
+    assert second["digit"] == 7
 
 
 def test_a_confidence_just_below_the_least_is_not_rounded_up_to_it(client, digits):
-    answers = [
-        client.post("/predict?min_confidence=1", content=encode(digit)).json()
-        for digit in digits[::5]
-    ]
-    close = [
-        answer
-        for answer in answers
-        if 0.9995 <= answer.get("reading", answer)["confidence"] < 1
-    ]
-    assert len(close) > 10
-    for answer in close:
-        assert answer["detail"].startswith(
-            f"The confidence is {answer['reading']['confidence']}: "
-        )
+    close = 0
+    for digit in digits[::5]:
+        path = "/predict?min_confidence=1"
+        answer = client.post(path, content=encode(digit)).json()
+        confidence = answer.get("reading", answer)["confidence"]
+        if 0.9995 <= confidence < 1:
+            close += 1
+            assert answer["detail"].startswith(f"The confidence is {confidence}: ")
+    assert close > 10
 
 
+UNKNOWN = "is no parameter of this route: /docs lists them"
 WRONG_PARAMETERS = {
     "/predict?frame=perhaps": "frame must be true or false, and not 'perhaps'",
-    "/predict?frames=true": "frames is no parameter of this route: /docs lists them",
+    "/predict?frames=true": f"frames {UNKNOWN}",
     "/predict?page=0": "page must be at least 1, and not '0'",
-    "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
-    "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
-    "/read/batch?lengths=4": "lengths is no parameter of this route: /docs lists them",
+    "/predict/batch?frames=true": f"frames {UNKNOWN}",
+    "/explain?frame=true": f"frame {UNKNOWN}",
+    "/read/batch?lengths=4": f"lengths {UNKNOWN}",
     "/read/batch?characters=%20": "characters must not have a space: gaps are read in "
     "any case. In a URL, + means a space: write %2B for it",
-    "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
+    "/read?lengths=4": f"lengths {UNKNOWN}",
     "/read?length=0": "length must be at least 1, and not '0'",
     "/read?length=65": "length must be at most 64, and not '65'",
     "/read?length=two": "length must be a whole number, and not 'two'",
@@ -322,26 +271,19 @@ def test_an_invalid_or_misspelt_parameter_is_a_problem(client, seven, path):
 
 
 def test_the_message_about_many_long_parameters_is_short(client):
-    query = (
-        "&".join(f"{'a' * 160}{index}=1" for index in range(5)) + f"&frame={'b' * 160}"
-    )
-    assert (
-        len(
-            refused(
-                client, f"/predict?{query}", 422, "invalid-parameter", content=b"x"
-            ).json()["detail"]
-        )
-        < 500
-    )
+    unknown = "&".join(f"{'a' * 160}{index}=1" for index in range(5))
+    path = f"/predict?{unknown}&frame={'b' * 160}"
+    answer = refused(client, path, 422, "invalid-parameter", content=b"x")
+    assert len(answer.json()["detail"]) < 500
 
 
 def test_an_unknown_path_or_method_is_a_problem(client):
-    unknown, other = client.get("/none"), client.get("/predict")
+    unknown = client.get("/none")
+    other = client.get("/predict")
     assert_problem(unknown, 404, "not-found", "/none")
     assert_problem(other, 405, "method-not-allowed", "/predict")
-    assert (
-        unknown.json()["detail"] == "There is no GET /none: /docs lists what there is."
-    )
+    detail = "There is no GET /none: /docs lists what there is."
+    assert unknown.json()["detail"] == detail
     assert other.json()["detail"] == "There is no GET /predict: send POST."
 
 
@@ -349,11 +291,8 @@ def test_a_stopping_service_is_live_but_not_ready(client, seven, monkeypatch):
     monkeypatch.setattr(client.app_state["service"].draining, "has_begun", True)
     for path in ("/health", "/v2/health/ready", f"{MODEL}/ready"):
         assert_problem(client.get(path), 503, "shutting-down", path)
-    assert (
-        client.get("/health/live").status_code
-        == client.get("/v2/health/live").status_code
-        == 200
-    )
+    for path in ("/health/live", "/v2/health/live"):
+        assert client.get(path).status_code == 200
     # New requests are still answered.
     assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
 
@@ -367,55 +306,41 @@ def test_an_unexpected_error_leaks_nothing_affects_one_picture_and_is_logged(
     monkeypatch.setattr(Reader, "read_large", broken)
     with capture_logs() as lines:
         alone = client.post("/predict", content=encode(drawing(seven)))
-        batch = client.post(
-            "/predict/batch",
-            files=[("files", encode(each)) for each in (seven, drawing(seven))],
-        )
+        files = [("files", encode(each)) for each in (seven, drawing(seven))]
+        batch = client.post("/predict/batch", files=files)
     assert_problem(alone, 500, "internal-error", "/predict")
     assert alone.headers["x-request-id"] in alone.json()["detail"]
     good, bad = batch.json()["results"]
-    assert (good["digit"], bad["error"]["type"]) == (7, "/problems/internal-error")
+    assert good["digit"] == 7
+    assert bad["error"]["type"] == "/problems/internal-error"
     assert "secret" not in alone.text + batch.text
-    errors = [
-        line["request_id"]
-        for line in lines
-        if line["log_level"] == "error" and line["exc_info"]
-    ]
-    assert errors == [answer.headers["x-request-id"] for answer in (alone, batch)]
+    errors = [line for line in lines if line["log_level"] == "error"]
+    assert all(line["exc_info"] for line in errors)
+    ids = [answer.headers["x-request-id"] for answer in (alone, batch)]
+    assert [line["request_id"] for line in errors] == ids
 
 
-def every_subclass(*classes: type) -> set[type]:
-    return set(classes).union(
-        *(every_subclass(*each.__subclasses__()) for each in classes)
-    )
+def leaves_of(kind: type) -> set[type]:
+    """List the subclasses that have none themselves."""
+    below = kind.__subclasses__()
+    return set().union(*map(leaves_of, below)) if below else {kind}
 
 
 def test_every_error_class_is_a_problem_and_in_the_tree_of_its_module():
-    leaves = {
-        each
-        for each in every_subclass(PreprocessError, WebError)
-        if not each.__subclasses__()
-    }
-    assert leaves < set(problems.TYPES)
-    trees = "".join(
-        sys.modules[each.__module__].__doc__ for each in (PreprocessError, WebError)
-    )
-    assert sorted(re.findall(r"── (\w+)", trees)) == sorted(
-        each.__name__ for each in leaves
-    )
+    for root in (PreprocessError, WebError):
+        leaves = leaves_of(root)
+        assert leaves < set(problems.TYPES)
+        tree = re.findall(r"── (\w+)", sys.modules[root.__module__].__doc__)
+        assert sorted(tree) == sorted(each.__name__ for each in leaves)
 
 
 def test_every_problem_and_every_route_with_pictures_is_in_the_openapi_document(client):
     paths = client.app.openapi()["paths"]
     assert {path for path, methods in paths.items() if "post" in methods} == {*ROUTES}
-    responses = [
-        each
-        for methods in paths.values()
-        for route in methods.values()
-        for each in route["responses"].values()
-    ]
-    contents = [
-        each["content"].get("application/problem+json", {}) for each in responses
-    ]
-    named = {name for content in contents for name in content.get("examples", {})}
+    named = set()
+    for methods in paths.values():
+        for route in methods.values():
+            for response in route["responses"].values():
+                problem = response["content"].get("application/problem+json", {})
+                named.update(problem.get("examples", {}))
     assert named == {each.name for each in problems.TYPES.values()}

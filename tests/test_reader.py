@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.digit.reading import read_digit
-from app.serving.reader import JPEG_LIMITS
+from app.digit.reading import DigitOptions, Reading, read_digit
+from app.serving.reader import JPEG_BYTES, Reader
 from support import drawing, encode, letter, sequential_scans
 
 
@@ -24,14 +24,14 @@ READ_HERE = {
     "a PNG": lambda seven: enlarged(seven, 128, "PNG"),
     "a BMP": lambda seven: enlarged(seven, 28, "BMP"),
     "a GIF": lambda seven: enlarged(seven, 28, "GIF"),
-    "a JPEG": lambda seven: jpeg_of_bytes(seven, JPEG_LIMITS[0]),
+    "a JPEG": lambda seven: jpeg_of_bytes(seven, JPEG_BYTES),
     "a JPEG of a letter": lambda seven: encode(letter("A"), "JPEG"),
 }
 READ_ELSEWHERE = {
     "a PNG of more pixels": lambda seven: enlarged(seven, 129, "PNG"),
     "a BMP of more bytes": lambda seven: enlarged(seven, 112, "BMP"),
     "a JPEG of more pixels": lambda seven: encode(drawing(seven, 11), "JPEG"),
-    "a JPEG of more bytes": lambda seven: jpeg_of_bytes(seven, JPEG_LIMITS[0] + 1),
+    "a JPEG of more bytes": lambda seven: jpeg_of_bytes(seven, JPEG_BYTES + 1),
     "a progressive JPEG": lambda seven: encode(seven, "JPEG", progressive=True),
     # Small, and not declared as progressive.
     "a JPEG of many scans": lambda seven: sequential_scans(),
@@ -41,10 +41,16 @@ READ_ELSEWHERE = {
 OTHER_FORMATS = ("WEBP", "AVIF", "HEIF", "TIFF")
 
 
+def read(reader: Reader, picture: bytes) -> Reading:
+    image = reader.open_small(picture)
+    assert image
+    return asyncio.run(reader.read_small(image, DigitOptions()))
+
+
 @pytest.mark.parametrize("name", READ_HERE)
 def test_a_simple_picture_is_read_on_the_event_loop(reader, seven, classifier, name):
     picture = READ_HERE[name](seven)
-    reading = asyncio.run(reader.read_small(picture))
+    reading = read(reader, picture)
     expected = read_digit(picture, classifier)
     assert reading.box == expected.box
     assert reading.digit == expected.digit
@@ -53,19 +59,19 @@ def test_a_simple_picture_is_read_on_the_event_loop(reader, seven, classifier, n
 
 @pytest.mark.parametrize("name", READ_ELSEWHERE)
 def test_any_other_file_is_left_to_a_decoder_process(reader, seven, name):
-    assert asyncio.run(reader.read_small(READ_ELSEWHERE[name](seven))) is None
+    assert reader.open_small(READ_ELSEWHERE[name](seven)) is None
 
 
 @pytest.mark.parametrize("format", OTHER_FORMATS)
 def test_any_other_format_is_left_to_a_decoder_process(reader, seven, format):
-    assert asyncio.run(reader.read_small(encode(seven, format))) is None
+    assert reader.open_small(encode(seven, format)) is None
 
 
 def test_a_low_and_wide_jpeg_has_the_box_of_its_digit(reader, seven, classifier):
     """libjpeg decodes it at a fraction of its size."""
     strip = Image.new("L", (400, 40))
     strip.paste(Image.fromarray(seven), (200, 6))
-    reading = asyncio.run(reader.read_small(encode(strip, "JPEG")))
+    reading = read(reader, encode(strip, "JPEG"))
     whole = read_digit(encode(strip), classifier)
     assert reading.digit == 7
     assert reading.box == pytest.approx(whole.box, abs=3)

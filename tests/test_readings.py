@@ -7,12 +7,12 @@ import struct
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
 
 from app.serving.reader import Reader
-from app.web import routes
 from support import (
     A4,
     COSTLY,
@@ -210,7 +210,8 @@ def test_pictures_that_wait_too_long_for_each_other_are_refused(
         return await read_large(*given, **options)
 
     monkeypatch.setattr(Reader, "read_large", slow)
-    monkeypatch.setattr(routes, "SECONDS", 0.7)
+    hurried = replace(client.app_state["service"], seconds=0.7)
+    monkeypatch.setitem(client.app_state, "service", hurried)
     # 16 are read at once.
     pictures = [encode(drawing(digits[0]))] * 2 + [encode(digits[0])] * 15
     first, second, *others, last = sent(client, pictures).json()["results"]
@@ -219,7 +220,8 @@ def test_pictures_that_wait_too_long_for_each_other_are_refused(
 
 
 def test_texts_that_cannot_start_in_time_are_refused(client, written, monkeypatch):
-    monkeypatch.setattr(routes, "PAGES_SECONDS", -1)
+    late = replace(client.app_state["service"], pages_seconds=-1)
+    monkeypatch.setitem(client.app_state, "service", late)
     results = sent(client, written, "/read/batch").json()["results"]
     assert len(results) == len(written)
     assert {each["error"]["type"] for each in results} == {"/problems/overloaded"}

@@ -12,7 +12,7 @@ from PIL import Image
 from app.digit.reading import read_digit
 from app.main import create_app
 from app.settings import Settings
-from support import MAX_PIXELS, WAYS, drawing, encode, letter, levels_of, page_network
+from support import WAYS, drawing, encode, letter, levels_of, page_network
 
 FIELDS = "digit confidence probabilities legibility second_opinion model".split()
 
@@ -71,7 +71,7 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
     assert len(probabilities) == 10
     assert sum(probabilities) == pytest.approx(1, abs=1e-5)
     assert answer["confidence"] == max(probabilities) == probabilities[7]
-    expected = read_digit(picture, classifier, MAX_PIXELS)
+    expected = read_digit(picture, classifier)
     assert answer["legibility"] == round(expected.legibility, 6) > 0.9
     frame = levels_of(answer["frame"])
     np.testing.assert_allclose(frame, 255 * expected.frame, atol=0.51)
@@ -88,7 +88,7 @@ def test_without_a_second_opinion_the_dense_network_answers_alone(client, classi
     first_model, plus, _ = both["model"].partition("+")
     assert alone["model"] == classifier.version == first_model
     assert plus
-    expected = read_digit(picture, classifier, MAX_PIXELS)
+    expected = read_digit(picture, classifier)
     assert alone["legibility"] == round(expected.legibility, 6) != both["legibility"]
     assert alone["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     files = [("files", picture)]

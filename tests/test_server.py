@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -47,7 +48,8 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="needs /proc to find processes"
 )
 SEVEN = load_sheet()[0][358]
-SMALL, PICTURE = encode(SEVEN), encode(drawing(SEVEN))
+SMALL = encode(SEVEN)
+PICTURE = encode(drawing(SEVEN))
 CLIENT_SECONDS = 0.5
 
 
@@ -96,10 +98,9 @@ def is_well(url: str, picture: bytes = SMALL) -> bool:
 def are_empty_queues(url: str, headers: dict[str, str] | None = None) -> bool:
     """Return whether no picture waits, or is being read."""
     text = httpx2.get(f"{url}/metrics", headers=headers).text
-    return all(
-        f'digits_queue_depth{{queue="{name}"}} 0.0' in text
-        for name in ("small", "large")
-    )
+    small = 'digits_queue_depth{queue="small"} 0.0'
+    large = 'digits_queue_depth{queue="large"} 0.0'
+    return small in text and large in text
 
 
 CLOSE = b"Connection: close\r\n"
@@ -143,17 +144,14 @@ SLOW_OR_WRONG = {
 def test_slow_and_malformed_requests_get_a_short_answer_and_a_close(service):
     with ExitStack() as stack:
         started = time.perf_counter()
-        clients = {
-            name: stack.enter_context(connect(service)) for name in SLOW_OR_WRONG
-        }
+        clients = {}
+        for name, (sent, _) in SLOW_OR_WRONG.items():
+            clients[name] = stack.enter_context(connect(service))
+            clients[name].sendall(sent)
         for name, client in clients.items():
-            client.sendall(SLOW_OR_WRONG[name][0])
-        answers = {
-            name: received(client)[: len("HTTP/1.1 400 ")]
-            for name, client in clients.items()
-        }
+            answer = received(client)[: len("HTTP/1.1 400 ")]
+            assert answer == SLOW_OR_WRONG[name][1], name
         assert time.perf_counter() - started < 5
-    assert answers == {name: expected for name, (_, expected) in SLOW_OR_WRONG.items()}
     assert is_well(service)
 
 
@@ -268,12 +266,7 @@ def test_a_head_request_is_answered_without_a_body(service):
             client.sendall(get(path).replace(b"GET", b"HEAD"))
         client.sendall(get(b"/none", CLOSE).replace(b"GET", b"HEAD"))
         *heads, rest = received(client).split(b"\r\n\r\n")
-    assert [head[:12] for head in heads] == [
-        b"HTTP/1.1 200",
-        b"HTTP/1.1 200",
-        b"HTTP/1.1 405",
-        b"HTTP/1.1 404",
-    ]
+    assert [int(head[9:12]) for head in heads] == [200, 200, 405, 404]
     assert rest == b""
 
 
@@ -317,7 +310,7 @@ TINY_CHUNKS = [CHUNKED + b"1\r\nx\r\n" * 40_000] * 4
     ],
     ids=["silent", "pipelining", "greedy"],
 )
-def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_disconnected(
+def test_a_crowd_of_clients_takes_little_memory_blocks_nobody_and_is_disconnected(
     crowd, seconds, most_bytes, many_files
 ):
     with (
@@ -339,19 +332,15 @@ def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_dis
 
 def processor_seconds(pids: list[int]) -> float:
     """Return the CPU time that processes have taken so far."""
-    times = (
-        Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]
-        for pid in pids
-    )
-    return sum(int(user) + int(system) for user, system in times) / os.sysconf(
-        "SC_CLK_TCK"
-    )
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def is_idle(pid: int) -> bool:
-    """Return whether a process and its descendants take no CPU time, as when all have
-    started.
-    """
+    """Return whether a process and its descendants take no CPU time."""
     pids = family(pid)
     before = processor_seconds(pids)
     time.sleep(0.5)
@@ -366,7 +355,8 @@ def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(wo
         pids = family(process.pid)
         for pid in pids:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
-        before, started = processor_seconds(pids), time.perf_counter()
+        before = processor_seconds(pids)
+        started = time.perf_counter()
         with ExitStack() as stack:
             for _ in range(64 * workers):
                 stack.enter_context(connect(url))
@@ -374,13 +364,8 @@ def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(wo
             assert processor_seconds(pids) - before < 0.5
         assert until(lambda: is_well(url))
         seconds = time.perf_counter() - started
-    lines = [
-        line
-        for line in process.log.splitlines()
-        if "open files" in line or "Traceback" in line
-    ]
-    assert 0 < len(lines) < seconds
-    assert all("raise the limit on open files" in line for line in lines)
+    assert 0 < process.log.count("raise the limit on open files") < seconds
+    assert "Traceback" not in process.log
 
 
 def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(seven):
@@ -401,14 +386,15 @@ def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(s
 
 
 @needs_proc
-def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_ones_and_can_be_stopped():
+def test_while_decoders_hang_large_pictures_are_refused_and_the_service_can_stop():
     settings = {
         "DIGITS_QUEUE_SECONDS": "0.5",
         "DIGITS_CORS_ORIGINS": "https://ours.example",
+        "DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1",
+        "DIGITS_DRAIN_SECONDS": "0",
+        # Does not end while the service has the turn.
+        "DIGITS_CLIENT_TIMEOUT_SECONDS": "0.3",
     }
-    settings |= {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
-    # Does not end while the service has the turn.
-    settings["DIGITS_CLIENT_TIMEOUT_SECONDS"] = "0.3"
     with serving(**settings) as (process, url):
         assert httpx2.get(f"{url}/health").is_success  # the decoders have started
         hanging = family(process.pid)[1:]
@@ -418,13 +404,10 @@ def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_
         refused = httpx2.post(f"{url}/predict", content=PICTURE, headers=headers)
         assert_problem(refused, 503, "overloaded", "/predict")
         assert refused.elapsed.total_seconds() < 3
-        expected = {
-            "x-request-id": "order-66",
-            "retry-after": "1",
-            "x-content-type-options": "nosniff",
-        }
-        expected["access-control-allow-origin"] = headers["Origin"]
-        assert refused.headers.items() >= expected.items()
+        assert refused.headers["x-request-id"] == "order-66"
+        assert refused.headers["retry-after"] == "1"
+        assert refused.headers["x-content-type-options"] == "nosniff"
+        assert refused.headers["access-control-allow-origin"] == headers["Origin"]
         with connect(url) as client:
             client.sendall(post(PICTURE) + LAST)
             assert statuses(received(client)) == [503, 200]
@@ -444,25 +427,19 @@ def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_
 def test_slow_senders_and_requests_without_a_key_take_no_place():
     key = {"X-API-Key": "key"}
     with serving(DIGITS_API_KEYS="key") as (_, url), ExitStack() as stack:
+        half = b"Host: x\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000)
         for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
             client = stack.enter_context(connect(url))
-            client.sendall(
-                start
-                + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
-                + bytes(50_000)
-            )
+            client.sendall(start + b" HTTP/1.1\r\n" + half)
         for _ in range(20):
-            stack.enter_context(connect(url)).sendall(
-                post(PICTURE, headers=b"X-API-Key: key\r\n")[:-1]
-            )
-        assert (
-            httpx2.post(f"{url}/predict", content=PICTURE, headers=key).json()["digit"]
-            == 7
-        )
+            client = stack.enter_context(connect(url))
+            client.sendall(post(PICTURE, headers=b"X-API-Key: key\r\n")[:-1])
+        answer = httpx2.post(f"{url}/predict", content=PICTURE, headers=key)
+        assert answer.json()["digit"] == 7
         assert are_empty_queues(url, key)
 
 
-def test_clients_that_leave_free_their_places_and_without_overload_no_picture_is_refused():
+def test_clients_that_leave_free_their_places_and_without_overload_none_is_refused():
     photo = encode(drawing(SEVEN, scale=60), "JPEG", quality=95)  # takes about 30 ms
     bmp = encode(np.repeat(SEVEN[..., None], 3, axis=2), "BMP")
     assert len(bmp) > 2048  # so that a decoder process reads it
@@ -479,15 +456,13 @@ def test_clients_that_leave_free_their_places_and_without_overload_no_picture_is
             client.close()
         assert is_well(url)
         assert until(lambda: are_empty_queues(url))
-        with ThreadPoolExecutor(16) as pool, httpx2.Client() as client:
-            answers = pool.map(
-                lambda _: client.post(f"{url}/predict", content=bmp).status_code,
-                range(200),
-            )
-            assert set(answers) == {200}
+        with ThreadPoolExecutor(16) as pool, httpx2.Client(base_url=url) as client:
+            post_bmp = partial(client.post, "/predict", content=bmp)
+            sent = [pool.submit(post_bmp) for _ in range(200)]
+            assert {each.result().status_code for each in sent} == {200}
 
 
-def test_on_sigterm_health_is_503_running_requests_finish_and_unfinished_ones_get_503_at_the_limit():
+def test_after_sigterm_running_requests_finish_and_unfinished_ones_get_503_in_time():
     limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "1"}
     with serving(**limits) as (process, url), ExitStack() as stack:
         running, idle, *unfinished = [
@@ -512,63 +487,60 @@ def test_on_sigterm_health_is_503_running_requests_finish_and_unfinished_ones_ge
         assert process.wait(timeout=10) == 0
         assert time.perf_counter() - started < 3
     lines = [json.loads(line) for line in process.log.splitlines()]
-    assert [line["status"] for line in lines if line.get("path") == "/predict"] == [
-        200,
-        503,
-        503,
-    ]
+    found = [line["status"] for line in lines if line.get("path") == "/predict"]
+    assert found == [200, 503, 503]
     assert "Traceback" not in process.log
 
 
 def children(pid: int) -> list[int]:
     """List the worker processes."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child)
-        for child in found
-        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+            found.append(int(child))
+    return found
 
 
 def counted(url: str) -> float:
     """Return the number of predictions in the metrics."""
-    lines = httpx2.get(f"{url}/metrics").raise_for_status().text.splitlines()
-    return sum(
-        float(line.split()[-1])
-        for line in lines
-        if line.startswith("digits_predictions_total{")
-    )
+    text = httpx2.get(f"{url}/metrics").raise_for_status().text
+    counts = re.findall(r"^digits_predictions_total\{.* (\S+)$", text, re.MULTILINE)
+    return sum(map(float, counts))
 
 
 @needs_proc
-def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_end_with_their_parent(
+def test_workers_share_port_and_metrics_are_replaced_and_end_with_their_parent(
     tmp_path,
 ):
-    versions, own = {}, [tmp_path / shipped.name for shipped in MODELS]
+    versions = {}
+    own = [tmp_path / shipped.name for shipped in MODELS]
     for shipped, file in zip(MODELS, own, strict=True):
         model = onnx.load(shipped)
         model.metadata_props.add(key="owner", value="somebody else")
         onnx.save(model, file)
         versions[file.stem] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-    names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
-    with serving(
-        WEB_CONCURRENCY="2", **dict(zip(names, map(str, own), strict=True))
-    ) as (process, url):
-        assert until(
-            lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30
-        )
+    digits, lines, pages = map(str, own)
+    settings = {
+        "WEB_CONCURRENCY": "2",
+        "DIGITS_MODEL": digits,
+        "DIGITS_LINES_MODEL": lines,
+        "DIGITS_PAGES_MODEL": pages,
+    }
+    with serving(**settings) as (process, url):
+
+        def is_replaced(pid: int) -> bool:
+            workers = children(process.pid)
+            return len(workers) == 2 and pid not in workers
+
+        assert until(lambda: is_replaced(0) and is_well(url), seconds=30)
         models = httpx2.get(f"{url}/health").json()["models"]
         assert {name: model["version"] for name, model in models.items()} == versions
         assert {model["owner"] for model in models.values()} == {"somebody else"}
-        assert (
-            httpx2.post(f"{url}/read", content=SMALL).json()["model"]
-            == f"{versions['lines']}+{versions['pages']}"
-        )
+        text = httpx2.post(f"{url}/read", content=SMALL).json()
+        assert text["model"] == f"{versions['lines']}+{versions['pages']}"
         before = counted(url)
-        assert all(
-            httpx2.post(f"{url}/predict", content=SMALL).status_code == 200
-            for _ in range(40)
-        )
+        for _ in range(40):
+            assert httpx2.post(f"{url}/predict", content=SMALL).status_code == 200
         assert counted(url) - before == 40
 
         for file in own:
@@ -577,29 +549,19 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         os.kill(killed, signal.SIGKILL)
         time.sleep(0.05)
         assert is_well(url)
-        assert until(
-            lambda: (
-                len(children(process.pid)) == 2 and killed not in children(process.pid)
-            )
-        )
+        assert until(lambda: is_replaced(killed))
         assert survivor in children(process.pid)
         assert until(lambda: counted(url) - before == 41)
 
         os.kill(survivor, signal.SIGKILL)  # now, only a new one answers
         assert until(lambda: is_well(url) and is_well(url, PICTURE), seconds=30)
         assert httpx2.get(f"{url}/health").json()["models"] == models
-        assert until(
-            lambda: (
-                len(children(process.pid)) == 2
-                and survivor not in children(process.pid)
-            )
-        )
+        assert until(lambda: is_replaced(survivor))
         members = family(process.pid)
         assert len(members) > 5  # and their decoders
         process.kill()
-        assert until(
-            lambda: not [pid for pid in members[1:] if Path(f"/proc/{pid}").exists()]
-        )
+        running = [Path(f"/proc/{pid}") for pid in members[1:]]
+        assert until(lambda: not any(path.exists() for path in running))
 
 
 @needs_proc
@@ -642,10 +604,9 @@ FULL_DISK = (
 @pytest.mark.parametrize(
     "shell",
     [
-        *[
-            ["bash", "-c", f'exec "$@" {redirection}']
-            for redirection in ("2>/dev/full", "2> >(true)", "2>&-")
-        ],
+        ["bash", "-c", 'exec "$@" 2>/dev/full'],
+        ["bash", "-c", 'exec "$@" 2> >(true)'],
+        ["bash", "-c", 'exec "$@" 2>&-'],
         ["unshare", "--map-root-user", "--mount", "bash", "-c", FULL_DISK],
     ],
     ids=[
@@ -656,11 +617,10 @@ FULL_DISK = (
     ],
 )
 def test_the_service_runs_where_it_cannot_write(shell, tmp_path):
-    if (
-        shell[0] == "unshare"
-        and subprocess.run([*shell[:3], "true"], capture_output=True).returncode
-    ):
-        pytest.skip("needs the right to mount a disk")
+    if shell[0] == "unshare":
+        done = subprocess.run([*shell[:3], "true"], capture_output=True)
+        if done.returncode:
+            pytest.skip("needs the right to mount a disk")
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     command = [*shell, "bash", DIGITS, "serve", f"--port={url.rpartition(':')[2]}"]

@@ -9,30 +9,33 @@ WIDE = 40  # of a word
 
 def rows_of(*rows: dict[int, str]) -> list[list[Word]]:
     """Make rows of words, each with its left end."""
-    return [
-        [Word(text, left, left + WIDE) for left, text in row.items()] for row in rows
-    ]
+    found = []
+    for row in rows:
+        found.append([Word(text, left, left + WIDE) for left, text in row.items()])
+    return found
 
 
-@pytest.mark.parametrize(
-    ("rows", "table"),
-    [
-        ([{0: "1", 100: "2"}, {5: "3", 95: "4"}], [("1", "2"), ("3", "4")]),
-        (
-            [{0: "1", 100: "2"}, {100: "4"}, {2: "5", 98: "6"}],
-            [("1", "2"), ("", "4"), ("5", "6")],
-        ),
-        # Below.
-        ([{0: "12", 45: "30", 200: "7"}, {0: "1", 205: "8"}, {3: "2", 201: "9"}], None),
-        ([{0: "1"}, {0: "2"}, {0: "3"}], []),  # one column
-        ([{0: "1", 100: "2", 200: "3"}], []),  # one row
-        ([{0: "1"}, {50: "2"}, {100: "3"}, {150: "4"}], []),  # a staircase
-        ([], []),
-    ],
-)
+TABLES = [
+    ([{0: "1", 100: "2"}, {5: "3", 95: "4"}], [("1", "2"), ("3", "4")]),
+    (
+        [{0: "1", 100: "2"}, {100: "4"}, {2: "5", 98: "6"}],
+        [("1", "2"), ("", "4"), ("5", "6")],
+    ),
+    (
+        [{0: "12", 45: "30", 200: "7"}, {0: "1", 205: "8"}, {3: "2", 201: "9"}],
+        [("12", "30", "7"), ("1", "", "8"), ("2", "", "9")],
+    ),
+    ([{0: "1"}, {0: "2"}, {0: "3"}], []),  # one column
+    ([{0: "1", 100: "2", 200: "3"}], []),  # one row
+    # Staircases; in the longer one, no column is filled at all.
+    ([{50 * row: "1"} for row in range(4)], []),
+    ([{50 * row: "1"} for row in range(12)], []),
+    ([], []),
+]
+
+
+@pytest.mark.parametrize(("rows", "table"), TABLES)
 def test_words_in_a_grid_are_a_table_with_empty_cells_in_place(rows, table):
-    if table is None:
-        table = [("12", "30", "7"), ("1", "", "8"), ("2", "", "9")]
     assert table_of(rows_of(*rows)) == tuple(table)
 
 

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from app.text.ctc import best_path, spans_of
+from app.text.ctc import Span, best_path, spans_of
 from app.text.hypotheses import Hypothesis, LineReader, is_sure
 from app.text.line_spec import LineSpec
 from app.text.strips import Strip
@@ -98,11 +98,11 @@ def hypotheses_of(
 ) -> list[Hypothesis]:
     """Read each way to see a picture."""
     reader = LineReader(network)
-    read = [
-        reader.several(strips, length) if length else [*map(reader.one, strips)]
-        for strips in ways
-    ]
-    return [tuple((line,) for line in lines) for lines in read]
+    found = []
+    for strips in ways:
+        read = reader.of_length(strips, length) if length else reader.free(strips)
+        found.append(Hypothesis(tuple((transcript,) for transcript in read)))
+    return found
 
 
 def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Text:
@@ -161,7 +161,7 @@ def test_the_confidence_is_the_probability_of_the_text():
     columns = np.zeros((2, SPEC.classes), np.float32)
     columns[0, 0], columns[0, 4] = 0.3, 0.7  # a 3, in one of two columns
     columns[1, 0], columns[1, 4] = 0.9, 0.1
-    line = Transcript(strip_of("3"), columns, SPEC, [(4, 0, 0)])
+    line = Transcript(strip_of("3"), columns, SPEC, [Span(4, 0, 0)])
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
@@ -170,7 +170,7 @@ def test_something_else_counts_as_blank():
     as_blank = line.output.copy()
     as_blank[:, 0] += as_blank[:, SPEC.other]
     as_blank[:, SPEC.other] = 0
-    spans = [span for span in line.spans if span[0] != SPEC.other]
+    spans = [span for span in line.spans if span.symbol != SPEC.other]
     assert line.confidence == pytest.approx(
         Transcript(line.strip, as_blank, SPEC, spans).confidence
     )
@@ -201,7 +201,7 @@ def test_marks_of_words_are_no_text(written, text):
 def test_touching_digits_share_no_column():
     touching = transcript("111")
     touching.strip.pixels[12:14] = 20  # a stroke through all of them
-    first, second, third = (box for box, _ in touching.places)
+    first, second, third = (place.box for place in touching.places.values())
     assert first.right <= second.left < second.right <= third.left
 
 
@@ -209,11 +209,7 @@ def test_touching_digits_share_no_column():
 def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
     line = transcript("1 23")
     line.strip.pixels[:] = np.roll(line.strip.pixels, -late, axis=1)
-    boxes = [
-        box
-        for (box, _), (symbol, _, _) in zip(line.places, line.spans, strict=True)
-        if SPEC.is_sign(symbol)
-    ]
+    boxes = [line.places[span].box for span in line.sign_spans]
     assert [(box.left + late, box.right + late) for box in boxes] == [
         (5, 11),
         (37, 43),
@@ -351,8 +347,9 @@ def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_and_word
 def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_of_its_row():
     network, strips = network_of(("12", "xx"))
     network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
-    ((number,), (beside,)) = hypotheses_of(network, strips)[0]
-    (line,) = text_of([((number, beside),)], SPEC).lines
+    (rows,) = hypotheses_of(network, strips)
+    row = Hypothesis((tuple(rows.transcripts),))
+    (line,) = text_of([row], SPEC).lines
     assert line.text == "12"
     assert line.confidence < 0.5
 

@@ -23,20 +23,18 @@ from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from app.text.text import read_text
 from training.data import Digits
-from training.model import Ensemble
+from training.model import Ensemble, logits_of
 from training.objective import NONE
 from training.scenes import NUMBERS, number
 
 SEED = 10**6  # of the pictures of numbers
 SHRINKAGE = 1e-3  # keeps their scale and offset finite, whatever is read
 # Assumed share of requests that show a digit; the legibility is calibrated for it.
-DIGITS = 0.9
+DIGIT_SHARE = 0.9
 
 
 class Calibration(NamedTuple):
-    """The temperature of the digits' logits, and the scale and offset of the
-    legibility's.
-    """
+    """The temperature of the digits' logits; scale and offset of the legibility's."""
 
     temperature: float
     scale: float
@@ -56,35 +54,32 @@ def best_temperature(loss: Callable[[float], float]) -> float:
 
 def best_weights(loss: Callable[[Tensor], Tensor], *start: float) -> list[float]:
     """Find the weights (n,) float64 with the lowest loss, from a start."""
-    weights: list[float] = minimize(
-        lambda weights: loss(torch.from_numpy(weights)).item(), start
-    ).x.tolist()
+    found = minimize(lambda weights: loss(torch.from_numpy(weights)).item(), start)
+    weights: list[float] = found.x.tolist()
     return weights
 
 
 def legibility_loss(logits: Tensor, truths: Tensor, shares: Tensor) -> Tensor:
-    """Compute the cross-entropy of logits (N,) and truths (N,) bool, weighted by their
-    shares of requests (N,).
-    """
+    """Compute the cross-entropy of logits (N,), weighted by shares of requests (N,)."""
     return F.binary_cross_entropy_with_logits(
         logits, truths.double(), shares, reduction="sum"
     )
 
 
 def shares_of(truths: Tensor) -> Tensor:
-    """Return the share of requests (N,) that each frame stands for: together, those
-    with a digit are DIGITS.
+    """Return the share of requests (N,) that each frame stands for.
+
+    Together, those with a digit are DIGIT_SHARE.
     """
-    return torch.where(
-        truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()
-    ).double()
+    of_digit = DIGIT_SHARE / truths.sum()
+    of_other = (1 - DIGIT_SHARE) / (~truths).sum()
+    return torch.where(truths, of_digit, of_other).double()
 
 
 def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
-    """Find the scale and offset that minimise the cross-entropy of logits (N,) and
-    truths (N,) bool.
-    """
-    shares, logits = shares_of(truths), logits.double()
+    """Find the scale and offset of logits (N,) that fit truths (N,) bool best."""
+    shares = shares_of(truths)
+    logits = logits.double()
     scale, offset = best_weights(
         lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0
     )
@@ -94,8 +89,9 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
 def confidence_line(
     network: LineNetwork, pages: PageNetwork, digits: Digits, count: int
 ) -> tuple[float, float]:
-    """Find the scale and offset of the log-odds of texts that make them the probability
-    that all of a text is right.
+    """Find the scale and offset of the log-odds of texts that calibrate them.
+
+    Calibrated, they say how likely it is that all of a text is right.
 
     Parameters
     ----------
@@ -109,14 +105,16 @@ def confidence_line(
         How many pictures of each scene of numbers are made of them, and read as the
         service does.
     """
-    logits, truths = list[float](), list[bool]()
+    logits = []
+    truths = []
     for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
         for index in range(count):
             picture, written = number(scene, digits, SEED, index)
             text = read_text(picture, network, pages)
             logits.append(log_odds_of(text.confidence))
             truths.append(text.text == written)
-    odds, right = torch.tensor(logits).double(), torch.tensor(truths).double()
+    odds = torch.tensor(logits).double()
+    right = torch.tensor(truths).double()
 
     # Of the logarithm of the scale, which is above 0, and the offset.
     def loss(line: Tensor) -> Tensor:
@@ -131,8 +129,7 @@ def confidence_line(
 def calibrated(
     model: Ensemble, digits: Digits, frames: Digits
 ) -> tuple[Ensemble, Calibration]:
-    """Return a copy of the networks with calibrated output layers, and the calibration
-    of their mean.
+    """Return a copy of the networks with calibrated outputs, and the calibration.
 
     Parameters
     ----------
@@ -143,22 +140,18 @@ def calibrated(
     frames : Digits
         Held-out digits and non-digits, to calibrate the legibility.
     """
-    model = copy.deepcopy(model).eval()
-    logits = model(digits.images.float() / 255)[:, :CLASSES]
+    model = copy.deepcopy(model)
+    logits = logits_of(model, digits.images)[:, :CLASSES]
     temperature = best_temperature(
         lambda temperature: F.cross_entropy(logits / temperature, digits.labels).item()
     )
-    legibility = torch.cat(
-        [
-            model(part.float() / 255)[:, CLASSES]
-            for part in torch.split(frames.images, 5_000)
-        ]
-    )
-    # On the CPU, since Apple's MPS has no float64.
+    scale = 1.0
+    offset = 0.0
     is_digit = frames.labels.cpu() != NONE
-    scale, offset = (
-        (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu(), is_digit)
-    )
+    if not is_digit.all():
+        # On the CPU, since Apple's MPS has no float64.
+        legibility = logits_of(model, frames.images)[:, CLASSES].cpu()
+        scale, offset = best_line(legibility, is_digit)
     for network in model.networks:
         weight, bias = network.output.weight, network.output.bias
         weight[:CLASSES] /= temperature

@@ -79,7 +79,7 @@ SWITCH: Parsing = {"action": argparse.BooleanOptionalAction}
 
 @dataclass(frozen=True)
 class Config:
-    """A training recipe. Runs of equal recipes on one machine end with equal weights."""
+    """A recipe. Runs of equal recipes on one machine end with equal weights."""
 
     hidden: tuple[int, ...] = option(
         (800, 800), "widths of the hidden layers", {"nargs": "*", **COUNT}
@@ -149,11 +149,6 @@ class Config:
         if self.from_ or not self.channels:
             return 0
         return min(round(self.convolution_share * self.epochs), self.epochs - 1)
-
-    @property
-    def keeps_statistics(self) -> bool:
-        """Whether the dense network keeps the statistics that it starts with."""
-        return bool(self.channels or self.from_)
 
     def stage(self, epoch: float) -> tuple[float, float]:
         """Return the peak learning rate and the completed share of a stage.

@@ -1,5 +1,4 @@
-"""A convolutional network that is converted to a dense one, as a better start than
-random weights.
+"""A convolutional network to be converted to a dense one: better than random weights.
 
 A convolution is a matrix in which most weights are 0 or shared. Converted to a dense
 layer with all weights free, it keeps what the convolution learned about pictures, and
@@ -26,9 +25,7 @@ SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 def convolution(
     inputs: int, outputs: int, kernel: int, stride: int, padding: int
 ) -> nn.Sequential:
-    """Make a convolution with batch normalisation and ReLU: (N, inputs, H, W) → (N,
-    outputs, H', W').
-    """
+    """Make a convolution with batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
         nn.BatchNorm2d(outputs),
@@ -53,11 +50,12 @@ class ConvolutionalNet(nn.Module):
         self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0
     ) -> None:
         super().__init__()
-        shapes = zip(pairwise([1, *channels]), SHAPES, strict=False)
+        layers = zip(pairwise([1, *channels]), SHAPES, strict=False)
         self.convolutions = nn.Sequential(
-            *(convolution(*pair, *shape) for pair, shape in shapes)
+            *(convolution(*counts, *shape) for counts, shape in layers)
         )
-        self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
+        # The stubs lack the format.
+        self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dense_widths = dense_widths(channels, hidden)
         pairs = pairwise(self.dense_widths[len(channels) - 1 :])
         self.hidden = nn.Sequential(
@@ -67,23 +65,22 @@ class ConvolutionalNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
-        pixels = normalised(images)[:, None].contiguous(
-            memory_format=torch.channels_last
-        )
-        logits: Tensor = self.output(self.hidden(self.convolutions(pixels).flatten(1)))
+        pixels = normalised(images)[:, None]  # (N, 1, 28, 28)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        maps = self.convolutions(pixels)  # (N, channels, side, side)
+        logits: Tensor = self.output(self.hidden(maps.flatten(1)))
         return logits
 
 
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
-    """Compute the hidden layers' widths when convolutions with these channels become
-    dense layers before `hidden`.
-    """
+    """Return the widths of the hidden layers after the convolutions become dense."""
     return [count * side**2 for count, side in maps(channels)] + [*hidden]
 
 
 def maps(channels: Sequence[int]) -> list[tuple[int, int]]:
     """Return the number of maps of each convolution, and their side."""
-    found, side = [], FRAME_SIDE
+    found = []
+    side = FRAME_SIDE
     for count, (kernel, stride, padding) in zip(channels, SHAPES, strict=False):
         side = (side + 2 * padding - kernel) // stride + 1
         found.append((count, side))
@@ -92,8 +89,7 @@ def maps(channels: Sequence[int]) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
-    """Convert the network to an equivalent dense one; each unit gets its channel's
-    batch normalisation.
+    """Convert the network to an equivalent dense one.
 
     Parameters
     ----------
@@ -104,34 +100,23 @@ def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
     """
     net = copy.deepcopy(net).eval()
     device = net.output.weight.device
+    dense = DigitNet(net.dense_widths, "relu", dropout).to(device)
     shape = torch.Size([1, FRAME_SIDE, FRAME_SIDE])
-    layers: list[HiddenLayer] = []
-    for convolution in net.convolutions:
+    layers = iter(dense.layers)
+    for convolution, layer in zip(net.convolutions, layers, strict=False):
         assert isinstance(convolution, nn.Sequential)
-        kernels, norm = convolution[0], convolution[1]
-        assert isinstance(norm, nn.BatchNorm2d)
-        unit = torch.eye(shape.numel(), device=device).view(-1, *shape)
-        responses = kernels(unit)  # (inputs, channels, side, side)
-        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(
-            device
-        )
+        kernels, norm, _ = convolution
+        pixel = torch.eye(shape.numel(), device=device).view(-1, *shape)
+        responses = kernels(pixel)  # (inputs, channels, side, side)
         shape = responses[0].shape
         layer.linear.weight.copy_(responses.flatten(1).T)
-        spread_norm(norm, layer.norm, repeats=shape[1] * shape[2])
-        layers.append(layer)
-    dense = DigitNet(net.dense_widths, "relu", dropout).to(device)
-    dense.hidden.load_state_dict(nn.Sequential(*layers, *net.hidden).state_dict())
+        # Each unit gets the batch normalisation of its channel.
+        values = norm.state_dict()
+        values.pop("num_batches_tracked")
+        for name, value in values.items():
+            values[name] = value.repeat_interleave(shape[1] * shape[2])
+        layer.norm.load_state_dict(values, strict=False)
+    for trained, layer in zip(net.hidden, layers, strict=True):
+        layer.load_state_dict(trained.state_dict())
     dense.output.load_state_dict(net.output.state_dict())
     return dense
-
-
-def spread_norm(
-    channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, repeats: int
-) -> None:
-    """Copy the batch normalisation of each channel to its units, `repeats` in a row."""
-    values = channelwise.state_dict()
-    values.pop("num_batches_tracked")
-    unitwise.load_state_dict(
-        {name: value.repeat_interleave(repeats) for name, value in values.items()},
-        strict=False,
-    )

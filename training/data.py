@@ -41,12 +41,10 @@ class Digits:
         """Select the digits at `index`, in that order."""
         return Digits(self.images[index], self.labels[index])
 
-    def joined(self, *more: "Digits") -> "Digits":
+    def joined(self, more: "Digits") -> "Digits":
         """Append other digits."""
-        return Digits(
-            torch.cat([self.images, *(part.images for part in more)]),
-            torch.cat([self.labels, *(part.labels for part in more)]),
-        )
+        images = torch.cat([self.images, more.images])
+        return Digits(images, torch.cat([self.labels, more.labels]))
 
     def with_others(self, images: Tensor) -> "Digits":
         """Append images (M, 28, 28) uint8 that show no digit."""

@@ -6,30 +6,26 @@ from torch.utils.benchmark import Timer
 
 def choose_device() -> torch.device:
     """Return an accelerator if there is one, else the CPU."""
-    accelerator = (
-        torch.accelerator.current_accelerator()
-        if torch.accelerator.is_available()
-        else None
-    )
+    accelerator = None
+    if torch.accelerator.is_available():
+        accelerator = torch.accelerator.current_accelerator()
     return accelerator or torch.device("cpu")
 
 
 def faster_precision(device: torch.device) -> str:
-    """Return bf16 if the hardware multiplies it faster than fp32. A CPU is timed, since
-    many emulate it.
+    """Return bf16 if the hardware multiplies it faster than fp32.
+
+    A CPU is timed, since many emulate it.
     """
-    if device.type != "cpu":
-        return (
-            "bf16"
-            if device.type == "cuda"
-            and torch.cuda.is_bf16_supported(including_emulation=False)
-            else "fp32"
-        )
-    timer = Timer(
-        "m @ m",
-        globals={"m": torch.ones((512, 512))},
-        num_threads=torch.get_num_threads(),
-    )
-    seconds = timer.blocked_autorange().median
-    with torch.autocast("cpu", torch.bfloat16):
-        return "bf16" if timer.blocked_autorange().median < 0.7 * seconds else "fp32"
+    if device.type == "cuda":
+        is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
+        matrix = torch.ones((512, 512))
+        threads = torch.get_num_threads()
+        timer = Timer("m @ m", globals={"m": matrix}, num_threads=threads)
+        seconds = timer.blocked_autorange().median
+        with torch.autocast("cpu", torch.bfloat16):
+            is_faster = timer.blocked_autorange().median < 0.7 * seconds
+    else:
+        is_faster = False
+    return "bf16" if is_faster else "fp32"

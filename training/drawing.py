@@ -47,7 +47,8 @@ def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
 
 def extent(mask: NDArray[Any], level: float) -> tuple[slice, slice]:
     """Find the rows and columns, first to last, in which a mask exceeds a level."""
-    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
+    rows = np.flatnonzero((mask > level).any(axis=1)).tolist()
+    columns = np.flatnonzero((mask > level).any(axis=0)).tolist()
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
@@ -61,4 +62,4 @@ def png(picture: Map | Image.Image) -> bytes:
 
 def to_image(picture: Map) -> Image.Image:
     """Convert a picture to 8 bits."""
-    return Image.fromarray(np.clip(picture + np.float32(0.5), 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(picture + 0.5, 0, 255).astype(np.uint8))

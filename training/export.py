@@ -1,5 +1,4 @@
-"""Export networks to self-contained ONNX files: normalisation, layers, their mean,
-softmax, sigmoid and metadata.
+"""Export networks to ONNX files that hold all that serving needs.
 
 The dense network's graph is written in ONNX's textual syntax, so that the file has
 nothing that it does not need.
@@ -7,7 +6,6 @@ nothing that it does not need.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +16,7 @@ from torch import Tensor
 
 from app.digit.classifier import CLASSES, FIRST_WEIGHTS, Classifier
 from training.errors import TrainingError
-from training.model import ACTIVATIONS, DigitNet, Ensemble, Layer, folded
+from training.model import ACTIVATIONS, DigitNet, Ensemble, Layer, folded, logits_of
 from training.quantize import Int8Layer, quantized
 from training.run import unfinished
 
@@ -30,13 +28,14 @@ OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid
 
 
 FLOAT_LAYER = "sum_{i} = Gemm <transB = 1> ({source}, weight_{i}, bias_{i})"
-INT8_LAYER = """integers_{i} = QuantizeLinear ({source}, input_scale_{i}, input_zero_{i})
+INT8_LAYER = """
+    integers_{i} = QuantizeLinear ({source}, input_scale_{i}, input_zero_{i})
     products_{i} = MatMulInteger (integers_{i}, weight_{i}, input_zero_{i})
     floats_{i} = Cast <to = 1> (products_{i})
     scaled_{i} = Mul (floats_{i}, scale_{i})
     sum_{i} = Add (scaled_{i}, bias_{i})"""
 MODEL = """<ir_version: 9, opset_import: ["": 20]>
-    DigitNet (float[N, 784] pixels) => (float[N, 10] probabilities, float[N] legibility{shown})
+    DigitNet (float[N, 784] pixels) => (float[N, 10] probabilities, {outputs})
     <int64[2] split = {{10, 1}}, int64[1] axes = {{1}}> {{
         {layers}
         mean = Mean ({logits})
@@ -50,8 +49,7 @@ MODEL = """<ir_version: 9, opset_import: ["": 20]>
 def to_onnx(
     model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | None = None
 ) -> onnx.ModelProto:
-    """Convert networks to an ONNX model: pixels (N, 784) → probabilities (N, 10),
-    legibility (N,).
+    """Make an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
 
     Further outputs show what is inside the first network: its hidden layers, and the
     weights of the first.
@@ -68,38 +66,35 @@ def to_onnx(
         range of activations on these images. The output layer stays float32, so that
         probabilities near 0 and 1 keep their precision.
     """
-    lines, logits, shown, constants = list[str](), list[str](), "", dict[str, Tensor]()
+    lines = []
+    logits = []
+    arrays = dict[str, Tensor]()
     for number, network in enumerate(model.networks):
+        operator = OPERATORS[network.activation]
         source = "pixels"
-        for k, layer in enumerate(layers_of(network, calibration)):
-            i = f"{number}_{k}"
-            lines.append(
-                (INT8_LAYER if isinstance(layer, Int8Layer) else FLOAT_LAYER).format(
-                    i=i, source=source
-                )
-            )
-            constants |= {
-                f"{name}_{i}": value for name, value in layer._asdict().items()
-            }
+        for place, layer in enumerate(layers_of(network, calibration)):
+            i = f"{number}_{place}"
+            arrays |= {f"{name}_{i}": array for name, array in layer._asdict().items()}
+            kind = INT8_LAYER if isinstance(layer, Int8Layer) else FLOAT_LAYER
+            lines.append(kind.format(i=i, source=source))
             source = f"sum_{i}"
-            if k < len(network.hidden):
-                lines.append(f"hidden_{i} = {OPERATORS[network.activation]} ({source})")
+            if place < len(network.hidden):
+                lines.append(f"hidden_{i} = {operator} ({source})")
                 source = f"hidden_{i}"
-                shown += (
-                    f", float[N, {network.widths[k + 1]}] {source}"
-                    if not number
-                    else ""
-                )
         logits.append(source)
-    if shown:
-        first = constants[FIRST_WEIGHTS]
+    outputs = ["float[N] legibility"]
+    for place, width in enumerate(model.networks[0].widths[1:-1]):
+        outputs.append(f"float[N, {width}] hidden_0_{place}")
+    if len(outputs) > 1:
+        first = arrays[FIRST_WEIGHTS]
         kind = "int8" if first.dtype == torch.int8 else "float"
-        shown += f", {kind}[{first.shape[0]}, {first.shape[1]}] {FIRST_WEIGHTS}"
-    text = MODEL.format(shown=shown, layers="\n".join(lines), logits=", ".join(logits))
+        outputs.append(f"{kind}[{first.shape[0]}, {first.shape[1]}] {FIRST_WEIGHTS}")
+    text = MODEL.format(
+        outputs=", ".join(outputs), layers="\n".join(lines), logits=", ".join(logits)
+    )
     proto = onnx.parser.parse_model(text)
     proto.graph.initializer.extend(
-        numpy_helper.from_array(value.numpy(), name)
-        for name, value in constants.items()
+        numpy_helper.from_array(array.numpy(), name) for name, array in arrays.items()
     )
     helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto, full_check=True)
@@ -113,21 +108,19 @@ def layers_of(
     layers = folded(network)
     if calibration is None:
         return layers
+    *hidden, last = layers
     pixels = calibration.cpu().flatten(1).float() / 255
-    return [
-        *quantized(layers[:-1], ACTIVATIONS[network.activation], pixels),
-        layers[-1],
-    ]
+    return [*quantized(hidden, ACTIVATIONS[network.activation], pixels), last]
 
 
 def export(
-    model: Ensemble, path: Path, metadata: Mapping[str, str], images: Tensor
+    model: Ensemble,
+    path: Path,
+    metadata: Mapping[str, str],
+    images: Tensor,
+    max_rounding: float = MAX_ROUNDING,
 ) -> None:
-    """Write networks to `path`, if the file, loaded as the service would load it,
-    reproduces their mean outputs.
-
-    The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on
-    average, else float32, as they are without hidden layers.
+    """Write networks to a file that reproduces their mean outputs when it is served.
 
     Parameters
     ----------
@@ -139,6 +132,9 @@ def export(
         The file's metadata; ``weights``, int8 or float32, is added.
     images : Tensor
         (N, 28, 28) uint8, to measure activation ranges and compare outputs on.
+    max_rounding : float
+        The weights have 8 bits if that changes the outputs by at most so much on
+        average, else 32, as they have without hidden layers.
 
     Raises
     ------
@@ -148,45 +144,26 @@ def export(
     """
     with unfinished(path) as file:
         onnx.save_model(to_onnx(model, {**metadata, "weights": "int8"}, images), file)
-        is_close = differences(model, Classifier(file), images).mean() <= MAX_ROUNDING
-        if not (is_close and all(len(network.hidden) for network in model.networks)):
-            onnx.save_model(to_onnx(model, {**metadata, "weights": "float32"}), file)
-            require_close(
-                differences(model, Classifier(file), images), MAX_DIFFERENCE, path
+        rounding = differences(model, Classifier(file), images).mean()
+        if rounding <= max_rounding and all(each.layers for each in model.networks):
+            return
+        onnx.save_model(to_onnx(model, {**metadata, "weights": "float32"}), file)
+        difference = differences(model, Classifier(file), images).max()
+        if not difference <= MAX_DIFFERENCE:
+            raise TrainingError(
+                f"{path} was not written: its probabilities would differ from torch's "
+                f"by up to {difference:.2g}, more than {MAX_DIFFERENCE:g}."
             )
 
 
-def require_close(differences: NDArray[Any], most: float, path: Path) -> None:
-    """Raise TrainingError if a file's probabilities differ from the network's by more
-    than a number.
-    """
-    if not (difference := differences.max()) <= most:
-        raise TrainingError(
-            f"{path} was not written: its probabilities would differ from torch's by "
-            f"up to {difference:.2g}, "
-            f"more than {most:g}."
-        )
-
-
-@torch.inference_mode()
 def differences(
     model: Ensemble, classifier: Classifier, images: Tensor
 ) -> NDArray[np.float32]:
-    """Compute how far the networks' mean and the file's outputs differ on (N, 28, 28)
-    uint8 images: (N, 11).
-    """
-    model.eval()
-    # (N, 28, 28) in [0, 1].
-    frames = images.to(next(model.parameters()).device).float() / 255
-    logits = model(frames)
-    ours = (
-        torch.cat(
-            [logits[:, :CLASSES].softmax(dim=1), logits[:, CLASSES:].sigmoid()], dim=1
-        )
-        .cpu()
-        .numpy()
-    )
-    difference: NDArray[np.float32] = np.abs(
-        ours - np.column_stack(classifier(frames.cpu().numpy()))
-    )
+    """Compare the outputs (N, 11) of networks and their file on images (N, 28, 28)."""
+    logits = logits_of(model, images.to(next(model.parameters()).device)).cpu()
+    digits, legibility = logits.tensor_split([CLASSES], dim=1)
+    expected = torch.cat([digits.softmax(dim=1), legibility.sigmoid()], dim=1)
+    frames = images.cpu().float() / 255
+    found = np.column_stack(classifier(frames.numpy()))
+    difference: NDArray[np.float32] = np.abs(expected.numpy() - found)
     return difference

@@ -1,17 +1,15 @@
-"""An ONNX graph as a torch module, to train a network of which there is only the file,
-and write it back.
+"""An ONNX graph as a torch module, to train a network of which there is only the file.
+
+The trained weights can be written back.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 from torch import Tensor, nn
 
-Operator = Callable[..., Tensor]
 # Inputs of a BatchNormalization that are not trained: mean and variance.
 STATISTICS = slice(3, 5)
 
@@ -33,48 +31,40 @@ class Graph(nn.Module):
 
     def __init__(self, model: ModelProto, output: str) -> None:
         super().__init__()
-        self.input, self.output = model.graph.input[0].name, output
-        self.nodes = nodes_until(model, output)
-        self.last_use = {
-            name: place for place, node in enumerate(self.nodes) for name in node.input
-        }
-        read = {name for node in self.nodes for name in node.input}
-        fixed = {
-            name
-            for node in self.nodes
-            if node.op_type == "BatchNormalization"
-            for name in node.input[STATISTICS]
-        }
-        arrays = {
-            t.name: torch.from_numpy(numpy_helper.to_array(t).copy())
-            for t in model.graph.initializer
-        }
+        self.input = model.graph.input[0].name
+        self.output = output
+        self.nodes = []
+        self.last_use: dict[str, int] = {}
+        fixed = set()
+        for place, node in enumerate(model.graph.node):
+            self.nodes.append(node)
+            self.last_use |= dict.fromkeys(node.input, place)
+            if node.op_type == "BatchNormalization":
+                fixed |= {*node.input[STATISTICS]}
+            if output in node.output:
+                break
+        self.constants = arrays_in(model)
         self.names = [
-            name for name in arrays if is_weight(arrays[name]) and name in read - fixed
+            name
+            for name, array in self.constants.items()
+            if name in self.last_use and name not in fixed and is_weight(array)
         ]
-        self.weights = nn.ParameterList(
-            nn.Parameter(arrays[name]) for name in self.names
-        )
-        self.constants = {
-            name: array for name, array in arrays.items() if name not in self.names
-        }
+        self.weights = nn.ParameterList(self.constants.pop(name) for name in self.names)
 
     def __getitem__(self, name: str) -> nn.Parameter:
         """Return a weight by its name."""
-        weight: nn.Parameter = self.weights[self.names.index(name)]
-        return weight
+        return self.named()[name]
+
+    def named(self) -> dict[str, nn.Parameter]:
+        """Return the weights by their names."""
+        return dict(zip(self.names, self.weights, strict=True))
 
     def forward(self, values: Tensor) -> Tensor:
         """Compute the output for an input."""
-        known = {
-            **self.constants,
-            **dict(zip(self.names, self.weights, strict=True)),
-            self.input: values,
-        }
+        known = {**self.constants, **self.named(), self.input: values}
         for place, node in enumerate(self.nodes):
             attributes = {
-                each.name: onnx.helper.get_attribute_value(each)
-                for each in node.attribute
+                each.name: helper.get_attribute_value(each) for each in node.attribute
             }
             known[node.output[0]] = OPERATORS[node.op_type](
                 *(known[name] for name in node.input), **attributes
@@ -82,49 +72,40 @@ class Graph(nn.Module):
             for name in {*node.input}:
                 if self.last_use[name] == place:  # so that its memory is freed
                     del known[name]
-        output: Tensor = known[self.output]
-        return output
+        return known[self.output]
 
     def write_to(self, model: ModelProto) -> None:
         """Replace the arrays of a model that have the names of the weights."""
-        weights = dict(zip(self.names, self.weights, strict=True))
+        weights = self.named()
         for tensor in model.graph.initializer:
             if tensor.name in weights:
-                tensor.CopyFrom(
-                    numpy_helper.from_array(
-                        weights[tensor.name].detach().numpy(), tensor.name
-                    )
-                )
+                array = weights[tensor.name].detach().numpy()
+                tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
-def nodes_until(model: ModelProto, output: str) -> list[onnx.NodeProto]:
-    """Return the nodes up to the one that computes this value."""
-    nodes = list(model.graph.node)
-    last = next(place for place, node in enumerate(nodes) if output in node.output)
-    return nodes[: last + 1]
+def arrays_in(model: ModelProto) -> dict[str, Tensor]:
+    """Return copies of the arrays of a model by their names."""
+    return {
+        array.name: torch.from_numpy(numpy_helper.to_array(array).copy())
+        for array in model.graph.initializer
+    }
 
 
 def is_weight(array: Tensor) -> bool:
-    """Return whether an array of a graph is trained: several floats, not a constant
-    such as 0.5.
-    """
+    """Return whether an array is trained: floats, not a constant such as 0.5."""
     return array.is_floating_point() and array.numel() > 1
 
 
 def padded_after(
     values: Tensor, kernel_shape: list[int], auto_pad: bytes, fill: float
 ) -> Tensor:
-    """Pad for a kernel that moves by one pixel, so that the output has the size of the
-    input (SAME_UPPER).
-    """
+    """Pad for a kernel that moves by one pixel, so that the size stays (SAME_UPPER)."""
     if auto_pad != b"SAME_UPPER":
         return values
     rows, columns = (side - 1 for side in kernel_shape)
-    return F.pad(
-        values,
-        (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2),
-        value=fill,
-    )
+    left = columns // 2
+    top = rows // 2
+    return F.pad(values, (left, columns - left, top, rows - top), value=fill)
 
 
 def conv(
@@ -149,50 +130,32 @@ def max_pool(
     kernel_shape: list[int],
     strides: list[int],
     auto_pad: bytes,
-    **_: Any,
+    ceil_mode: int,
 ) -> Tensor:
     """Take the maximum of windows."""
-    return F.max_pool2d(
-        padded_after(values, kernel_shape, auto_pad, -torch.inf), kernel_shape, strides
-    )
+    values = padded_after(values, kernel_shape, auto_pad, -torch.inf)
+    return F.max_pool2d(values, kernel_shape, strides, ceil_mode=bool(ceil_mode))
 
 
 def reshape(values: Tensor, shape: Tensor) -> Tensor:
     """Reshape; a 0 in the shape keeps that axis."""
-    return values.reshape(
-        [side or values.shape[axis] for axis, side in enumerate(shape.tolist())]
-    )
+    sides = [side or values.shape[axis] for axis, side in enumerate(shape.tolist())]
+    return values.reshape(sides)
 
 
 def sliced(
     values: Tensor,
-    starts: Tensor,
-    ends: Tensor,
-    axes: Tensor,
-    _steps: Tensor | None = None,
+    start: Tensor,
+    end: Tensor,
+    axis: Tensor,
+    _step: Tensor | None = None,
 ) -> Tensor:
-    """Take a part along some axes."""
-    for axis, start, end in zip(
-        axes.tolist(), starts.tolist(), ends.tolist(), strict=True
-    ):
-        index = [slice(None)] * values.ndim
-        index[axis] = slice(start, end)
-        values = values[tuple(index)]
-    return values
+    """Take a part along one axis."""
+    whole = [slice(None)] * int(axis)
+    return values[*whole, int(start) : int(end)]
 
 
-def squeezed(values: Tensor, *, axes: list[int]) -> Tensor:
-    """Remove axes of length 1."""
-    return values.squeeze(tuple(axes))
-
-
-def unsqueezed(values: Tensor, *, axes: list[int]) -> Tensor:
-    """Add an axis of length 1."""
-    (axis,) = axes
-    return values.unsqueeze(axis)
-
-
-OPERATORS: dict[str, Operator] = {
+OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Add": torch.add,
     "AveragePool": lambda values, kernel_shape, strides, **_: F.avg_pool2d(
         values, kernel_shape, strides
@@ -218,8 +181,8 @@ OPERATORS: dict[str, Operator] = {
     "Slice": sliced,
     "Softmax": lambda values, axis: values.softmax(axis),
     "Sqrt": torch.sqrt,
-    "Squeeze": squeezed,
+    "Squeeze": lambda values, axes: values.squeeze(tuple(axes)),
     "Sub": torch.sub,
     "Transpose": lambda values, perm: values.permute(perm),
-    "Unsqueeze": unsqueezed,
+    "Unsqueeze": lambda values, axes: values.unsqueeze(*axes),
 }

@@ -14,7 +14,6 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.picture.formats import MAX_PIXELS
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
 from app.text.strips import Sheet, whole_strips

@@ -14,11 +14,12 @@ from torch.nn.utils import fuse_linear_bn_eval
 
 from app.digit.classifier import CLASSES, PIXELS
 
-# One logit per digit, and one for the legibility: whether the frame shows a single
+# A logit for each digit, and one for the legibility: whether the frame shows a single
 # whole digit.
 OUTPUTS = CLASSES + 1
-# Mean and standard deviation of MNIST's 60,000 training images, in [0, 1].
-MEAN, STD = 0.1307, 0.3081
+# Of the pixels of MNIST's 60,000 training images, in [0, 1].
+MEAN = 0.1307
+STD = 0.3081
 
 Activation = Callable[[], nn.Module]
 ACTIVATIONS: dict[str, Activation] = {
@@ -30,17 +31,15 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Subtract MNIST's mean from pixels in [0, 1], and divide by its standard
-    deviation.
-    """
+    """Scale pixels in [0, 1] to MNIST's mean 0 and standard deviation 1."""
     return (images - MEAN) / STD
 
 
 class HiddenLayer(nn.Module):
-    """Linear layer, batch normalisation (Ioffe & Szegedy 2015), activation, dropout
-    (Srivastava et al. 2014).
+    """Linear layer, batch normalisation, activation, dropout.
 
-    The linear layer has no bias, because batch normalisation adds one.
+    The linear layer has no bias, because batch normalisation (Ioffe & Szegedy 2015)
+    adds one. For dropout, see Srivastava et al. 2014.
     """
 
     def __init__(
@@ -84,12 +83,14 @@ class DigitNet(nn.Module):
         self.output = nn.Linear(self.widths[-2], OUTPUTS)
 
     def keep_statistics(self) -> None:
-        """Freeze the running statistics, and use them in training in place of each
-        batch's.
-        """
-        for layer in self.hidden:
-            assert isinstance(layer, HiddenLayer)
+        """In training too, normalise with the running statistics, and freeze them."""
+        for layer in self.layers:
             layer.norm.eval()
+
+    @property
+    def layers(self) -> list[HiddenLayer]:
+        """The hidden layers."""
+        return [layer for layer in self.hidden if isinstance(layer, HiddenLayer)]
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits of a batch of frames.
@@ -109,11 +110,10 @@ class DigitNet(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """The mean of the logits of several networks (Lakshminarayanan et al. 2017, "deep
-    ensembles").
+    """The mean of the logits of several networks.
 
     Networks of one recipe differ by chance, and their mean is more often right than
-    each of them.
+    each of them (Lakshminarayanan et al. 2017, "deep ensembles").
     """
 
     def __init__(self, networks: Iterable[DigitNet]) -> None:
@@ -121,8 +121,16 @@ class Ensemble(nn.Module):
         self.networks: Sequence[DigitNet] = nn.ModuleList(networks)  # type: ignore[assignment]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Compute the mean logits (N, 11) of a batch of frames; see `DigitNet.forward`."""
+        """Compute the mean logits (N, 11) of frames; see `DigitNet.forward`."""
         return torch.stack([network(images) for network in self.networks]).mean(dim=0)
+
+
+@torch.inference_mode()
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Compute the logits (N, 11) of frames (N, 28, 28) uint8, in evaluation mode."""
+    model.eval()
+    parts = torch.split(images, 5_000)
+    return torch.cat([model(part.float() / 255) for part in parts])
 
 
 class Layer(NamedTuple):
@@ -134,8 +142,7 @@ class Layer(NamedTuple):
 
 @torch.no_grad()
 def folded(model: DigitNet) -> list[Layer]:
-    """Fold all normalisation into plain weights and biases; the activation stays
-    between layers.
+    """Fold all normalisation into plain weights and biases.
 
     Batch normalisation, with its running statistics, is folded into the layer before
     it, and the normalisation of the input into the first layer, in float64. Up to
@@ -152,11 +159,7 @@ def folded(model: DigitNet) -> list[Layer]:
         The first layer first.
     """
     model = copy.deepcopy(model).eval().cpu().double()
-    linears = [
-        fuse_linear_bn_eval(each.linear, each.norm)
-        for each in model.hidden
-        if isinstance(each, HiddenLayer)
-    ]
+    linears = [fuse_linear_bn_eval(each.linear, each.norm) for each in model.layers]
     layers = [Layer(linear.weight, linear.bias) for linear in (*linears, model.output)]
     weight, bias = layers[0]
     layers[0] = Layer(weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
@@ -164,28 +167,27 @@ def folded(model: DigitNet) -> list[Layer]:
 
 
 @torch.no_grad()
-def unfolded(
-    layers: Sequence[Layer], activation: str, dropout: float = 0.0
-) -> DigitNet:
-    """Make a network of plain layers, such as `folded` returns: its batch normalisation
-    only adds the biases.
+def unfolded(layers: Sequence[Layer], activation: str) -> DigitNet:
+    """Make a network of plain layers, such as `folded` returns.
+
+    Its batch normalisation only adds the biases.
 
     Parameters
     ----------
     layers : sequence of Layer
         The first layer first.
-    activation, dropout
+    activation : str
         As in `DigitNet`.
     """
     weight, bias = layers[0]
-    layers = [Layer(weight * STD, bias + weight.sum(dim=1) * MEAN), *layers[1:]]
-    model = DigitNet([len(layer.bias) for layer in layers[:-1]], activation, dropout)
-    for hidden, layer in zip(model.hidden, layers[:-1], strict=True):
-        assert isinstance(hidden, HiddenLayer)
+    first = Layer(weight * STD, bias + weight.sum(dim=1) * MEAN)
+    *inner, last = [first, *layers[1:]]
+    model = DigitNet([len(layer.bias) for layer in inner], activation)
+    for hidden, layer in zip(model.layers, inner, strict=True):
         hidden.linear.weight.copy_(layer.weight)
         hidden.norm.bias.copy_(layer.bias)
         assert hidden.norm.running_var is not None
         hidden.norm.running_var.fill_(1 - hidden.norm.eps)
-    model.output.weight.copy_(layers[-1].weight)
-    model.output.bias.copy_(layers[-1].bias)
+    model.output.weight.copy_(last.weight)
+    model.output.bias.copy_(last.bias)
     return model

@@ -86,7 +86,7 @@ def shape(_: Digits, rng: Generator) -> Map:
     ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)
     if rng.random() < 0.5:
-        ink = ink * (np.float32(0.2) + np.float32(0.8) * blots(rng))
+        ink = ink * (0.2 + 0.8 * blots(rng))
     return ink
 
 
@@ -94,8 +94,9 @@ def texture(_: Digits, rng: Generator) -> Map:
     """Draw blots and gradients of all sizes."""
     ground = blots(rng)
     is_ink = ground > rng.uniform(0.3, 0.6)
-    ink = ground if rng.random() < 0.5 else np.float32(1)
-    return np.where(is_ink, ink, np.float32(0))
+    if rng.random() < 0.5:
+        return ground * is_ink
+    return is_ink.astype(np.float32)
 
 
 def blots(rng: Generator) -> Map:

@@ -50,15 +50,16 @@ from training.run import unfinished
 from training.scenes import NUMBERS, SCENES, number, render
 
 SEED = 10**6  # of the pictures
-# Pictures of digits in each scene, of characters, and of each kind of numbers.
-COUNT = 40
+# Held-out digits for each picture of digits in a scene, of characters in a scene, and
+# of each kind of numbers: with MNIST's 5,000, there are 40 of each.
+DIGITS_PER_PICTURE = 125
 PEN = 4  # radius by which strokes of characters are widened, in pixels of 105
 # Rows of a character without more, which vanishes: the width of scenes' pens is a share
 # of the height.
 FLAT = 20
 # How much the line network counts; with more, letters that look like a digit to it pass
 # for one.
-LINES = 0.5
+LINE_WEIGHT = 0.5
 # A confidence and a legibility from which the dense network is not doubted.
 SURE = 0.97, 0.95
 
@@ -87,9 +88,7 @@ class Doubts(NamedTuple):
     several: Tensor
 
     def error(self, exponent: Tensor) -> Tensor:
-        """Compute the mean cross-entropy over the digits in doubt with this exponent; 0
-        if there is none.
-        """
+        """Compute the mean cross-entropy over the digits in doubt, 0 without any."""
         labels = self.labels[self.is_doubted]
         total = F.cross_entropy(
             exponent * self.logits, labels, ignore_index=NONE, reduction="sum"
@@ -102,8 +101,8 @@ class Witness(SecondOpinion):
 
     def __init__(self, network: LineNetwork) -> None:
         super().__init__(network, Weights(0, 1, 1, 0, *SURE))
-        # Logits, log-odds, and `Seen.several`.
-        self.heard: list[tuple[NDArray[np.float64], float, float]] = []
+        # For each picture, ten logits, log-odds, and `Seen.several`.
+        self.heard: list[list[float]] = []
 
     def __call__(
         self,
@@ -114,9 +113,8 @@ class Witness(SecondOpinion):
     ) -> tuple[NDArray[np.float32], float, bool]:
         """Note what both networks say, and return what the dense network does."""
         seen = seen_in(picture, box, self.network)
-        self.heard.append(
-            (*uncalibrated(probabilities, legibility, seen, LINES), seen.several)
-        )
+        logits, odds = uncalibrated(probabilities, legibility, seen, LINE_WEIGHT)
+        self.heard.append([*logits, odds, seen.several])
         return probabilities, legibility, False
 
 
@@ -127,8 +125,7 @@ def add_opinion(
     characters: Characters,
     output: Path,
 ) -> Weights:
-    """Fit how the opinions of both networks become one, and write the dense network's
-    file with the weights.
+    """Fit how both opinions become one, and write the weights into a file.
 
     Parameters
     ----------
@@ -141,9 +138,9 @@ def add_opinion(
     output : Path
         The file to write, which may be the dense network's own.
     """
-    sets = frames(digits), scenes(digits, characters)
     weights = best_opinion(
-        *(doubts(classifier, network, pictures) for pictures in sets)
+        doubts(classifier, network, frames(digits)),
+        doubts(classifier, network, scenes(digits, characters)),
     )
     model = onnx.load(classifier.path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -162,8 +159,7 @@ def frames(digits: Digits) -> Iterator[tuple[bytes, int]]:
 
 
 def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]]:
-    """Yield pictures of digits and of characters in each scene, and of numbers, with a
-    digit or NONE.
+    """Yield pictures of digits, of characters and of numbers, with a digit or NONE.
 
     Parameters
     ----------
@@ -173,29 +169,23 @@ def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]
         Omniglot's that are not trained on, which may be none.
     """
     rng = np.random.default_rng(SEED)
+    count = max(1, len(digits) // DIGITS_PER_PICTURE)
     tall = [character for character in characters if character.any(axis=1).sum() > FLAT]
     for scene in SCENES:
-        for index in rng.integers(len(digits), size=COUNT).tolist():
-            yield (
-                render(scene, digits.images[index].numpy(), SEED, index),
-                int(digits.labels[index]),
-            )
-        for index in range(COUNT if tall else 0):
-            yield (
-                render(
-                    scene, frame_of(tall[int(rng.integers(len(tall)))]), SEED, index
-                ),
-                NONE,
-            )
+        for index in rng.integers(len(digits), size=count).tolist():
+            digit = digits.images[index].numpy()
+            yield render(scene, digit, SEED, index), int(digits.labels[index])
+        for index in range(count if tall else 0):
+            character = frame_of(tall[int(rng.integers(len(tall)))])
+            yield render(scene, character, SEED, index), NONE
     for scene in NUMBERS:
-        for index in range(COUNT if scene != "frame" else 0):
-            yield number(scene, digits, SEED, index)[0], NONE
+        if scene != "frame":
+            for index in range(count):
+                yield number(scene, digits, SEED, index)[0], NONE
 
 
 def frame_of(character: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Draw a character (105, 105) as a frame (28, 28), with strokes about as wide as
-    MNIST's.
-    """
+    """Draw a character (105, 105) as a frame (28, 28), with strokes like MNIST's."""
     ink = drawn(character, PEN)
     return np.round(255 * frame_from_ink(ink[extent(ink, 0)])).astype(np.uint8)
 
@@ -203,10 +193,10 @@ def frame_of(character: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def doubts(
     classifier: Classifier, network: LineNetwork, pictures: Iterable[tuple[bytes, int]]
 ) -> Doubts:
-    """Read pictures, with a digit or NONE, and note what both networks say where there
-    is a doubt.
-    """
-    witness, labels, doubted = Witness(network), list[int](), list[bool]()
+    """Read pictures, and note what both networks say where there is a doubt."""
+    witness = Witness(network)
+    labels = []
+    is_doubted = []
     for picture, label in tqdm(
         pictures, "second opinion", unit="picture", leave=False, disable=None
     ):
@@ -214,54 +204,50 @@ def doubts(
         with suppress(PreprocessError):
             read_digit(picture, classifier, opinion=witness)
         labels.append(label)
-        doubted.append(len(witness.heard) > before)
-    logits = np.array([logits for logits, _, _ in witness.heard]).reshape(-1, CLASSES)
+        is_doubted.append(len(witness.heard) > before)
+    # In 32 bits, small steps of the weights would change nothing.
+    heard = torch.tensor(witness.heard, dtype=torch.float64).view(-1, CLASSES + 2)
+    logits, rest = heard.tensor_split([CLASSES], dim=1)
     return Doubts(
-        torch.tensor(labels),
-        torch.tensor(doubted),
-        torch.from_numpy(logits),
-        # In 32 bits, small steps of the weights would change nothing.
-        torch.tensor([odds for _, odds, _ in witness.heard], dtype=torch.float64),
-        torch.tensor([several for _, _, several in witness.heard], dtype=torch.float64),
+        torch.tensor(labels), torch.tensor(is_doubted), logits, *rest.unbind(dim=1)
     )
 
 
 def best_opinion(*sets: Doubts) -> Weights:
-    """Calibrate: find the weights with the least cross-entropy. All sets of digits
-    count equally, whatever their size.
+    """Find the weights with the least cross-entropy.
 
-    For the legibility, digits and non-digits count as in `training.calibrate`, also
-    those of which there is no doubt.
+    All sets of digits count equally, whatever their size. For the legibility, digits
+    and non-digits count as in `training.calibrate`, also those of which there is no
+    doubt.
     """
-    all_sets = Doubts(*map(torch.cat, zip(*sets, strict=True)))
-    is_digit, is_doubted = all_sets.labels != NONE, all_sets.is_doubted
-    shares, is_digit = shares_of(is_digit)[is_doubted], is_digit[is_doubted]
+    everything = Doubts(*map(torch.cat, zip(*sets, strict=True)))
+    is_digit = everything.labels != NONE
+    shares = shares_of(is_digit)[everything.is_doubted]
+    is_digit = is_digit[everything.is_doubted]
 
     def loss(weights: Tensor) -> Tensor:
         exponent, scale, offset = weights
         wrong = torch.stack([each.error(exponent) for each in sets]).mean()
-        legible = (1 - all_sets.several) * (scale * all_sets.odds + offset).sigmoid()
+        single = (scale * everything.odds + offset).sigmoid()
+        legible = (1 - everything.several) * single
         return wrong + legibility_loss(legible.logit(eps=CERTAIN), is_digit, shares)
 
     exponent, scale, offset = best_weights(loss, 1, 1, 0)
-    return Weights(LINES, exponent, scale, offset, *SURE)
+    return Weights(LINE_WEIGHT, exponent, scale, offset, *SURE)
 
 
 def fit(arguments: argparse.Namespace) -> int:
     """Fit the weights, and write the file; return the exit status."""
     output: Path = arguments.output or arguments.model
-    classifier, network = (
-        Classifier(arguments.model),
-        LineNetwork(arguments.lines_model),
-    )
-    held_out = data.split(data.load(arguments.data, train=True))[1]
-    characters = omniglot.split(omniglot.load(arguments.others))[1]
+    classifier = Classifier(arguments.model)
+    network = LineNetwork(arguments.lines_model)
+    _, held_out = data.split(data.load(arguments.data, train=True))
+    _, characters = omniglot.split(omniglot.load(arguments.others))
     weights = add_opinion(classifier, network, held_out, characters, output)
-    fitted = ", ".join(
-        f"{name} {weight:.3f}" for name, weight in weights._asdict().items()
-    )
+    fitted = [f"{name} {weight:.3f}" for name, weight in weights._asdict().items()]
     print(
-        f"{output}: {fitted}; with {arguments.lines_model}, version {network.version}."
+        f"{output}: {', '.join(fitted)}; with {arguments.lines_model}, version "
+        f"{network.version}."
     )
     return 0
 

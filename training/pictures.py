@@ -1,5 +1,4 @@
-"""Train on your own labelled pictures in addition to MNIST: framed as the service
-frames them, and weighted.
+"""Your own labelled pictures, to train on beside MNIST.
 
 A folder holds `images/` and `labels.csv` (columns filename, label and, for files of
 several pages, page), as `digits corrections export` writes them, or several such
@@ -36,9 +35,7 @@ MAX_SHARE = 0.1
 
 
 class Page(NamedTuple):
-    """A picture: a file, and which of its pages, from 1 on, or None if it has no more
-    than one.
-    """
+    """A picture: a file, and which of its pages, from 1 on, if it has several."""
 
     file: Path
     number: int | None = None
@@ -52,16 +49,13 @@ def files_of_labels(folder: Path) -> list[Path]:
 
 def labels_of(folder: Path) -> dict[Page, str]:
     """Read the label of each picture in a folder."""
+    found = {}
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
-        return {page_of(folder, row): row["label"] for row in csv.DictReader(file)}
-
-
-def page_of(folder: Path, row: Mapping[str, str]) -> Page:
-    """Return the picture of a row in a folder's labels.csv."""
-    return Page(
-        folder / "images" / row["filename"],
-        int(row["page"]) if row.get("page") else None,
-    )
+        for row in csv.DictReader(file):
+            number = int(row["page"]) if row.get("page") else None
+            page = Page(folder / "images" / row["filename"], number)
+            found[page] = row["label"]
+    return found
 
 
 def load(folder: Path, classifier: Classifier) -> Digits:
@@ -85,15 +79,24 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     TrainingError
         No picture can be read, or the labels are missing or invalid.
     """
+    labels = {
+        page: label
+        for page, label in labels_below(folder).items()
+        if not is_number(label)
+    }
+    if unknown := set(labels.values()) - set(LABELS):
+        raise TrainingError(
+            f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."
+        )
 
     def framed(
-        content: bytes, page: int | None, label: int
+        content: bytes, page: int | None, label: str
     ) -> list[tuple[Tensor, int]]:
         frame = read_digit(content, classifier, options=DigitOptions(page)).frame
-        return [((255 * torch.from_numpy(frame)).round().byte(), label)]
+        return [((255 * torch.from_numpy(frame)).round().byte(), LABELS[label])]
 
-    frames, labels = zip(*read_all(folder, digits_below(folder), framed), strict=True)
-    return Digits(torch.stack(frames), torch.tensor(labels))
+    frames, digits = zip(*read_all(folder, labels, framed), strict=True)
+    return Digits(torch.stack(frames), torch.tensor(digits))
 
 
 def read_all(
@@ -101,8 +104,9 @@ def read_all(
     labels: Mapping[Page, Label],
     read: Callable[[bytes, int | None, Label], list[Found]],
 ) -> list[Found]:
-    """Read the pictures of a folder with a function of content, page and label; report
-    and skip those that fail.
+    """Read the pictures of a folder; report and skip those that fail.
+
+    `read` is given a picture's content, page and label.
     """
     found = []
     for (file, number), label in labels.items():
@@ -133,22 +137,6 @@ def labels_below(folder: Path) -> dict[Page, str]:
         except ValueError as error:
             raise TrainingError(f"{file} has a page that is not a number.") from error
     return found
-
-
-def digits_below(folder: Path) -> dict[Page, int]:
-    """Read the labels of all pictures of a digit, or of none, in a folder and its
-    subfolders; numbers are left out.
-    """
-    found = {
-        page: label
-        for page, label in labels_below(folder).items()
-        if not is_number(label)
-    }
-    if unknown := set(found.values()) - set(LABELS):
-        raise TrainingError(
-            f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."
-        )
-    return {page: LABELS[label] for page, label in found.items()}
 
 
 def is_number(label: str) -> bool:

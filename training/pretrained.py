@@ -1,11 +1,11 @@
-"""The pretrained networks from which the reader and the one for pages are made; and
-weights stored in 16 bits.
+"""The pretrained networks that ours for lines and pages are made from; 16-bit weights.
 
 Both are PP-OCRv6 small, by PaddleOCR's authors, under the Apache License 2.0. The wheel
 of rapidocr has them as ONNX.
 """
 
 import hashlib
+from copy import deepcopy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,9 +24,7 @@ HALF = ".half"  # ends the name of an array that is stored in 16 bits
 
 
 class Pretrained(NamedTuple):
-    """A file of the wheel: its name, its SHA-256, and the target of make that fetches
-    it.
-    """
+    """A file of the wheel, and the target of make that fetches it."""
 
     name: str
     sha256: str
@@ -60,42 +58,32 @@ class Pretrained(NamedTuple):
 
 
 def halved(model: ModelProto) -> ModelProto:
-    """Return a copy whose weights are stored in 16 bits, and widened when the file is
-    loaded.
-    """
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    """Return a copy with weights in 16 bits, which are widened as it is loaded."""
+    copy = deepcopy(model)
     casts = []
     for tensor in copy.graph.initializer:
-        array, name = numpy_helper.to_array(tensor), tensor.name
+        array = numpy_helper.to_array(tensor)
+        name = tensor.name
         if array.dtype == np.float32 and array.size > 1:
-            tensor.CopyFrom(
-                numpy_helper.from_array(array.astype(np.float16), name + HALF)
-            )
+            stored = numpy_helper.from_array(array.astype(np.float16), name + HALF)
+            tensor.CopyFrom(stored)
             casts.append(
-                helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT)
+                helper.make_node("Cast", [stored.name], [name], to=TensorProto.FLOAT)
             )
-    nodes = [*casts, *copy.graph.node]
     del copy.graph.node[:]
-    copy.graph.node.extend(nodes)
+    copy.graph.node.extend([*casts, *model.graph.node])
     return copy
 
 
 def widened(model: ModelProto) -> ModelProto:
     """Return a copy whose weights are stored in 32 bits: the inverse of `halved`."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
+    copy = deepcopy(model)
     for tensor in copy.graph.initializer:
         if tensor.name.endswith(HALF):
             array = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(
-                numpy_helper.from_array(array, tensor.name.removesuffix(HALF))
-            )
-    nodes = [
-        node
-        for node in copy.graph.node
-        if node.op_type != "Cast" or not node.input[0].endswith(HALF)
-    ]
-    del copy.graph.node[:]
-    copy.graph.node.extend(nodes)
+            name = tensor.name.removesuffix(HALF)
+            tensor.CopyFrom(numpy_helper.from_array(array, name))
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.input[0].endswith(HALF):
+            copy.graph.node.remove(node)
     return copy

@@ -31,101 +31,85 @@ from training.writing import INKED, TIGHT, Row, Span, written
 # Digits, in MNIST's order, that a number is written with; a Writer needs more than 2 ·
 # NEARBY.
 FROM = 100
-Lines = Sequence[Map]  # ink, or digits for cells
-# Ink, the digits' height in pixels, room → ink on a sheet.
-Layout = Callable[[Lines, float, Generator, Span], Map]
+Inks = Sequence[Map]  # lines of ink, or digits for cells
+# Inks, the digits' height in pixels, room → ink on a sheet.
+Layout = Callable[[Inks, float, Generator, Span], Map]
 
 
 def padded(ink: Map, free: ArrayLike, rng: Generator) -> Map:
     """Add so many free rows and columns around ink."""
     before = np.multiply(free, rng.uniform(0.05, 0.95, 2)).astype(int)
-    return np.pad(ink, np.stack([before, np.asarray(free, int) - before], axis=1))
+    after = np.asarray(free, int) - before
+    return np.pad(ink, np.stack([before, after], axis=1))
 
 
-def stacked(lines: Lines, rng: Generator) -> Map:
-    """Put lines below each other, at random indents."""
-    wide = max(line.shape[1] for line in lines)
-    return np.concatenate(
-        [padded(line, (0, wide - line.shape[1]), rng) for line in lines]
-    )
+def stacked(inks: Inks, rng: Generator) -> Map:
+    """Put inks below each other, at random indents."""
+    wide = max(ink.shape[1] for ink in inks)
+    rows = [padded(ink, (0, wide - ink.shape[1]), rng) for ink in inks]
+    return np.concatenate(rows)
 
 
-def placed(lines: Lines, height: float, rng: Generator, room: Span) -> Map:
-    """Put lines below each other on a sheet with so much room around them."""
+def placed(inks: Inks, height: float, rng: Generator, room: Span) -> Map:
+    """Put inks below each other on a sheet with so much room around them."""
     gap = np.zeros((int(rng.uniform(0.35, 1) * height), 1), np.float32)
-    parts = [part for line in lines for part in (gap, line)][1:]
+    parts = [inks[0]]
+    for ink in inks[1:]:
+        parts += [gap, ink]
     return padded(stacked(parts, rng), rng.uniform(*room, 2) * height, rng)
 
 
-def cut(lines: Lines, height: float, rng: Generator, room: Span, share: float) -> Map:
+def cut(inks: Inks, height: float, rng: Generator, room: Span, share: float) -> Map:
     """Place ink of which an edge of the sheet cuts off a share."""
     side = int(rng.integers(4))
-    sheet = np.rot90(placed(lines, height, rng, room), side)
-    rows = extent(sheet, INKED)[0]
-    return np.rot90(
-        sheet[rows.start + round(share * (rows.stop - rows.start)) :], -side
-    )
+    sheet = np.rot90(placed(inks, height, rng, room), side)
+    rows, _ = extent(sheet, INKED)
+    first = rows.start + round(share * (rows.stop - rows.start))
+    return np.rot90(sheet[first:], -side)
 
 
-def among_others(lines: Lines, height: float, rng: Generator, room: Span) -> Map:
+def among_others(inks: Inks, height: float, rng: Generator, room: Span) -> Map:
     """Crop ink from a page: one or two of the edges cut through other digits."""
-    ink = placed(lines, height, rng, room)
+    ink = placed(inks, height, rng, room)
     for side in rng.permutation(4)[: rng.integers(1, 3)]:
-        digit = np.rot90(
-            written(felt(sample.digits()[rng.integers(500)]), height, 0.0), side
-        )
-        part, gap = (
-            digit[int(rng.uniform(0.35, 0.7) * len(digit)) :],
-            int(rng.uniform(0.2, 0.7) * height),
-        )
-        ink = np.rot90(
-            stacked([np.pad(part, ((0, gap), (0, 0))), np.rot90(ink, side)], rng), -side
-        )
+        strokes = felt(sample.digits()[rng.integers(500)])
+        digit = np.rot90(written(strokes, height, 0.0), side)
+        part = digit[int(rng.uniform(0.35, 0.7) * len(digit)) :]
+        gap = int(rng.uniform(0.2, 0.7) * height)
+        neighbour = np.pad(part, ((0, gap), (0, 0)))
+        ink = np.rot90(stacked([neighbour, np.rot90(ink, side)], rng), -side)
     return ink
 
 
 def ruled(
-    lines: Lines,
-    height: float,
-    rng: Generator,
-    room: Span,
-    spacing: Span,
-    darkness: Span,
+    inks: Inks, height: float, rng: Generator, room: Span, spacing: Span, darkness: Span
 ) -> Map:
     """Place ink on paper with printed lines or, half of the time, squares."""
-    sheet = placed(lines, height, rng, room)
-    apart, thick = (
-        int(rng.uniform(*span) * height) + 1 for span in (spacing, (0.005, 0.03))
-    )
-    rows, columns = (
-        (np.arange(side) + rng.integers(apart)) % apart < thick for side in sheet.shape
-    )
-    printed = rows[:, None] | (columns & (rng.random() < 0.5))
-    return turned(
-        np.maximum(sheet, rng.uniform(*darkness) * printed), rng.uniform(-2, 2)
-    )
+    sheet = placed(inks, height, rng, room)
+    apart = int(rng.uniform(*spacing) * height) + 1
+    thick = int(rng.uniform(0.005, 0.03) * height) + 1
+    rows = (np.arange(len(sheet)) + rng.integers(apart)) % apart < thick
+    columns = (np.arange(sheet.shape[1]) + rng.integers(apart)) % apart < thick
+    is_squared = rng.random() < 0.5
+    printed = rows[:, None] | (columns & is_squared)
+    sheet = np.maximum(sheet, rng.uniform(*darkness) * printed)
+    return turned(sheet, rng.uniform(-2, 2))
 
 
 def in_cells(
-    digits: Lines, height: float, rng: Generator, room: Span, gap: Span = (0, 0)
+    digits: Inks, height: float, rng: Generator, room: Span, gap: Span = (0, 0)
 ) -> Map:
     """Write each digit into a cell of a printed grid or, if there is a gap between
     them, into a box of a form.
     """
-    cell = np.max([digit.shape for digit in digits], axis=0) + (
-        rng.uniform(*room, 2) * height
-    ).astype(int)
-    apart, thick = (
-        round(rng.uniform(*gap) * height / 2),
-        round(rng.uniform(0.015, 0.05) * height) + 1,
-    )
-    filled, dark = (
-        [padded(digit, cell - digit.shape, rng) for digit in digits],
-        rng.uniform(0.4, 1),
-    )
-    sheet = np.hstack(
-        [np.pad(np.pad(each, thick, constant_values=dark), apart) for each in filled]
-    )
+    largest = np.max([digit.shape for digit in digits], axis=0)
+    cell = largest + (rng.uniform(*room, 2) * height).astype(int)
+    apart = round(rng.uniform(*gap) * height / 2)
+    thick = round(rng.uniform(0.015, 0.05) * height) + 1
+    filled = [padded(digit, cell - digit.shape, rng) for digit in digits]
+    dark = rng.uniform(0.4, 1)
+    boxes = [np.pad(each, thick, constant_values=dark) for each in filled]
+    sheet = np.hstack([np.pad(box, apart) for box in boxes])
     around = (rng.uniform(0, 0.15, (2, 2)) * height).astype(int) + apart
     # More cells are in view.
     return turned(np.pad(sheet, around, "symmetric"), rng.uniform(-1.5, 1.5))
@@ -135,7 +119,8 @@ def without_specks(digit: Digit) -> Digit:
     """Remove the specks beside some of MNIST's digits, which look like points."""
     pieces = connected(digit > 60)
     shares = np.bincount(pieces.ravel(), digit.ravel()) / digit.sum()
-    return np.where((shares < 0.08)[pieces] & (pieces > 0), 0, digit).astype(np.uint8)
+    is_speck = (shares < 0.08)[pieces] & (pieces > 0)
+    return np.where(is_speck, 0, digit).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -156,10 +141,10 @@ class Scene:
 
     def __call__(self, digit: Digit, rng: Generator) -> bytes:
         """Draw one digit."""
-        height, strokes = rng.uniform(*self.height), self.pen(rng)(digit)
-        return self.shown(
-            [written(strokes, height, rng.uniform(*self.slant))], height, rng
-        )
+        height = rng.uniform(*self.height)
+        strokes = self.pen(rng)(digit)
+        ink = written(strokes, height, rng.uniform(*self.slant))
+        return self.shown([ink], height, rng)
 
     def pen(self, rng: Generator) -> Pen:
         """Choose a pen: a felt pen, or a round one of some width."""
@@ -171,57 +156,49 @@ class Scene:
         tabs into cells, in one hand.
         """
         writer = self.writer(digits, rng)
-        height, tilt, lines, texts = (
-            rng.uniform(*self.height),
-            rng.uniform(-2, 2),
-            [],
-            [],
-        )
+        height = rng.uniform(*self.height)
+        tilt = rng.uniform(-2, 2)
+        inks = []
+        texts = []
         for part in re.split("[\n\t]", pattern):
-            ink, text = line(writer, part)
-            lines.append(turned(scaled(ink, height / HEIGHT), tilt))
+            ink, text = write_line(writer, part)
+            inks.append(turned(scaled(ink, height / HEIGHT), tilt))
             texts.append(text)
-        return self.shown(lines, height, rng), ("\n" if "\n" in pattern else "").join(
-            texts
-        )
+        separator = "\n" if "\n" in pattern else ""
+        return self.shown(inks, height, rng), separator.join(texts)
 
     def writer(self, digits: Digits, rng: Generator) -> Writer:
         """Choose a hand that writes with these digits."""
-        whole = torch.from_numpy(
-            np.stack([without_specks(image) for image in digits.images.numpy()])
-        )
-        writer = Writer(
-            Glyphs(Digits(whole, digits.labels), [], rng, self.pen(rng)), rng
-        )
-        writer.gap, writer.slant, writer.straight = (
-            self.gap,
-            rng.uniform(*self.slant),
-            0.0,
-        )
+        whole = [without_specks(image) for image in digits.images.numpy()]
+        images = torch.from_numpy(np.stack(whole))
+        glyphs = Glyphs(Digits(images, digits.labels), [], rng, self.pen(rng))
+        writer = Writer(glyphs, rng)
+        writer.gap = self.gap
+        writer.slant = rng.uniform(*self.slant)
+        writer.straight = 0.0
         writer.point_raised = 0.0
         return writer
 
-    def shown(self, lines: Lines, height: float, rng: Generator) -> bytes:
+    def shown(self, inks: Inks, height: float, rng: Generator) -> bytes:
         """Place ink on a sheet, and make a file of it."""
-        lines = [line * np.float32(rng.uniform(*self.darkness)) for line in lines]
-        return self.finish(self.layout(lines, height, rng, self.room), height, rng)
+        inks = [ink * rng.uniform(*self.darkness) for ink in inks]
+        return self.finish(self.layout(inks, height, rng, self.room), height, rng)
 
 
-def line(writer: Writer, pattern: str) -> tuple[Map, str]:
+def write_line(writer: Writer, pattern: str) -> tuple[Map, str]:
     """Write one line: its ink, with digits HEIGHT pixels high, and its text."""
-    writer.row, writer.symbols = Row(HEIGHT), []
+    writer.row = Row(HEIGHT)
+    writer.symbols = []
     writer.write(pattern)
-    characters = (CHARACTERS[symbol - 1 : symbol] for symbol in writer.symbols)
-    return writer.row.cropped(), "".join(c for c in characters if c and c in DEFAULT)
+    characters = [CHARACTERS[symbol - 1 : symbol] for symbol in writer.symbols]
+    return writer.row.cropped(), "".join(c for c in characters if c in DEFAULT)
 
 
 def scaled(ink: Map, factor: float) -> Map:
     """Resize ink; if it grows, its outlines stay crisp."""
     height, width = (max(1, round(side * factor)) for side in ink.shape)
-    return (
-        (resized(ink, (width, height)) - np.float32(0.5)) * np.float32(max(1, factor))
-        + np.float32(0.5)
-    ).clip(0, 1)
+    level = resized(ink, (width, height)) - 0.5
+    return (level * max(1, factor) + 0.5).clip(0, 1)
 
 
 def tight(side: int, margins: tuple[int, ...]) -> Scene:
@@ -233,8 +210,8 @@ photo = partial(scanned, light=sheets.shadowed)
 on_desk = partial(photo, desk=2)
 SHARP = Scene(on_desk, (350, 500), (1, 2.5))
 boxes = partial(in_cells, gap=(0.1, 0.4))
-Line = partial(Scene, height=(28, 90), room=(0.2, 1.5))
-SIDES = 8, 16, 28, 100, 300
+NumberScene = partial(Scene, height=(28, 90), room=(0.2, 1.5))
+SIDES = (8, 16, 28, 100, 300)
 SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     "clean": lambda digit, _: png(Image.fromarray(digit)),
     "large-canvas": Scene(on_canvas, room=(1.5, 10), felt=1),
@@ -279,42 +256,48 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
 # What is written: patterns of `training.line_text`, with n for some digits and c for as
 # many in cells.
 NUMBERS: dict[str, tuple[str, Scene]] = {
-    "spaced": ("n", Line()),
-    "tight": ("n", Line(gap=TIGHT)),
-    "touching": ("n", Line(gap=(-0.06, 0.1))),
-    "slanted": ("n", Line(slant=(0.25, 0.6), gap=(0.05, 0.3))),
-    "with-signs": ("$n", Line()),
+    "spaced": ("n", NumberScene()),
+    "tight": ("n", NumberScene(gap=TIGHT)),
+    "touching": ("n", NumberScene(gap=(-0.06, 0.1))),
+    "slanted": ("n", NumberScene(slant=(0.25, 0.6), gap=(0.05, 0.3))),
+    "with-signs": ("$n", NumberScene()),
     "on-lines": (
         "n",
-        Line(layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7))),
+        NumberScene(layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7))),
     ),
-    "in-cells": ("c", Line(layout=boxes, room=(0.15, 0.8))),
-    "in-grid": ("c", Line(layout=in_cells, room=(0.2, 0.9))),
-    "canvas": ("n", Line(partial(on_canvas, black=0.3), room=(0.2, 4))),
-    "plain-1s": ("1d|d1|1dd|d1d|dd1|d11", Line(on_canvas, room=(0.2, 4))),
-    "cheque": ("n", Line(partial(scanned, light=sheets.patterned))),
-    "photo": ("n", Line(photo, room=(0.6, 6))),
-    "on-desk": ("n", Line(on_desk, height=(20, 80), room=(4, 7))),
-    "cut-out": ("n", Line(cut_out, height=(14, 80))),
-    "clipped": ("n", Line(layout=among_others, room=(0.06, 0.5))),
-    "two-lines": ("n\nddd", Line()),
-    "frame": ("d", Line()),  # an MNIST image itself
-    "word": ("Ll|Lll|Llll|Lllll", Line()),
-    "character": ("*", Line()),
-    "things": ("**|***", Line()),
-    "amounts": ("d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd", Line()),
-    "dates": ("dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd", Line()),
-    "times": ("dd:dd|d:dd|d:dd:dd|dd:dd:dd", Line()),
-    "columns": ("dd dd|ddd ddd|ddd dd|dd dddd", Line()),
+    "in-cells": ("c", NumberScene(layout=boxes, room=(0.15, 0.8))),
+    "in-grid": ("c", NumberScene(layout=in_cells, room=(0.2, 0.9))),
+    "canvas": ("n", NumberScene(partial(on_canvas, black=0.3), room=(0.2, 4))),
+    "plain-1s": ("1d|d1|1dd|d1d|dd1|d11", NumberScene(on_canvas, room=(0.2, 4))),
+    "cheque": ("n", NumberScene(partial(scanned, light=sheets.patterned))),
+    "photo": ("n", NumberScene(photo, room=(0.6, 6))),
+    "on-desk": ("n", NumberScene(on_desk, height=(20, 80), room=(4, 7))),
+    "cut-out": ("n", NumberScene(cut_out, height=(14, 80))),
+    "clipped": ("n", NumberScene(layout=among_others, room=(0.06, 0.5))),
+    "two-lines": ("n\nddd", NumberScene()),
+    "frame": ("d", NumberScene()),  # an MNIST image itself
+    "word": ("Ll|Lll|Llll|Lllll", NumberScene()),
+    "character": ("*", NumberScene()),
+    "things": ("**|***", NumberScene()),
+    "amounts": (
+        "d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd",
+        NumberScene(),
+    ),
+    "dates": ("dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd", NumberScene()),
+    "times": ("dd:dd|d:dd|d:dd:dd|dd:dd:dd", NumberScene()),
+    "columns": ("dd dd|ddd ddd|ddd dd|dd dddd", NumberScene()),
 }
-MARKED = "amounts", "dates", "times", "columns"  # of which the text counts as written
+MARKED = ("amounts", "dates", "times", "columns")  # of which the text counts as written
+
+
+def generator_of(scene: str, seed: int, index: int) -> Generator:
+    """Return the random generator of a picture."""
+    return np.random.default_rng([seed, crc32(scene.encode()), index])
 
 
 def render(scene: str, digit: Digit, seed: int, index: int) -> bytes:
     """Render a digit in a scene."""
-    return SCENES[scene](
-        digit, np.random.default_rng([seed, crc32(scene.encode()), index])
-    )
+    return SCENES[scene](digit, generator_of(scene, seed, index))
 
 
 def number(
@@ -324,19 +307,16 @@ def number(
 
     It has `lengths` digits, at least and at most, if that is not its pattern's choice.
     """
-    rng = np.random.default_rng([seed, crc32(scene.encode()), index])
+    rng = generator_of(scene, seed, index)
     first = int(rng.integers(max(1, len(digits) - FROM)))
-    count = int(rng.integers(lengths[0], lengths[1] + 1))
+    fewest, most = lengths
+    count = int(rng.integers(fewest, most + 1))
+    digits = digits.take(torch.arange(first, min(first + FROM, len(digits))))
     if scene == "frame":
-        return png(Image.fromarray(digits.images[first].numpy())), str(
-            int(digits.labels[first])
+        return png(Image.fromarray(digits.images[0].numpy())), str(
+            int(digits.labels[0])
         )
     patterns, draw = NUMBERS[scene]
-    pattern = (
-        str(rng.choice(patterns.split("|")))
-        .replace("n", "d" * count)
-        .replace("c", "\t".join("d" * count))
-    )
-    return draw.number(
-        pattern, digits.take(torch.arange(first, min(first + FROM, len(digits)))), rng
-    )
+    pattern = str(rng.choice(patterns.split("|")))
+    pattern = pattern.replace("n", "d" * count).replace("c", "\t".join("d" * count))
+    return draw.number(pattern, digits, rng)

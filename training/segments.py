@@ -25,17 +25,25 @@ from training.line_writer import HEIGHT, Glyphs, Writer
 from training.objective import NONE
 from training.writing import INKED
 
-# Share of a digit's ink: a segment that is a digit has at least, a non-digit at most.
-WHOLE, PARTIAL = 0.9, 0.65
-PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
-MARK = 0.02  # the most ink of marks in a segment that is a digit, as a share
+# A segment is a digit with at least these shares of the digit's ink, and of the digit
+# in the segment's ink, and at most this share of marks in it.
+WHOLE = 0.9
+PURE = 0.9
+MARKED = 0.02
+# It is a non-digit with at most one of these.
+PARTIAL = 0.65
+MIXED = 0.8
 # Least width without slant by height, and least height by the line's, of a non-digit.
-SLENDER, LOW = 0.4, 0.7
-MARKS = ".,-"
-SIGNS, SHARES = ["", *MARKS], [0.85, 0.05, 0.05, 0.05]  # before each digit
+SLENDER = 0.4
+LOW = 0.7
+# Written before each digit, and how often.
+BEFORE = ("", ".", ",", "-")
+BEFORE_SHARES = (0.85, 0.05, 0.05, 0.05)
 MAX_PER_LINE = 3  # segments of each class from one line
 STRAY = 0.03  # standard deviation of a cut between two digits, in digit heights
 CUT_THROUGH = 0.5  # share of digits and marks that are cut
+
+Segment = tuple[Map, int]  # its frame and its label
 
 
 def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
@@ -57,55 +65,50 @@ def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
         Segments that are one whole digit, and as many that are not.
     """
     rng = np.random.default_rng(seed)
-    glyphs, whole, none = (
-        Glyphs(digits, (), rng),
-        list[tuple[Map, int]](),
-        list[tuple[Map, int]](),
-    )
+    glyphs = Glyphs(digits, (), rng)
+    whole = list[Segment]()
+    none = list[Segment]()
     while min(len(whole), len(none)) < count:
-        judged = list(judged_segments(glyphs, rng))
-        for found, of_it in (
-            (whole, [s for s in judged if s[1] != NONE]),
-            (none, [s for s in judged if s[1] == NONE]),
-        ):
-            found += [
-                of_it[index] for index in rng.permutation(len(of_it))[:MAX_PER_LINE]
-            ]
+        judged = [*judged_segments(glyphs, rng)]
+        whole += some([each for each in judged if each[1] != NONE], rng)
+        none += some([each for each in judged if each[1] == NONE], rng)
     return as_digits(whole[:count]), as_digits(none[:count])
 
 
-def as_digits(segments: Sequence[tuple[Map, int]]) -> Digits:
+def some(segments: Sequence[Segment], rng: Generator) -> list[Segment]:
+    """Pick up to MAX_PER_LINE segments."""
+    return [segments[index] for index in rng.permutation(len(segments))[:MAX_PER_LINE]]
+
+
+def as_digits(segments: Sequence[Segment]) -> Digits:
     """Stack frames and their labels."""
     frames, labels = zip(*segments, strict=True)
-    return Digits(
-        torch.from_numpy(np.round(255 * np.stack(frames)).astype(np.uint8)),
-        torch.tensor(labels),
-    )
+    images = np.round(255 * np.stack(frames)).astype(np.uint8)
+    return Digits(torch.from_numpy(images), torch.tensor(labels))
 
 
-def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[tuple[Map, int]]:
-    """Write one number; yield the frames of its segments and their labels, except for
-    ambiguous ones.
-    """
+def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[Segment]:
+    """Write one number; yield its segments, except for ambiguous ones."""
     writer = Writer(glyphs, rng)
-    writer.write(
-        "".join(
-            rng.choice(SIGNS, p=SHARES) + "d" for _ in range(rng.integers(2, 5))
-        ).lstrip(MARKS)
-    )
-    ink, source = writer.row.cropped(), writer.row.source[writer.row.rows]
-    labels = np.array(
-        [symbol - 1 if symbol <= CLASSES else NONE for symbol in writer.symbols]
-    )
+    pattern = ""
+    for _ in range(rng.integers(2, 5)):
+        pattern += rng.choice(BEFORE, p=BEFORE_SHARES) + "d"
+    writer.write(pattern.lstrip(".,-"))
+    ink = writer.row.cropped()
+    source = writer.row.source[writer.row.rows]
+    digits = np.array(writer.symbols) - 1
+    labels = np.where(digits < CLASSES, digits, NONE)
     # X without slant.
     upright = np.arange(ink.shape[1]) + writer.slant * np.arange(len(ink))[:, None]
     for begin, end in combinations(cuts(upright, source, rng), 2):
         segment = (ink > INKED) & (begin <= upright) & (upright < end)
-        if segment.any() and (label := judge(ink, source, labels, segment)) is not None:
-            cut = ink * segment
-            cut = cut[extent(cut, 0)]
-            if label != NONE or not is_ambiguous(cut.shape, writer.slant):
-                yield frame_from_ink(cut), label
+        label = judge(ink, source, labels, segment) if segment.any() else None
+        if label is None:
+            continue
+        part = ink * segment
+        part = part[extent(part, 0)]
+        if label != NONE or not is_ambiguous(part.shape, writer.slant):
+            yield frame_from_ink(part), label
 
 
 def cuts(
@@ -119,12 +122,13 @@ def cuts(
     """
     own = [upright[source == index] for index in np.unique(source[source > 0])]
     spans = [(float(some.min()), float(some.max())) for some in own]
-    between = [
-        (one[1] + other[0]) / 2 + rng.normal(0, STRAY * HEIGHT)
-        for one, other in pairwise(spans)
-    ]
-    through = [rng.uniform(*span) for span in spans if rng.random() < CUT_THROUGH]
-    return sorted([-np.inf, *between, *through, np.inf])
+    places = [-np.inf, np.inf]
+    for (_, end), (begin, _) in pairwise(spans):
+        places.append((end + begin) / 2 + rng.normal(0, STRAY * HEIGHT))
+    for span in spans:
+        if rng.random() < CUT_THROUGH:
+            places.append(rng.uniform(*span))
+    return sorted(places)
 
 
 def judge(
@@ -133,16 +137,18 @@ def judge(
     labels: NDArray[np.int64],
     segment: NDArray[np.bool_],
 ) -> int | None:
-    """Label a segment by whose ink it has: a digit, NONE, or None if neither is clear."""
-    total, inside = (
-        np.bincount(source[where], ink[where], len(labels) + 1)[1:]
-        for where in (source > 0, segment & (source > 0))
-    )
+    """Label a segment by whose ink it has: a digit, NONE, or None if unclear."""
+    count = len(labels) + 1
+    total = np.bincount(source.ravel(), ink.ravel(), count)[1:]
+    inside = np.bincount(source[segment], ink[segment], count)[1:]
     is_mark = labels == NONE
     # The one with most ink in the segment.
     digit = np.where(is_mark, -1, inside).argmax()
-    whole, pure = inside[digit] / max(total[digit], 1e-6), inside[digit] / inside.sum()
-    if whole >= WHOLE and pure >= PURE and inside[is_mark].sum() <= MARK * inside.sum():
+    whole = inside[digit] / max(total[digit], 1e-6)
+    amount = inside.sum()
+    pure = inside[digit] / amount
+    marks = inside[is_mark].sum()
+    if whole >= WHOLE and pure >= PURE and marks <= MARKED * amount:
         return int(labels[digit])
     return NONE if whole <= PARTIAL or pure <= MIXED else None
 
@@ -152,4 +158,5 @@ def is_ambiguous(shape: tuple[int, ...], slant: float) -> bool:
     one.
     """
     height, width = shape
-    return width - abs(slant) * height < SLENDER * height or height < LOW * HEIGHT
+    is_slender = width - abs(slant) * height < SLENDER * height
+    return is_slender or height < LOW * HEIGHT

@@ -21,34 +21,37 @@ Shape = tuple[int, int]
 Finish = Callable[[Map, float, Generator], bytes]
 # Lights a sheet of this shape, with digits of this height.
 Light = Callable[[Shape, float, Generator], Map]
-BRIGHTNESS = 0.299, 0.587, 0.114  # of red, green and blue
+BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
 def on_canvas(ink: Map, _: float, rng: Generator, black: float = 0.0) -> bytes:
-    """Draw in nearly black on white or, in a share of the pictures, in white on black."""
-    return png(
-        ink * np.float32(255)
-        if rng.random() < black
-        else 255 - ink * np.float32(rng.uniform(205, 255))
-    )
+    """Draw in nearly black on white or, in a share of the pictures, white on black."""
+    if rng.random() < black:
+        return png(ink * 255)
+    return png(255 - ink * rng.uniform(205, 255))
 
 
 def coloured(ink: Map, _: float, rng: Generator) -> bytes:
     """Draw in one colour on another that differs clearly in some channel; a third of
     the pairs are equally bright.
     """
-    paper, pen, most = np.zeros(3), np.zeros(3), rng.choice([6, 255, 255])
-    while np.abs(paper - pen).max() < 90 or abs((paper - pen) @ BRIGHTNESS) > most:
+    most = rng.choice([6, 255, 255])
+    while True:
         paper, pen = rng.uniform(0, 255, (2, 3))
-    return png(blended(paper, ink, pen))
+        difference = paper - pen
+        if np.abs(difference).max() >= 90 and abs(difference @ BRIGHTNESS) <= most:
+            return png(blended(paper, ink, pen))
+
+
+def hardened(ink: Map, rng: Generator) -> Map:
+    """Make the edges of ink hard in half of the pictures."""
+    return ink.round() if rng.random() < 0.5 else ink
 
 
 def transparent(ink: Map, _: float, rng: Generator) -> bytes:
-    """Draw in black or white on a transparent background; half of the pictures have
-    hard edges.
-    """
+    """Draw in black or white on a transparent background."""
     image = Image.new("RGBA", ink.shape[::-1], str(rng.choice(["black", "white"])))
-    image.putalpha(to_image(255 * (ink.round() if rng.random() < 0.5 else ink)))
+    image.putalpha(to_image(255 * hardened(ink, rng)))
     return png(image)
 
 
@@ -56,31 +59,24 @@ def cut_out(
     ink: Map, height: float, rng: Generator, margins: tuple[int, ...] = (0, 1, 2)
 ) -> bytes:
     """Crop to the ink, as another program would: dark or light, greyscale or binary."""
-    mask = ink.round() if rng.random() < 0.5 else ink
-    return on_canvas(
-        np.pad(mask[extent(mask, 0)], int(rng.choice(margins))), height, rng, black=0.5
-    )
+    mask = hardened(ink, rng)
+    cropped = np.pad(mask[extent(mask, 0)], int(rng.choice(margins)))
+    return on_canvas(cropped, height, rng, black=0.5)
 
 
 def daylight(shape: Shape, _: float, rng: Generator, most: float = 0.2) -> Map:
     """Light a sheet from one side."""
-    return np.float32(1) - np.float32(rng.uniform(0.1, 0.5) * most) * (
-        1 + slope(shape, rng)
-    )
+    strength = rng.uniform(0.1, 0.5) * most
+    return 1 - strength * (1 + slope(shape, rng))
 
 
 def shadowed(shape: Shape, height: float, rng: Generator) -> Map:
-    """Light a sheet unevenly, with the shadow of a hand or a phone, which has a curved
-    edge.
-    """
-    edge = (
-        slope(shape, rng)
-        + rng.uniform(-0.8, 0.8) * slope(shape, rng) ** 2
-        - rng.uniform(-0.4, 0.4)
-    )
-    shadow = np.float32(rng.uniform(0.2, 0.5)) * (
-        0.5 + edge / rng.uniform(0.03, 0.15)
-    ).clip(0, 1)
+    """Light a sheet unevenly, with the curved shadow of a hand or a phone."""
+    edge = slope(shape, rng)
+    edge = edge + rng.uniform(-0.8, 0.8) * slope(shape, rng) ** 2
+    edge = edge - rng.uniform(-0.4, 0.4)
+    strength = np.float32(rng.uniform(0.2, 0.5))
+    shadow = strength * (0.5 + edge / rng.uniform(0.03, 0.15)).clip(0, 1)
     return daylight(shape, height, rng, 0.45) * (1 - shadow)
 
 
@@ -88,31 +84,27 @@ def crumpled(shape: Shape, height: float, rng: Generator) -> Map:
     """Light a sheet that was crumpled and smoothed out again: it is lighter or darker
     beside creases.
     """
-    up, down = (np.abs(clouds(shape, height / 4, rng)) for _ in range(2))
-    return np.float32(0.95) + np.float32(rng.uniform(0.05, 0.1)) * (up - down)
+    up = np.abs(clouds(shape, height / 4, rng))
+    down = np.abs(clouds(shape, height / 4, rng))
+    return 0.95 + np.float32(rng.uniform(0.05, 0.1)) * (up - down)
 
 
 def dirty(shape: Shape, height: float, rng: Generator) -> Map:
     """Light a sheet with dark specks and smudges."""
-    specks = (
-        clouds(shape, max(2, 0.015 * height), rng) > rng.uniform(1.6, 2.2)
-    ) * rng.uniform(0.4, 0.85)
-    smudges = (clouds(shape, 0.3 * height, rng) - 0.8).clip(0, 1) * rng.uniform(
-        0.08, 0.2
-    )
-    return np.asarray(
-        daylight(shape, height, rng) * (1 - specks) * (1 - smudges), np.float32
-    )
+    specks = clouds(shape, max(2, 0.015 * height), rng) > rng.uniform(1.6, 2.2)
+    speckled = 1 - specks * rng.uniform(0.4, 0.85)
+    smudges = (clouds(shape, 0.3 * height, rng) - 0.8).clip(0, 1)
+    smudged = 1 - smudges * rng.uniform(0.08, 0.2)
+    light = daylight(shape, height, rng) * speckled * smudged
+    return light.astype(np.float32)
 
 
 def patterned(shape: Shape, height: float, rng: Generator) -> Map:
     """Light tinted paper with a printed pattern of waves, such as that of a cheque."""
-    waves = np.sin(
-        clouds(shape, rng.uniform(0.3, 2) * height, rng) * rng.uniform(3, 15)
-    )
-    return np.asarray(
-        rng.uniform(0.82, 0.98) + waves * rng.uniform(0.015, 0.06), np.float32
-    )
+    bends = clouds(shape, rng.uniform(0.3, 2) * height, rng)
+    waves = np.sin(bends * rng.uniform(3, 15))
+    light = rng.uniform(0.82, 0.98) + waves * rng.uniform(0.015, 0.06)
+    return np.asarray(light, np.float32)
 
 
 def scanned(
@@ -121,24 +113,22 @@ def scanned(
     """Scan or photograph ink on paper, of which up to so many edges and the desk are in
     view.
     """
-    sheet, margin = (
-        np.ones_like(ink),
-        int(rng.uniform(0.15, 0.35) * max(ink.shape)) if desk else 0,
-    )
-    ink, sheet = np.pad(ink, margin), np.pad(sheet, margin, constant_values=1)
+    margin = int(rng.uniform(0.15, 0.35) * max(ink.shape)) if desk else 0
+    ink = np.pad(ink, margin)
+    sheet = np.ones_like(ink)
     for side in rng.permutation(4)[: rng.integers(min(desk, 1), desk + 1)]:
         edge = np.rot90(sheet, side)[:margin]
-        edge *= np.arange(margin)[:, None] > margin * ramp(edge.shape[1], 0.3, 0.9, rng)
-    table = (
-        rng.uniform((20, 15, 10), (200, 170, 140))
-        * (1 + 0.06 * clouds(ink.shape, 40, rng))[..., None]
-    )
-    paper = rng.uniform(225, 250) - rng.uniform(0, 5) * np.arange(3)  # a little yellow
-    black, blue = rng.uniform(15, 50, 3), rng.uniform((15, 25, 100), (50, 70, 170))
-    picture = blended(
-        blended(table, sheet, paper), ink, black if rng.random() < 0.5 else blue
-    )
-    picture = noisy(picture, rng, 2.5) * light(ink.shape, height, rng)[..., None]
+        depth = margin * ramp(edge.shape[1], 0.3, 0.9, rng)
+        edge *= np.arange(margin)[:, None] > depth
+    wood = rng.uniform((20, 15, 10), (200, 170, 140))
+    table = wood * (1 + 0.06 * clouds(ink.shape, 40, rng))[..., None]
+    # A little yellow.
+    paper = rng.uniform(225, 250) - rng.uniform(0, 5) * np.arange(3)
+    black = rng.uniform(15, 50, 3)
+    blue = rng.uniform((15, 25, 100), (50, 70, 170))
+    pen = black if rng.random() < 0.5 else blue
+    picture = noisy(blended(blended(table, sheet, paper), ink, pen), rng, 2.5)
+    picture = picture * light(ink.shape, height, rng)[..., None]
     blurred = to_image(picture).filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.1)))
     return jpeg(to_image(noisy(np.asarray(blurred), rng, 5)))
 
@@ -152,45 +142,41 @@ def one_bit(ink: Map, height: float, rng: Generator) -> bytes:
 
 def turned(mask: Map, angle: float) -> Map:
     """Turn a mask by an angle in degrees."""
-    return levels(
-        to_image(255 * mask).rotate(angle, Image.Resampling.BICUBIC, expand=True)
-    )
+    image = to_image(255 * mask)
+    return levels(image.rotate(angle, Image.Resampling.BICUBIC, expand=True))
 
 
 def slope(shape: Shape, rng: Generator) -> Map:
     """Make a gradient in a random direction, within -1 and 1."""
-    rows, columns = (ramp(side, -0.5, 0.5, rng) for side in shape)
-    return rows[:, None] + columns
+    rows = ramp(shape[0], -0.5, 0.5, rng)
+    return rows[:, None] + ramp(shape[1], -0.5, 0.5, rng)
 
 
 def ramp(length: int, low: float, high: float, rng: Generator) -> Map:
     """Make a straight line (length,) between two heights."""
-    return np.linspace(
-        rng.uniform(low, high), rng.uniform(low, high), length, dtype=np.float32
-    )
+    start, end = rng.uniform(low, high, 2)
+    return np.linspace(start, end, length, dtype=np.float32)
 
 
 def clouds(shape: Shape, cell: float, rng: Generator) -> Map:
     """Make smooth noise with mean 0 and amplitude about 1, from cells of this side in
     pixels.
     """
-    coarse = int(shape[0] / cell) + 2, int(shape[1] / cell) + 2
+    coarse = [int(side / cell) + 2 for side in shape]
     return resized(rng.standard_normal(coarse, np.float32), shape[::-1])
 
 
 def blended(under: ArrayLike, mask: Map, over: ArrayLike) -> Map:
     """Put one colour or picture over another by a mask."""
     share = mask[..., None]
-    return np.asarray(
-        np.multiply(1 - share, under) + np.multiply(share, over), np.float32
-    )
+    mixed = np.multiply(1 - share, under) + np.multiply(share, over)
+    return np.asarray(mixed, np.float32)
 
 
 def noisy(picture: Map, rng: Generator, most: float) -> Map:
     """Add grey noise."""
-    return picture + rng.standard_normal(
-        (*picture.shape[:2], 1), np.float32
-    ) * np.float32(rng.uniform(0.2, 1) * most)
+    noise = rng.standard_normal((*picture.shape[:2], 1), np.float32)
+    return picture + noise * (rng.uniform(0.2, 1) * most)
 
 
 def jpeg(image: Image.Image) -> bytes:

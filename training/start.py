@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import onnx
-import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from app.digit.classifier import Classifier
 from training.errors import TrainingError
+from training.graph import arrays_in
 from training.model import DigitNet, Layer, unfolded
 from training.quantize import Int8Layer
 
@@ -47,20 +46,15 @@ def load(file: Path) -> Start:
         It was not written by `training.train`, or has other layers.
     """
     classifier = Classifier(file)
-    model, metadata = onnx.load(classifier.path), classifier.metadata
-    arrays = {
-        each.name: torch.from_numpy(numpy_helper.to_array(each).copy())
-        for each in model.graph.initializer
-    }
+    metadata = classifier.metadata
+    arrays = arrays_in(onnx.load(classifier.path))
+    origin = {"tuned_from_sha256": classifier.sha256}
+    networks = {}
     try:
-        seeds = [int(seed) for seed in metadata["seed"].split()]
-        networks = {
-            seed: unfolded(layers_of(arrays, number), metadata["activation"])
-            for number, seed in enumerate(seeds)
-        }
-        return Start(
-            metadata["recipe"], networks, {"tuned_from_sha256": classifier.sha256}
-        )
+        for number, seed in enumerate(metadata["seed"].split()):
+            layers = layers_of(arrays, number)
+            networks[int(seed)] = unfolded(layers, metadata["activation"])
+        return Start(metadata["recipe"], networks, origin)
     except (KeyError, ValueError, IndexError, RuntimeError) as error:
         raise TrainingError(
             f"{file} cannot be trained further: training.train did not write it."
@@ -68,9 +62,7 @@ def load(file: Path) -> Start:
 
 
 def layers_of(arrays: Mapping[str, Tensor], number: int) -> list[Layer]:
-    """Return the layers of a network, by its number, from the arrays of a graph that
-    `training.export` made.
-    """
+    """Return the layers of a network, from the arrays that `training.export` named."""
     layers = list[Layer]()
     while f"weight_{number}_{len(layers)}" in arrays:
         i = f"{number}_{len(layers)}"

@@ -30,7 +30,7 @@ def enlarged(digit: Digit) -> Map:
     image = Image.fromarray(resized(digit, (28 * CELLS, 28 * CELLS)))
     sharp = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
     level = levels(sharp.filter(ImageFilter.GaussianBlur(0.5 * CELLS)))
-    return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
+    return level - min(OUTLINE, 0.6 * float(level.max()))
 
 
 def felt(digit: Digit) -> Map:

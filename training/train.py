@@ -1,5 +1,4 @@
-"""Train the network: `python -m training.train` writes a model file into a folder in
-runs/.
+"""Train the network: `python -m training.train` writes a model file into runs/.
 
     for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save the mean
     of all seeds, each in its best epoch ──► calibrate ──► export ──► second opinion
@@ -40,9 +39,9 @@ from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
 from training.errors import exit_status, until_interrupted
+from training.examples import prepared
 from training.export import export
-from training.generated import cut_out_and_others
-from training.model import DigitNet, Ensemble, folded
+from training.model import DigitNet, Ensemble, folded, logits_of
 from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
@@ -58,7 +57,6 @@ from training.run import (
     options_in,
     run_to_resume,
 )
-from training.validation import validation_set
 
 OTHERS = 0.5  # non-digits per digit
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
@@ -72,21 +70,16 @@ def setup(
     on: torch.device,
     begun: DigitNet | None = None,
 ) -> Run:
-    """Start a run, with an earlier network or weights initialised from the seed, or
-    continue the one in the folder.
-    """
+    """Continue the run in a folder, or start one, perhaps with an earlier network."""
     saved = checkpoint(folder, on)
+    epochs = len(saved.get("history", []))
     torch.manual_seed(seed)
     model: nn.Module
-    epochs = len(saved.get("history", []))
     if epochs <= config.convolution_epochs > 0:
         model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
     else:
-        model = DigitNet(
-            dense_widths(config.channels, config.hidden),
-            config.activation,
-            config.dropout,
-        )
+        widths = dense_widths(config.channels, config.hidden)
+        model = DigitNet(widths, config.activation, config.dropout)
     if begun:
         model.load_state_dict(begun.state_dict())
     optimizer = make_optimizer(model.to(on), config.weight_decay, config.optimizer)
@@ -95,33 +88,31 @@ def setup(
 
 
 def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]:
-    """Train for the run's next epoch, on every digit once and half as many others (M,
-    28, 28).
+    """Train for an epoch, on every digit once and half as many others (M, 28, 28).
 
     Returns the mean training loss, and the error rate on the augmented digits. An
     incomplete last batch is dropped, unless it is the only one.
     """
-    config, place = run.config, digits.images.device
+    config = run.config
+    place = digits.images.device
     seed = run.seed * 100_000 + run.epochs
     torch.manual_seed(seed)  # dropout draws from the global generator
     generator = torch.Generator(place).manual_seed(seed)
-    batches = torch.split(
-        torch.randperm(len(digits), generator=generator, device=place),
-        config.batch_size,
-    )
-    batches = batches[: max(1, len(digits) // config.batch_size)]
+    order = torch.randperm(len(digits), generator=generator, device=place)
+    count = max(1, len(digits) // config.batch_size)
+    batches = torch.split(order, config.batch_size)[:count]
     run.model.train()
-    if config.keeps_statistics and isinstance(run.model, DigitNet):
+    is_begun = config.channels or config.from_
+    if is_begun and isinstance(run.model, DigitNet):
         # The channels': those of a batch are noisy for a unit, which is one position.
         run.model.keep_statistics()
-    total, wrong = torch.zeros((2,), device=place)
-    for step, index in enumerate(
-        tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)
-    ):
+    total = torch.zeros((), device=place)
+    wrong = torch.zeros((), device=place)
+    progress = tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)
+    for step, index in enumerate(progress):
         images, labels = mixed(digits.take(index), others, generator, config.augment)
-        with torch.autocast(
-            place.type, torch.bfloat16, enabled=config.precision == "bf16"
-        ):
+        is_short = config.precision == "bf16"
+        with torch.autocast(place.type, torch.bfloat16, enabled=is_short):
             logits = run.model(images)
         loss = objective(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -134,23 +125,22 @@ def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]
 def mixed(
     digits: Digits, others: Tensor, generator: torch.Generator, is_augmented: bool
 ) -> tuple[Tensor, Tensor]:
-    """Add some of the others to a batch of digits: images (N, 28, 28) in [0, 1],
-    perhaps augmented, and labels (N,).
+    """Add some of the others to a batch of digits, and perhaps augment both.
+
+    Returns images (N, 28, 28) float32 in [0, 1] and labels (N,).
     """
     count = round(OTHERS * len(digits)) if len(others) else 0
-    some = torch.randint(
+    index = torch.randint(
         len(others) or 1, (count,), generator=generator, device=generator.device
     )
-    batch = digits.with_others(others[some])
+    batch = digits.with_others(others[index])
     images = batch.images.float() / 255
     if is_augmented:
-        images[: len(digits)] = augment.augment(
-            images[: len(digits)], digits.labels, generator
-        )
+        first, rest = images.tensor_split([len(digits)])
+        first = augment.augment(first, digits.labels, generator)
         if count:
-            images[len(digits) :] = augment.augment_others(
-                images[len(digits) :], generator
-            )
+            rest = augment.augment_others(rest, generator)
+        images = torch.cat([first, rest])
     return images, batch.labels
 
 
@@ -159,25 +149,20 @@ def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
     return (labels != NONE) & (logits[:, :CLASSES].argmax(dim=1) != labels)
 
 
-@torch.inference_mode()
 def validate(model: nn.Module, frames: Digits) -> tuple[float, float]:
     """Compute the loss on frames, and the error rate on the digits among them."""
-    model.eval()
-    logits = torch.cat(
-        [model(part.float() / 255) for part in torch.split(frames.images, 5_000)]
-    )
+    logits = logits_of(model, frames.images)
     error = is_wrong(logits, frames.labels).sum() / (frames.labels != NONE).sum()
     return objective(logits, frames.labels).item(), error.item()
 
 
 def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -> Row:
-    """Train for an epoch, after a conversion if the dense stage begins, and validate."""
-    if run.epochs == run.config.convolution_epochs > 0:
+    """Train for an epoch, and validate; if the dense stage begins, convert first."""
+    config = run.config
+    if run.epochs == config.convolution_epochs > 0:
         assert isinstance(run.model, ConvolutionalNet)
-        run.model = converted(run.model, run.config.dropout)
-        run.optimizer = make_optimizer(
-            run.model, run.config.weight_decay, run.config.optimizer
-        )
+        run.model = converted(run.model, config.dropout)
+        run.optimizer = make_optimizer(run.model, config.weight_decay, config.optimizer)
     loss, error = train_epoch(run, training, others)
     validation_loss, validation_error = validate(run.model, validation)
     return {
@@ -188,30 +173,13 @@ def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -
     }
 
 
-def prepared(
-    training: Digits, held_out: Digits, characters: Characters | None
-) -> tuple[Digits, Tensor, Digits]:
-    """Make what to train on, digits and others, and the validation set; without
-    characters, of the digits alone.
-    """
-    validation = validation_set(held_out, characters)
-    if characters is None:
-        return training, NOTHING.to(training.images.device).images, validation
-    cut_out, others = cut_out_and_others(training, 0, omniglot.split(characters)[0])
-    return training.joined(cut_out), others, validation
-
-
 def resolve(config: Config, place: torch.device) -> Config:
-    """Make every automatic choice of the recipe that is still open, and set the number
-    of threads.
-    """
+    """Make every automatic choice of the recipe, and set the number of threads."""
     threads = config.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    precision = (
-        device.faster_precision(place)
-        if config.precision == "auto"
-        else config.precision
-    )
+    precision = config.precision
+    if precision == "auto":
+        precision = device.faster_precision(place)
     return replace(
         config,
         threads=threads,
@@ -220,9 +188,10 @@ def resolve(config: Config, place: torch.device) -> Config:
     )
 
 
-def architecture(config: Config) -> str:
-    """Format the widths of the dense network's layers, such as 784-800-800-11."""
-    return "-".join(map(str, config.widths))
+def architecture(config: Config, count: int = 1) -> str:
+    """Format the widths of networks, such as 2 × 784-800-800-11."""
+    widths = "-".join(map(str, config.widths))
+    return widths if count == 1 else f"{count} × {widths}"
 
 
 def best_network(run: Run) -> DigitNet:
@@ -242,37 +211,36 @@ def finish(
     validation: Digits,
     test: Digits,
 ) -> str:
-    """Calibrate and export the mean of the runs' best epochs; summarise it in a
-    sentence.
+    """Calibrate and export the mean of the runs' best epochs; return a summary.
 
     The test images are used only then, with the float32 networks; `make evaluate`
     measures the file.
     """
-    config, epochs = runs[0].config, min(run.epochs for run in runs)
+    config = runs[0].config
+    epochs = min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
-    loss, error = validate(mean, validation)[0], validate(mean, test)[1]
+    loss, _ = validate(mean, validation)
+    _, error = validate(mean, test)
     model, calibration = calibrated(mean, held_out, validation)
-    interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
-    seeds = [
-        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error "
-        f"{validate(network, test)[1]:.2%}"
-        for run, network in zip(runs, mean.networks, strict=True)
-    ]
+    course = config.course
+    if epochs < config.epochs:
+        course += f" (interrupted after {epochs})"
+    seeds = []
+    for run, network in zip(runs, mean.networks, strict=True):
+        _, alone = validate(network, test)
+        seeds.append(
+            f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error "
+            f"{alone:.2%}"
+        )
+    layers = [f"{count}x{side}x{side}" for count, side in maps(config.channels)]
     metadata = {
-        "architecture": architecture(config)
-        if len(runs) == 1
-        else f"{len(runs)} × {architecture(config)}",
+        "architecture": architecture(config, len(runs)),
         "activation": config.activation,
-        "layers": " ".join(
-            [
-                *(f"{n}x{side}x{side}" for n, side in maps(config.channels)),
-                numbers(config.hidden),
-            ]
-        ),
+        "layers": " ".join([*layers, numbers(config.hidden)]),
         **learned_from,
         "recipe": config.command(),
         "seed": numbers([run.seed for run in runs]),
-        "course": f"{config.course}{interrupted}",
+        "course": course,
         "epochs": str(epochs),
         "validation_loss": f"{loss:.4f}",
         "test_error_percent": f"{error:.2%}".rstrip("%"),
@@ -282,10 +250,10 @@ def finish(
     }
     export(model, output, metadata, validation.images)
     if characters is not None:
-        digits, others = held_out.to(torch.device("cpu")), omniglot.split(characters)[1]
-        add_opinion(
-            Classifier(output), LineNetwork(LINES_MODEL), digits, others, output
-        )
+        digits = held_out.to(torch.device("cpu"))
+        _, others = omniglot.split(characters)
+        lines = LineNetwork(LINES_MODEL)
+        add_opinion(Classifier(output), lines, digits, others, output)
     return (
         f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, "
         f"{error:.2%} are misread."
@@ -295,38 +263,34 @@ def finish(
 def training_data(
     own: Digits, characters: Characters | None, count: int = 55_000
 ) -> str:
-    """Describe the training data in words: so many of MNIST's images, what is made from
-    them, and own pictures.
-    """
-    mnist = f"MNIST ({count:,} training images; 5,000 more for validation)"
+    """Describe in words what is trained on: `count` of MNIST's images, and others."""
+    described = f"MNIST ({count:,} training images; 5,000 more for validation)"
     if characters is not None:
-        real = (
-            f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
+        described += ", segments of numbers made of them, and frames that show no digit"
+    if characters:
+        described += f", of which {REAL:.0%} show characters of Omniglot"
+    if len(own):
+        digits = (own.labels != NONE).sum()
+        described += (
+            f"; and other pictures: {digits} digits, {len(own) - digits} non-digits"
         )
-        mnist += (
-            f", segments of numbers made of them, and frames that show no digit{real}"
-        )
-    digits, others = (own.labels != NONE).sum(), (own.labels == NONE).sum()
-    return (
-        f"{mnist}; and other pictures: {digits} digits, {others} non-digits"
-        if len(own)
-        else mnist
-    )
+    return described
 
 
-def own_pictures(arguments: argparse.Namespace, earlier: Path | None) -> Digits:
-    """Load the user's own pictures, if there are any: those of an earlier run, or
-    framed by the service's network.
+def own_pictures(folder: Path | None, earlier: Path | None) -> Digits:
+    """Load the user's own pictures, if any, or those of an earlier run.
+
+    They are framed by the service's network.
     """
     if earlier:
         saved = earlier / PICTURES
-        return (
-            Digits(*torch.load(saved, weights_only=True)) if saved.exists() else NOTHING
-        )
-    if arguments.pictures is None:
+        if not saved.exists():
+            return NOTHING
+        return Digits(*torch.load(saved, weights_only=True))
+    if folder is None:
         return NOTHING
-    own = pictures.load(arguments.pictures, Classifier(MODEL))
-    print(f"Loaded {len(own)} pictures from {arguments.pictures}")
+    own = pictures.load(folder, Classifier(MODEL))
+    print(f"Loaded {len(own)} pictures from {folder}")
     return own
 
 
@@ -338,25 +302,17 @@ def fit_all(
     parts: tuple[Digits, Tensor, Digits],
     with_board: bool,
 ) -> None:
-    """Train a run for each seed, and add it to the runs; plot its curves, and the first
-    layer of its best epoch.
-    """
+    """Train a run for each seed, add it to the runs, and plot it."""
+    place = parts[0].images.device
     for seed in config.seeds:
-        run = setup(
-            config,
-            seed,
-            folder / f"seed-{seed}",
-            parts[0].images.device,
-            begun.get(seed),
-        )
+        run = setup(config, seed, folder / f"seed-{seed}", place, begun.get(seed))
         runs.append(run)
         log = plots.tensorboard(run.folder) if with_board else None
         fit(run, config.epochs, partial(next_epoch, run, *parts), log)
         plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
         if run.best:
-            plots.plot_weights(
-                folded(best_network(run))[0][0], run.folder / "weights.png"
-            )
+            first = folded(best_network(run))[0]
+            plots.plot_weights(first.weight, run.folder / "weights.png")
 
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
@@ -365,12 +321,12 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.tensorboard:
         plots.require_tensorboard()
     folder = run_to_resume(arguments)
-    training, held_out = (
-        part.to(place) for part in data.split(data.load(arguments.data, train=True))
-    )
+    training, held_out = data.split(data.load(arguments.data, train=True).to(place))
     test = data.load(arguments.data, train=False).to(place)
-    own = own_pictures(arguments, folder)
-    config = resolve(Config(**options_in(folder)) if folder else config, place)
+    own = own_pictures(arguments.pictures, folder)
+    if folder:
+        config = Config(**options_in(folder))
+    config = resolve(config, place)
     if folder is None:
         folder = new_folder(arguments.runs, asdict(config))
         torch.save((own.images, own.labels), folder / PICTURES)
@@ -387,15 +343,13 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         "unchanged and augmented."
     )
     if begun.networks:
-        error = validate(Ensemble(begun.networks.values()).to(place), test)[1]
+        _, error = validate(Ensemble(begun.networks.values()).to(place), test)
         print(
             f"{config.from_}: of MNIST's 10,000 test images, {error:.2%} are misread."
         )
     characters = omniglot.load(arguments.others) if config.generated else None
-    learned_from = {
-        "training_data": training_data(own, characters, len(training)),
-        **begun.origin,
-    }
+    described = training_data(own, characters, len(training))
+    learned_from = {"training_data": described, **begun.origin}
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
     runs: list[Run] = []

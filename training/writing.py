@@ -59,7 +59,7 @@ def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> 
         Image.Resampling.BICUBIC,
         fillcolor=-99,
     )
-    mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
+    mask: Map = (0.5 + np.asarray(field) / scale).clip(0, 1)
     return mask[extent(mask, INKED)]
 
 
@@ -89,7 +89,7 @@ def mark(
     size = (int(2.4 * unit), int(1.8 * unit))
     mask = levels(drawn(size, strokes, round(unit * max(0.06, width))).reduce(fine))
     rows, columns = extent(mask, 0.2)
-    return mask[rows, columns], above - float(rows.start) / height
+    return mask[rows, columns], above - rows.start / height
 
 
 class Row:

@@ -43,11 +43,11 @@ class Values(TypedDict):
 
 def values_of(read: Reading | text.Digit) -> Values:
     """Return the values of a digit that was read."""
-    digit, shares = read.digit, read.probabilities.astype(np.float64).round(6).tolist()
+    probabilities = read.probabilities.astype(np.float64).round(6).tolist()
     return Values(
-        digit=digit,
-        confidence=shares[digit],
-        probabilities=shares,
+        digit=read.digit,
+        confidence=probabilities[read.digit],
+        probabilities=probabilities,
         legibility=round(read.legibility, 6),
     )
 
@@ -66,18 +66,13 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
 def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Explanation:
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
-    digit, runner_up = reading.digit, reading.runner_up
+    decreases = evidence(classifier, reading.frame, reading.digit, reading.runner_up)
+    explanation = prediction_of(reading, model, with_frame=True).model_dump()
     return Explanation(
-        **values_of(reading),
-        second_opinion=reading.has_second_opinion,
-        model=model,
-        frame=picture_of(reading.frame),
-        box=box_of(reading.box),
+        **explanation,
         ink=picture_of(reading.ink),
-        runner_up=runner_up,
-        evidence=evidence(classifier, reading.frame, digit, runner_up)
-        .round(4)
-        .tolist(),
+        runner_up=reading.runner_up,
+        evidence=decreases.round(4).tolist(),
         layers=[
             Layer(shape=shape, picture=picture_of(sheet))
             for shape, sheet in layers(classifier, reading.frame)
@@ -104,36 +99,29 @@ def text_of(
     if characters is not None:
         answer.characters = characters
     if read.picture:
-        answer.picture = (
-            "data:image/jpeg;base64," + base64.b64encode(read.picture.jpeg).decode()
-        )
+        encoded = base64.b64encode(read.picture.jpeg).decode()
+        answer.picture = f"data:image/jpeg;base64,{encoded}"
         answer.size = Size(width=read.picture.width, height=read.picture.height)
     return answer
 
 
 def page_of(answer: Text, page: int) -> Page:
-    """Convert the answer for a page to its part of that for the document, which says
-    the rest once.
+    """Convert the answer for a page to its part of that for the document.
+
+    The document says once what holds for all pages.
     """
-    return Page(
-        page=page,
-        **{
-            name: getattr(answer, name)
-            for name in answer.model_fields_set & {*Page.model_fields}
-        },
-    )
+    names = answer.model_fields_set & {*Page.model_fields}
+    return Page(page=page, **{name: getattr(answer, name) for name in names})
 
 
 def document_of(
     pages: Sequence[Page | FailedPage], model: str, characters: str | None = None
 ) -> Document:
     """Put the pages of a document together."""
-    read = [page if isinstance(page, Page) else None for page in pages]
+    texts = [page.text if isinstance(page, Page) else "" for page in pages]
+    shares = [page.confidence if isinstance(page, Page) else 0 for page in pages]
     answer = Document(
-        pages=list(pages),
-        text="\f".join(page.text if page else "" for page in read),
-        confidence=min(page.confidence if page else 0 for page in read),
-        model=model,
+        pages=list(pages), text="\f".join(texts), confidence=min(shares), model=model
     )
     if characters is not None:
         answer.characters = characters
@@ -183,4 +171,5 @@ def data_uri(pixels: NDArray[np.uint8]) -> str:
     """Encode grey or coloured pixels as a PNG in a data URI."""
     png = BytesIO()
     Image.fromarray(pixels).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    encoded = base64.b64encode(png.getvalue()).decode()
+    return f"data:image/png;base64,{encoded}"

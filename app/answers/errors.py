@@ -9,7 +9,7 @@ WebError
 ├── MalformedMultipart   the form cannot be parsed
 ├── MalformedJson        the JSON cannot be parsed
 ├── NotBase64            a picture in the JSON is not in base64
-├── NoFile               there is no body, no file in the form's field, or no `image` in the JSON object
+├── NoFile               there is no picture in the body, the form or the JSON
 ├── SeveralFiles         the form has more than one field `file`
 ├── TooManyPictures      the request has more pictures than allowed
 ├── TooManyPages         the document has more pages than one request reads
@@ -24,7 +24,7 @@ WebError
 └── Unauthorized         the API key is missing or wrong
 """
 
-from pydantic import BaseModel
+from app.answers.responses import Document, Prediction, Text
 
 
 class WebError(Exception):
@@ -44,8 +44,9 @@ class UnsupportedEncoding(WebError):
 
 
 class AmbiguousLength(WebError):
-    """The request says in two ways where its body ends: a proxy in front might see
-    another request in it.
+    """The request says in two ways where its body ends.
+
+    A proxy in front of the service might see another request in it.
     """
 
 
@@ -66,7 +67,7 @@ class NotBase64(WebError):
 
 
 class NoFile(WebError):
-    """There is no body, no file in the form's field, or no `image` in the JSON object."""
+    """There is no picture in the body, the form or the JSON."""
 
 
 class SeveralFiles(WebError):
@@ -96,7 +97,7 @@ class UnknownVersion(WebError):
 class NotSure(WebError):
     """The answer, which is `reading`, is less certain than the request asks for."""
 
-    def __init__(self, message: str, reading: BaseModel) -> None:
+    def __init__(self, message: str, reading: Prediction | Text | Document) -> None:
         super().__init__(message)
         self.reading = reading
 

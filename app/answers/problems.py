@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.answers import errors as web
-from app.answers.responses import REQUEST_ID_EXAMPLE, Problem
+from app.answers.responses import (
+    REQUEST_ID_EXAMPLE,
+    Document,
+    Prediction,
+    Problem,
+    Text,
+)
 from app.corrections import NotStored
 from app.digit.reading import NotADigit
 from app.picture import errors as picture
@@ -28,20 +34,33 @@ class ProblemType:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def problem(
-        self, detail: str, instance: str, request_id: str, **others: Any
+        self,
+        detail: str,
+        instance: str,
+        request_id: str,
+        reading: Prediction | Text | Document | None = None,
     ) -> Problem:
         """Return a problem of this type for a request."""
-        if "/v2" in instance:  # a root path may precede it
-            others["error"] = detail
-        return Problem(
+        problem = Problem(
             type=f"/problems/{self.name}",
             title=self.title,
             status=self.status,
             detail=detail,
             instance=instance,
             request_id=request_id,
-            **others,
         )
+        if "/v2" in instance:  # a root path may precede it
+            problem.error = detail
+        if reading:
+            problem.reading = reading
+        return problem
+
+    def example(self, path: str) -> dict[str, Any]:
+        """Return an example of OpenAPI's: a problem with a request for a path."""
+        problem = self.problem(
+            "What happened, and what to do.", path, REQUEST_ID_EXAMPLE
+        )
+        return {"value": problem.model_dump(exclude_unset=True)}
 
 
 INVALID_PARAMETER = ProblemType(422, "invalid-parameter", "A parameter is invalid")
@@ -162,32 +181,17 @@ OF_PICTURE = {
 def documentation(
     path: str, *errors: type[Exception]
 ) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a route that may raise these errors, with an
-    example of each.
-    """
+    """Return the OpenAPI responses of a route that may raise these errors."""
     responses: dict[int | str, dict[str, Any]] = {}
-    types = {
-        problem_type.name: problem_type
-        for error, problem_type in TYPES.items()
-        if error in errors
-    }
-    for name, problem_type in types.items():
-        content = {
-            MEDIA_TYPE: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {},
-            }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    types = [each for error, each in TYPES.items() if error in errors]
+    for status in dict.fromkeys(each.status for each in types):
+        titles = dict.fromkeys(each.title for each in types if each.status == status)
+        examples = {
+            each.name: each.example(path) for each in types if each.status == status
         }
-        entry = responses.setdefault(
-            problem_type.status, {"description": "", "content": content}
-        )
-        entry["description"] = "; ".join(
-            filter(None, [entry["description"], problem_type.title])
-        )
-        example = problem_type.problem(
-            "What happened, and what to do.", path, REQUEST_ID_EXAMPLE
-        )
-        entry["content"][MEDIA_TYPE]["examples"][name] = {
-            "value": example.model_dump(exclude_unset=True)
+        responses[status] = {
+            "description": "; ".join(titles),
+            "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
         }
     return responses

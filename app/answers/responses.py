@@ -1,18 +1,21 @@
-"""Response models of the endpoints, and an example of each. The command line, too,
-parses responses with them.
+"""Response models of the endpoints, and an example of each.
+
+The command line, too, parses responses with them.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.digit.patches import PATCHES
+
 LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
-# Along each side of a frame; as in `app.digit.occlusion`, which takes long to import.
-PATCHES = 7
 # Of fields that an answer leaves out, but that are never null in it.
 Omitted = SkipJsonSchema[None]
 Share = Annotated[float, Field(ge=0, le=1)]
+Item = TypeVar("Item")
+OfPatches = Annotated[list[Item], Field(min_length=PATCHES, max_length=PATCHES)]
 Frame = Annotated[
     str | Omitted,
     Field(
@@ -109,9 +112,7 @@ class Explanation(Prediction):
     """
     runner_up: int = Field(ge=0, le=9)
     """The second most probable digit."""
-    evidence: list[
-        Annotated[list[float], Field(min_length=PATCHES, max_length=PATCHES)]
-    ] = Field(min_length=PATCHES, max_length=PATCHES)
+    evidence: OfPatches[OfPatches[float]]
     """By row and column of the frame: the decrease in the log-odds of the digit against
     the runner-up when the 4×4 patch there is blanked. A positive value supports the
     digit.
@@ -371,15 +372,15 @@ PREDICTION_EXAMPLE = {
     "second_opinion": False,
     "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}",
 }
+NO_EVIDENCE = [0.0] * 7
+EVIDENCE = [0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]
 EXPLANATION_EXAMPLE = {
     **PREDICTION_EXAMPLE,
     "frame": PNG_EXAMPLE,
     "box": BOX_EXAMPLE,
     "ink": PNG_EXAMPLE,
     "runner_up": 9,
-    "evidence": [[0.0] * 7]
-    + [[0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]] * 5
-    + [[0.0] * 7],
+    "evidence": [NO_EVIDENCE, *[EVIDENCE] * 5, NO_EVIDENCE],
     "layers": [{"shape": [20, 8, 8], "picture": PNG_EXAMPLE}],
 }
 UNIT_EXAMPLE = {"unit": 17, "weights": PNG_EXAMPLE}
@@ -392,22 +393,26 @@ CORRUPT_IMAGE = {
     "request_id": REQUEST_ID_EXAMPLE,
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
+
+
+def digit_example(digit: int, left: int) -> dict[str, Any]:
+    """Return an example of a digit in a line."""
+    probabilities = [0.0] * 8 + [0.01, 0.0]
+    probabilities[digit] = 0.99
+    return {
+        "digit": digit,
+        "confidence": 0.99,
+        "probabilities": probabilities,
+        "legibility": 0.98,
+        "box": {"left": left, "top": 30, "width": 40, "height": 90},
+    }
+
+
 AMOUNT = {
     "text": "12.50",
     "confidence": 0.97,
     "box": {"left": 40, "top": 30, "width": 210, "height": 92},
-    "digits": [
-        {
-            "digit": digit,
-            "confidence": 0.99,
-            "probabilities": [
-                0.99 if each == digit else 0.01 * (each == 8) for each in range(10)
-            ],
-            "legibility": 0.98,
-            "box": {"left": left, "top": 30, "width": 40, "height": 90},
-        }
-        for digit, left in ((1, 40), (2, 90), (5, 160), (0, 210))
-    ],
+    "digits": list(map(digit_example, (1, 2, 5, 0), (40, 90, 160, 210))),
     "marks": [
         {"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}
     ],
@@ -456,8 +461,6 @@ def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN
 
 
 def documentation_of(**examples: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Return the OpenAPI response of a route that succeeds, with an example of each
-    kind of answer.
-    """
+    """Return the same, with an example of each kind of answer."""
     named = {name: {"value": example} for name, example in examples.items()}
     return {200: {"content": {"application/json": {"examples": named}}}}

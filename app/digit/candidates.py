@@ -57,7 +57,8 @@ def candidates(picture: Picture) -> Iterator[list[Candidate]]:
     picture : Picture
         A decoded picture with a longer side of at most a few hundred pixels.
     """
-    if (frame := as_frame(picture.image)) is not None:
+    frame = as_frame(picture.image)
+    if frame is not None:
         yield [Candidate(frame, WHOLE, 0.0, picture, View(frame))]
         return
     for view, found in pieces_of(picture.image):
@@ -66,8 +67,9 @@ def candidates(picture: Picture) -> Iterator[list[Candidate]]:
 
 
 def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
-    """Yield the pieces in each view of an image; after the first, those in it without
-    printed lines.
+    """Yield the pieces in each view of an image.
+
+    After the first view, those in it without printed lines follow.
     """
     for number, view in enumerate(views(image)):
         found = pieces_in(view)
@@ -78,36 +80,31 @@ def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
 
 def candidate(piece: Piece, view: View, picture: Picture) -> Candidate:
     """Convert a piece in a view of a picture to a candidate."""
+    frame = frame_from_ink(piece.ink)
     box = picture.box(piece.box.shifted(view.top, view.left))
-    return Candidate(
-        frame_from_ink(piece.ink), box, piece.prior + view.prior, picture, view
-    )
+    return Candidate(frame, box, piece.prior + view.prior, picture, view)
 
 
 def ink_around(candidate: Candidate) -> Map:
-    """Return the ink in the view of a candidate, on a map of the whole upright picture."""
-    picture, view = candidate.picture, candidate.view
-    width, height = (
-        max(1, round(side / picture.scale)) for side in (picture.width, picture.height)
-    )
-    sheet = Image.new("F", (width, height))
-    sheet.paste(
-        Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top)
-    )
+    """Return the ink in a candidate's view, on a map of the whole upright picture."""
+    picture = candidate.picture
+    view = candidate.view
+    sheet = Image.new("F", picture.sheet_size)
+    corner = picture.left + view.left, picture.top + view.top
+    sheet.paste(Image.fromarray(view.ink), corner)
     return np.asarray(sheet)
 
 
 def pieces_in(view: View) -> list[Piece]:
-    """Return the pieces in a view, at all of its thresholds; only the first one in each
-    box.
-    """
+    """Return the pieces in a view, at all its thresholds; the first one in each box."""
     if not view.levels:
         return list(islice(pieces(view.ink, ALL_LEVEL), 1))
     lowest, *higher = view.levels
     found = list(pieces(view.ink, lowest))
-    if is_isolated(found, view):
+    if len(found) == 1 and is_clear(found[0].box, view):
         return found
-    found += [piece for level in higher for piece in pieces(view.ink, level)]
+    for level in higher:
+        found += pieces(view.ink, level)
     distinct: dict[Box, Piece] = {}
     for piece in found:
         if not is_strip(piece.box, view):
@@ -116,45 +113,38 @@ def pieces_in(view: View) -> list[Piece]:
 
 
 def pieces_without_printed_lines(view: View, found: list[Piece]) -> list[Piece]:
-    """Return the pieces in a view without its printed lines, if it has any, in other
-    boxes than those found before.
+    """Return the pieces in a view without its printed lines, if it has any.
 
-    In a small picture, a stroke is as long as a line would be. If all pieces touch the
-    edges, they may be an uneven ground.
+    Those in the boxes of pieces that were found before are left out. In a small
+    picture, a stroke is as long as a line would be. If all pieces touch the edges, they
+    may be an uneven ground.
     """
     is_small = max(view.ink.shape) <= SMALL_SIDE
-    if (
-        is_small
-        or not view.levels
-        or not any(is_clear(piece.box, view) for piece in found)
-    ):
+    has_clear = any(is_clear(piece.box, view) for piece in found)
+    if is_small or not view.levels or not has_clear:
         return []
     erased = ink_without_printed_lines(view.ink, min(view.levels))
     if erased is None:
         return []
     boxes = {piece.box for piece in found}
-    return [
-        piece
-        for piece in pieces_in(view._replace(ink=erased))
-        if piece.box not in boxes
-    ]
+    further = pieces_in(view._replace(ink=erased))
+    return [piece for piece in further if piece.box not in boxes]
 
 
 def is_strip(box: Box, view: View) -> bool:
-    """Return whether a box spans the map one way, and less than half of it the other: a
-    line, or a shadow's edge.
+    """Return whether a box spans the map one way, and less than half of it the other.
+
+    It is a line, or a shadow's edge.
     """
-    (height, width), (top, bottom, left, right) = view.ink.shape, box
-    is_upright = top == 0 and bottom == height and 2 * (right - left) < width
-    return is_upright or (left == 0 and right == width and 2 * (bottom - top) < height)
-
-
-def is_isolated(found: list[Piece], view: View) -> bool:
-    """Return whether all ink is one piece, clear of the edges."""
-    return len(found) == 1 and is_clear(found[0].box, view)
+    map_height, map_width = view.ink.shape
+    height = box.bottom - box.top
+    width = box.right - box.left
+    is_upright = height == map_height and 2 * width < map_width
+    is_level = width == map_width and 2 * height < map_height
+    return bool(is_upright or is_level)
 
 
 def is_clear(box: Box, view: View) -> bool:
     """Return whether a box touches no edge of the map."""
-    (height, width), (top, bottom, left, right) = view.ink.shape, box
-    return top > 0 and bottom < height and left > 0 and right < width
+    height, width = view.ink.shape
+    return Box(1, height - 1, 1, width - 1).contains(box)

@@ -12,7 +12,9 @@ from app.digit.classifier import Classifier
 from app.picture.frame import FRAME_SIDE
 from app.picture.maps import Map
 
-FOR, AGAINST = (77, 131, 255), (255, 138, 31)  # colours of weights above and below 0
+POSITIVE = (77, 131, 255)  # colour of weights above 0
+NEGATIVE = (255, 138, 31)
+SMALLEST = 1e-6  # of what is scaled to 1
 
 
 class Layer(NamedTuple):
@@ -33,38 +35,38 @@ class Layer(NamedTuple):
 
 
 def layers(classifier: Classifier, frame: Map) -> list[Layer]:
-    """Compute what each hidden layer does with a frame (28, 28); nothing for a model
-    file that does not say it.
+    """Compute what each hidden layer does with a frame (28, 28).
+
+    The list is empty if the model file does not say it.
     """
-    return [
-        Layer(shape, side_by_side(maps.reshape(shape)))
-        for shape, maps in classifier.hidden(frame)
-    ]
+    hidden = classifier.hidden(frame)
+    return [Layer(shape, side_by_side(maps.reshape(shape))) for shape, maps in hidden]
 
 
 def side_by_side(maps: NDArray[np.float32]) -> Map:
     """Arrange maps (n, h, w) in rows, scaled to [0, 1]."""
     count, height, width = maps.shape
-    gap, columns = int(height > 1), math.ceil(math.sqrt(count))
-    rows = -(-count // columns)
+    gap = int(height > 1)
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    activity = np.abs(maps)
     tiles = np.zeros((rows * columns, height + gap, width + gap), np.float32)
-    tiles[:count, :height, :width] = np.abs(maps) / max(float(np.abs(maps).max()), 1e-6)
-    sheet: Map = (
-        tiles.reshape(rows, columns, height + gap, width + gap)
-        .swapaxes(1, 2)
-        .reshape(rows * (height + gap), -1)
-    )
+    tiles[:count, :height, :width] = activity / max(float(activity.max()), SMALLEST)
+    sheet: Map = np.block([list(row) for row in np.split(tiles, rows)])
     return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 
 def weights_in_colour(classifier: Classifier, unit: int) -> NDArray[np.uint8] | None:
-    """Draw the weights of a unit of the first layer: (28, 28, 3), 0 is black; None if
-    there is no such unit.
+    """Draw the weights of a unit of the first layer: (28, 28, 3), where black is 0.
+
+    If there is no such unit, return None.
     """
-    weights = classifier.first_weights()
+    weights = classifier.first_weights()  # (784, units)
     if not 0 <= unit < weights.shape[1]:
         return None
-    share = weights[:, unit].reshape(FRAME_SIDE, FRAME_SIDE, 1).astype(np.float32)
-    share = share / max(float(np.abs(share).max()), 1e-6)
-    colours = np.where(share > 0, FOR, AGAINST) * np.abs(share)
-    return colours.round().astype(np.uint8)
+    of_unit: Map = weights[:, unit].astype(np.float32)
+    share = of_unit / max(float(np.abs(of_unit).max()), SMALLEST)
+    share = share.reshape(FRAME_SIDE, FRAME_SIDE, 1)
+    colours = np.where(share > 0, POSITIVE, NEGATIVE) * np.abs(share)
+    pixels: NDArray[np.uint8] = colours.round().astype(np.uint8)
+    return pixels

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.digit.classifier import Classifier
+from app.digit.patches import PATCHES
 from app.picture.frame import FRAME_SIDE
 from app.picture.maps import Map
 
-PATCHES = 7  # along each side of a frame: a patch is nearly twice as wide as a stroke
 PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
 MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that their logarithms are finite
 
@@ -38,21 +38,20 @@ def evidence(
         patch in this row and column is blanked. A positive value supports `digit`. A
         patch without ink has 0.
     """
-    without = occluded(frame)
-    probabilities, _ = classifier(np.concatenate([frame[np.newaxis], without]))
+    frames = np.concatenate([[frame], occluded(frame)])  # (50, 28, 28)
+    probabilities, _ = classifier(frames)
     logarithms = np.log(probabilities.astype(np.float64).clip(min=MIN_PROBABILITY))
-    # Of the frame, then without each patch.
-    log_odds = logarithms[:, digit] - logarithms[:, runner_up]
-    has_ink = (without != frame).any(axis=(1, 2))
+    log_odds = logarithms[:, digit] - logarithms[:, runner_up]  # (50,)
+    has_ink = (frames[1:] != frame).any(axis=(1, 2))
     decreases: NDArray[np.float64] = np.where(has_ink, log_odds[0] - log_odds[1:], 0)
     return decreases.reshape(PATCHES, PATCHES)
 
 
 def occluded(frame: Map) -> Map:
-    """Return copies of the frame, each with one patch blanked, row by row: (49, 28,
-    28).
-    """
-    number = np.arange(FRAME_SIDE) // PATCH_SIDE
-    patch = PATCHES * number[:, np.newaxis] + number  # index of the patch of each pixel
-    each = np.arange(PATCHES**2)[:, np.newaxis, np.newaxis]
-    return np.where(patch == each, np.float32(0), frame)
+    """Return copies of the frame (49, 28, 28), each with one patch blanked, by rows."""
+    copies = np.tile(frame, (PATCHES**2, 1, 1))
+    for number, copy in enumerate(copies):
+        row, column = divmod(number, PATCHES)
+        patch_rows = copy[PATCH_SIDE * row : PATCH_SIDE * (row + 1)]
+        patch_rows[:, PATCH_SIDE * column : PATCH_SIDE * (column + 1)] = 0
+    return copies

@@ -1,5 +1,4 @@
-"""A second opinion on a digit that the dense network is not sure of: what the line
-network sees there.
+"""A second opinion, the line network's, where the dense network is not sure of a digit.
 
 The dense network sees ink that was cut out, the line network grey pixels with what is
 around it. So they err on different pictures.
@@ -16,6 +15,7 @@ from app.picture.decode import Picture
 from app.picture.maps import Box
 from app.text.ctc import BLANK, TINY
 from app.text.forms import DIGITS
+from app.text.layout import Floats
 from app.text.line_network import LineNetwork
 from app.text.strips import strip_around
 
@@ -26,7 +26,8 @@ FLOOR = 0.01
 # twice the time.
 PADDING = 32
 # In the metadata of the dense network's file.
-WEIGHTS, FITTED_WITH = "second_opinion", "second_opinion_lines_sha256"
+WEIGHTS = "second_opinion"
+FITTED_WITH = "second_opinion_lines_sha256"
 
 
 class Weights(NamedTuple):
@@ -66,7 +67,7 @@ class Seen(NamedTuple):
         The probability that there are several digits.
     """
 
-    alone: NDArray[np.float64]
+    alone: Floats
     several: float
 
 
@@ -79,34 +80,22 @@ class SecondOpinion:
 
     @classmethod
     def of(cls, classifier: Classifier, network: LineNetwork) -> "SecondOpinion | None":
-        """Return one with the weights in the dense network's file; None if they were
-        not fitted with this line network.
+        """Return one with the weights in the dense network's file.
 
-        May raise ModelError.
+        Return None if they were not fitted with this line network. May raise
+        ModelError.
         """
         if classifier.metadata.get(FITTED_WITH) != network.sha256:
             return None
+        numbers = classifier.metadata.get(WEIGHTS, "").split()
         try:
-            return cls(
-                network,
-                Weights(*map(float, classifier.metadata.get(WEIGHTS, "").split())),
-            )
+            return cls(network, Weights(*map(float, numbers)))
         except (TypeError, ValueError) as error:
-            count = len(Weights._fields)
             raise ModelError(
                 f"Model {classifier.version}: {WEIGHTS} in its metadata is not "
-                f"{count} numbers. "
-                "python -m training.opinion writes them."
+                f"{len(Weights._fields)} numbers. python -m training.opinion writes "
+                "them."
             ) from error
-
-    def is_needed(self, probabilities: NDArray[np.float32], legibility: float) -> bool:
-        """Return whether the dense network, with these probabilities (10,) and this
-        legibility, is not sure.
-        """
-        return (
-            float(probabilities.max()) < self.weights.confidence
-            or legibility < self.weights.legibility
-        )
 
     def __call__(
         self,
@@ -115,8 +104,7 @@ class SecondOpinion:
         probabilities: NDArray[np.float32],
         legibility: float,
     ) -> tuple[NDArray[np.float32], float, bool]:
-        """Combine the dense network's opinion on the digit in a box with the line
-        network's.
+        """Combine what both networks see in a box.
 
         Parameters
         ----------
@@ -136,31 +124,28 @@ class SecondOpinion:
             digits.
         """
         seen = seen_in(picture, box, self.network)
-        return *combined(
-            probabilities, legibility, seen, self.weights
-        ), seen.several > 0.5
+        both = combined(probabilities, legibility, seen, self.weights)
+        return *both, seen.several > 0.5
 
 
 def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
-    """Show the line network a digit with its box in a picture, and what is around it."""
+    """Show the line network a digit in a picture, and what is around it."""
     spec = network.spec
     strip = strip_around(picture, box, spec.height)
     (output,) = network([strip.pixels], PADDING)
-    columns = spec.only(output, DIGITS + spec.marks).astype(np.float64)
-    digits, others = columns[:, spec.digits], 1 - columns[:, spec.digits].sum(axis=1)
-    several = 1 - others.prod() - digit_probabilities(digits, others).sum()
-    return Seen(
-        digit_probabilities(digits, columns[:, [BLANK, spec.gap]].sum(axis=1)),
-        max(0.0, float(several)),
-    )
+    columns = spec.only(output, DIGITS + spec.marks).astype(np.float64)  # (T, C)
+    digits = columns[:, spec.digits]
+    others = 1 - digits.sum(axis=1)
+    one = digit_probabilities(digits, others).sum()
+    several = 1 - others.prod() - one
+    blank = columns[:, [BLANK, spec.gap]].sum(axis=1)
+    return Seen(digit_probabilities(digits, blank), max(0.0, float(several)))
 
 
 def combined(
     probabilities: NDArray[np.float32], legibility: float, seen: Seen, weights: Weights
 ) -> tuple[NDArray[np.float32], float]:
-    """Combine the dense network's opinion with what the line network sees, and
-    calibrate it.
-    """
+    """Combine what both networks see, and calibrate it."""
     logits, odds = uncalibrated(probabilities, legibility, seen, weights.lines)
     likely = np.exp(weights.exponent * (logits - logits.max()))
     legible = (1 - seen.several) / (1 + np.exp(-weights.scale * odds - weights.offset))
@@ -169,25 +154,25 @@ def combined(
 
 def uncalibrated(
     probabilities: NDArray[np.float32], legibility: float, seen: Seen, lines: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return the logits (10,) of digits, and the log-odds of one digit alone; the line
-    network counts `lines`.
+) -> tuple[Floats, float]:
+    """Return the logits (10,) of digits, and the log-odds of one digit alone.
+
+    What the line network sees counts `lines`.
     """
-    logits = np.log(np.maximum(probabilities, TINY, dtype=np.float64)) + lines * np.log(
-        seen.alone + FLOOR
-    )
+    dense = np.log(np.maximum(probabilities, TINY, dtype=np.float64))
+    logits = dense + lines * np.log(seen.alone + FLOOR)
     return logits, log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
 
 
-def digit_probabilities(
-    digits: NDArray[np.float64], blank: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the probability (10,) of each digit alone, given those of digits (T, 10)
-    and of blanks (T,) in columns.
+def digit_probabilities(digits: Floats, blank: Floats) -> Floats:
+    """Return the probability (10,) of each digit alone.
 
-    It is the sum over all paths, blanks, then a digit, then blanks.
+    It is the sum over all paths, blanks, then a digit, then blanks, given the
+    probabilities of digits (T, 10) and of blanks (T,) in columns.
     """
-    before, during, after = 1.0, np.zeros(digits.shape[1]), np.zeros(digits.shape[1])
+    before = 1.0
+    during = np.zeros(digits.shape[1])
+    after = np.zeros(digits.shape[1])
     for nothing, each in zip(blank, digits, strict=True):
         after = (after + during) * nothing
         during = (during + before) * each

@@ -5,11 +5,11 @@ the digit. Once it is sure, no further view is tried.
 """
 
 import math
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter_ns
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,14 +128,6 @@ AS_USUAL = DigitOptions()
 Steps = Generator[Map, Classes | None, Reading]  # yields frames, is sent their classes
 
 
-class Promise(Protocol):
-    """What will have a reading or an error: a future of asyncio or of a thread."""
-
-    def done(self) -> bool: ...  # noqa: D102
-    def set_result(self, result: Reading, /) -> None: ...  # noqa: D102
-    def set_exception(self, exception: Exception, /) -> None: ...  # noqa: D102
-
-
 @dataclass(eq=False)
 class Job:
     """A picture that is being read.
@@ -146,27 +138,25 @@ class Job:
         From `judged`.
     stages : list of Stage
         The stages so far.
-    outcome : Promise
-        Gets the reading or the error; if it is done before, the job is given up.
+    finish : callable
+        Called with the reading, or the error.
     classes : Classes or None
         Those of the last frames.
     """
 
     steps: Steps
     stages: list[Stage]
-    outcome: Promise
+    finish: Callable[[Reading | Exception], None]
     classes: Classes | None = None
 
     def next_frames(self) -> Map | None:
         """Take the next step; return its frames, or None at the end."""
-        if self.outcome.done():
-            return None
         try:
             return self.steps.send(self.classes)
         except StopIteration as end:
-            self.outcome.set_result(end.value)
+            self.finish(end.value)
         except Exception as error:
-            self.outcome.set_exception(error)
+            self.finish(error)
         return None
 
 
@@ -215,27 +205,21 @@ def read_digits(
     The parameters are those of `read_digit`. For a picture that cannot be read, the
     error is returned.
     """
-    outcomes: list[Future[Reading]] = []
+    outcomes: dict[int, Reading | Exception] = {}
     jobs: list[Job] = []
-    for data in pictures:
-        outcome = Future[Reading]()
-        outcomes.append(outcome)
+    for number, data in enumerate(pictures):
         stages = [Stage("begin", perf_counter_ns())]
         try:
             image = open_image(data, budget.max_pixels, page=options.page)
             budget.check_header(image)
         except Exception as error:
-            outcome.set_exception(error)
+            outcomes[number] = error
         else:
             steps = judged(image, stages, opinion, options)
-            jobs.append(Job(steps, stages, outcome))
+            jobs.append(Job(steps, stages, partial(outcomes.__setitem__, number)))
     while jobs:
         jobs = take_steps(jobs, classifier)
-    readings: list[Reading | Exception] = []
-    for outcome in outcomes:
-        failure = outcome.exception()
-        readings.append(failure if isinstance(failure, Exception) else outcome.result())
-    return readings
+    return [outcomes[number] for number in range(len(outcomes))]
 
 
 def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
@@ -254,7 +238,7 @@ def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
         classes = classifier(np.concatenate(frames))
     except Exception as error:  # callers must never wait forever
         for job in going:
-            job.outcome.set_exception(error)
+            job.finish(error)
         return []
     end = perf_counter_ns()
     first = 0

@@ -66,6 +66,13 @@ class Picture(NamedTuple):
     left: int = 0
     top: int = 0
 
+    @property
+    def sheet_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture, in pixels of the image."""
+        width = round(self.width / self.scale)
+        height = round(self.height / self.scale)
+        return max(1, width), max(1, height)
+
     def reduced(self, side: int) -> "Picture":
         """Return the picture with a smaller image, or itself if it is small enough."""
         image = reduced(self.image, side)
@@ -83,7 +90,7 @@ class Picture(NamedTuple):
         """Return the picture turned counter-clockwise by 0, 90, 180 or 270 degrees."""
         if not degrees:
             return self
-        right = round(self.width / self.scale) - self.left - self.image.width
+        right = self.sheet_size[0] - self.left - self.image.width
         image = self.image.transpose(Image.Transpose.ROTATE_90)
         once = Picture(image, self.height, self.width, self.scale, self.top, right)
         return once.turned(degrees - 90)

@@ -6,8 +6,6 @@ placed at the centre, as LeCun describes (http://yann.lecun.com/exdb/mnist/) and
 QMNIST paper reconstructs (Yadav & Bottou 2019).
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -22,8 +20,7 @@ MOMENTS = np.stack([np.ones(FRAME_SIDE), np.arange(FRAME_SIDE) + 0.5])
 
 
 def frame_from_ink(ink: Map) -> Map:
-    """Scale a digit into MNIST's 20×20 box, and centre it in the frame by its centre of
-    mass.
+    """Scale a digit into MNIST's 20×20 box, and centre it by its centre of mass.
 
     Parameters
     ----------
@@ -37,79 +34,63 @@ def frame_from_ink(ink: Map) -> Map:
         centre of mass lies in (14, 15] on both axes. Ink that would not fit, because
         its centre of mass is far from its middle, is scaled down further.
     """
-    digit = resample(ink, BOX_SIDE)
-    centres = centre_of_mass(digit)
-    reach = max(
-        max(centre, side - centre)
-        for centre, side in zip(centres, digit.shape, strict=True)
-    )
+    digit = scaled(ink, BOX_SIDE)
+    centre = centre_of_mass(digit)
+    reach = np.maximum(centre, digit.shape - centre).max()
     if reach > FRAME_SIDE / 2:
-        digit = resample(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
-        centres = centre_of_mass(digit)
-    top, left = (
-        placement(centre, side)
-        for centre, side in zip(centres, digit.shape, strict=True)
-    )
+        digit = scaled(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
+        centre = centre_of_mass(digit)
+    height, width = digit.shape
+    # The offsets that bring the centre into (14, 15], while the digit stays inside.
+    offsets = np.floor(FRAME_SIDE // 2 + 1 - centre)
+    room = [FRAME_SIDE - height, FRAME_SIDE - width]
+    top, left = offsets.clip(0, room).astype(int)
     frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
-    frame[top : top + digit.shape[0], left : left + digit.shape[1]] = (
-        digit / digit.max()
-    )
+    frame[top : top + height, left : left + width] = digit / digit.max()
     return frame
 
 
 def as_frame(image: Image.Image) -> Map | None:
-    """Return the pixels, scaled to [0, 1], of an image that already is a frame, as
-    MNIST's own are; None for others.
+    """Return the pixels, in [0, 1], of an image that is a frame, as MNIST's are.
 
     The longer side of its ink (all pixels above 0) is 19 or 20 pixels, and its centre
     of mass lies within a pixel of MIDDLE on both axes. This holds for all 70,000 MNIST
-    images.
+    images. Of others, return None.
     """
-    if (
-        image.mode != "L"
-        or image.size != (FRAME_SIDE, FRAME_SIDE)
-        or not (inked := image.getbbox())
-    ):
+    if image.mode != "L" or image.size != (FRAME_SIDE, FRAME_SIDE):
+        return None
+    inked = image.getbbox()
+    if not inked:
         return None
     left, top, right, bottom = inked
     if not BOX_SIDE - 1 <= max(right - left, bottom - top) <= BOX_SIDE:
         return None
     pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(FRAME_SIDE, FRAME_SIDE)
     frame: Map = np.divide(pixels, 255, dtype=np.float32)
-    return (
-        frame
-        if all(abs(centre - MIDDLE) <= 1 for centre in centre_of_mass(frame))
-        else None
-    )
+    row, column = centre_of_mass(frame).tolist()
+    is_centred = abs(row - MIDDLE) <= 1 and abs(column - MIDDLE) <= 1
+    return frame if is_centred else None
 
 
-def centre_of_mass(ink: Map) -> tuple[float, float]:
-    """Return the row and column of the centre of mass of a map no larger than a frame;
-    the first pixel's is 0.5.
+def centre_of_mass(ink: Map) -> NDArray[np.float64]:
+    """Return the row and column of the centre of mass of a map no larger than a frame.
+
+    Those of the first pixel are 0.5.
     """
     height, width = ink.shape
-    (mass, by_column), (by_row, _) = (
-        MOMENTS[:, :height] @ ink @ MOMENTS[:, :width].T
-    ).tolist()
-    return by_row / mass, by_column / mass
+    moments = MOMENTS[:, :height] @ ink @ MOMENTS[:, :width].T  # (2, 2)
+    (mass, by_column), (by_row, _) = moments.tolist()
+    return np.array([by_row / mass, by_column / mass])
 
 
-def resample(ink: Map, side: int) -> Map:
+def scaled(ink: Map, side: int) -> Map:
     """Scale a map to a longer side of `side` pixels, its aspect ratio kept."""
-    if max(ink.shape) == side:
+    longer = max(ink.shape)
+    if longer == side:
         return ink
-    height, width = (
-        max(1, round(length * side / max(ink.shape))) for length in ink.shape
-    )
-    return scaled(ink, height, width)
-
-
-def scaled(ink: Map, height: int, width: int) -> Map:
-    """Resize a map to the given height and width."""
-    rows, columns = (
-        area_average(height, ink.shape[0]),
-        area_average(width, ink.shape[1]),
-    )
+    height, width = (max(1, round(length * side / longer)) for length in ink.shape)
+    rows = area_average(height, ink.shape[0])
+    columns = area_average(width, ink.shape[1])
     return (rows @ ink @ columns.T).astype(np.float32)
 
 
@@ -128,21 +109,10 @@ def area_average(outputs: int, inputs: int) -> Map:
     cells = np.arange(inputs)
     share: NDArray[np.float64]
     if outputs > inputs:
-        centres = ((np.arange(outputs) + 0.5) * inputs / outputs - 0.5).clip(
-            0, inputs - 1
-        )
-        share = 1 - np.abs(centres[:, None] - cells)
+        centres = (np.arange(outputs) + 0.5) * inputs / outputs - 0.5
+        share = 1 - np.abs(centres.clip(0, inputs - 1)[:, np.newaxis] - cells)
     else:
-        edges = np.arange(outputs + 1) * inputs / outputs
-        overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(
-            edges[:-1, None], cells
-        )
+        edges = np.arange(outputs + 1)[:, np.newaxis] * inputs / outputs
+        overlap = np.minimum(edges[1:], cells + 1) - np.maximum(edges[:-1], cells)
         share = overlap * outputs / inputs
     return share.clip(min=0).astype(np.float32)
-
-
-def placement(centre: float, length: int) -> int:
-    """Return the offset that brings the centre of mass into (14, 15] while the digit
-    stays in the frame.
-    """
-    return min(max(math.floor(FRAME_SIDE // 2 + 1 - centre), 0), FRAME_SIDE - length)

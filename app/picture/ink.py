@@ -1,5 +1,4 @@
-"""Image → ink maps: the amount of ink at each pixel, for each plausible interpretation
-of the picture.
+"""Image → ink maps, one for each plausible interpretation of the picture.
 
 On an even background (a drawing, a scan, MNIST), ink is what differs from the
 background colour. On an uneven background (a photo), ink is strokes that are darker, or
@@ -26,12 +25,14 @@ MIN_CONTRAST = 0.06
 # of 255 levels.
 EVEN = 1.5 / 255
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
+# Advantage of brightness over red, green and blue, of which one may have more contrast.
+CHANNEL_WEIGHTS = np.array([1.2, 1, 1, 1])
 # Maximum stroke widths of a small digit and of one that fills the picture, as fractions
 # of the square root of its area.
 STROKE_WIDTHS = (0.10, 0.22)
-# Rows along an edge are a line if they differ by this much from those further in; 1 is
-# the range from black to white.
-LINE = 0.1
+# Rows along an edge are a printed line if they differ by this much from those further
+# in; 1 is the range from black to white.
+EDGE_CONTRAST = 0.1
 # Separability of ink and background; a uniform gradient has 0.75.
 MIN_SEPARABILITY = 0.77
 # Log-odds: a desk that is darker than the paper passes the threshold too.
@@ -66,10 +67,9 @@ class View(NamedTuple):
 
 
 def views(image: Image.Image) -> Iterator[View]:
-    """Yield the interpretations of an image (mode L, LA, RGB, RGBA or F), the most
-    common ones first.
+    """Yield the interpretations of an image, the most common ones first.
 
-    A blank image has none.
+    The image has mode L, LA, RGB, RGBA or F. A blank one has none.
     """
     for view in interpretations(opaque(image)):
         strongest = float(view.ink.max())
@@ -98,52 +98,57 @@ def opaque(image: Image.Image) -> Map:
     pixels are blended with their median colour. Otherwise, or if the result has no
     contrast, as for a filled shape, the alpha channel is the ink.
     """
+    levels = np.asarray(image)  # (H, W) or (H, W, bands)
     if image.mode == "F":
-        grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        grey: Map = np.nan_to_num(levels, posinf=0, neginf=0)
         grey = (grey - grey.min()) / max(np.ptp(grey), np.finfo(np.float32).tiny)
-        return np.expand_dims(grey, 0)
+        return grey[np.newaxis]
     # Or the rest is slow.
-    bands = np.ascontiguousarray(np.atleast_3d(np.asarray(image)).transpose(2, 0, 1))
+    bands = np.ascontiguousarray(np.atleast_3d(levels).transpose(2, 0, 1))
     planes: Map = np.divide(bands, 255, dtype=np.float32)
     if image.mode not in ("LA", "RGBA"):
         return planes
-    colour, alpha = planes[:-1], planes[-1]
+    colour = planes[:-1]
+    alpha = planes[-1]
     sheet = alpha > alpha.max() / 2
     if sheet.mean() > 0.5:
-        ground = np.median(colour[:, sheet], axis=1)[:, None, None]
-        on_sheet: Map = (ground + (colour - ground) * alpha).astype(np.float32)
-        if np.ptp(on_sheet, axis=(1, 2)).max() >= MIN_CONTRAST:
-            return on_sheet
+        ground = np.median(colour[:, sheet], axis=1)[:, np.newaxis, np.newaxis]
+        blended: Map = (ground + (colour - ground) * alpha).astype(np.float32)
+        if np.ptp(blended, axis=(1, 2)).max() >= MIN_CONTRAST:
+            return blended
     return planes[-1:]
 
 
 def plane(colour: Map) -> Map:
-    """Return the channel with the highest contrast of ink: brightness, red, green or
-    blue, (H, W).
+    """Return the channel with the most contrast of ink, (H, W).
+
+    It is brightness, red, green or blue.
     """
     if len(colour) == 1:
         only: Map = colour[0]
         return only
-    candidates: list[Map] = [np.tensordot(LUMA, colour, axes=1), *colour]
-    seen = np.stack([sample(candidate) for candidate in candidates])
-    darkest, ground = np.percentile(seen.reshape(len(seen), -1), [1, 50], axis=1)
-    return candidates[int(np.argmax(np.abs(ground - darkest) * [1.2, 1, 1, 1]))]
+    channels: list[Map] = [np.tensordot(LUMA, colour, axes=1), *colour]
+    seen = np.stack([sample(channel).ravel() for channel in channels])  # (4, pixels)
+    darkest, ground = np.percentile(seen, [1, 50], axis=1)
+    return channels[int(np.argmax(np.abs(ground - darkest) * CHANNEL_WEIGHTS))]
 
 
 def ink_on_even_ground(colour: Map) -> Map | None:
-    """Return each pixel's difference from the background colour, (H, W); None if half
-    the picture differs.
+    """Return each pixel's difference from the background colour, (H, W).
+
+    If half of the picture differs, return None.
     """
     seen = sample(colour)
-    ground = np.median(seen.reshape(len(seen), -1), axis=1)[:, None, None]
+    ground = np.median(seen, axis=(1, 2), keepdims=True)  # (C, 1, 1)
     if np.median(largest_difference(seen, ground)) > EVEN:
         return None
     return largest_difference(colour, ground)
 
 
 def largest_difference(colour: Map, ground: Map) -> Map:
-    """Return each pixel's largest difference over the channels from the background
-    colour (C, 1, 1): (H, W).
+    """Return the largest difference of each pixel's channels from a ground (C, 1, 1).
+
+    The result is (H, W).
     """
     differences = colour - ground
     largest: Map = np.abs(differences, out=differences).max(axis=0)
@@ -151,11 +156,10 @@ def largest_difference(colour: Map, ground: Map) -> Map:
 
 
 def ink_by_threshold(grey: Map) -> list[Map]:
-    """Return the ink if it is darker, and if it is lighter, than Otsu's threshold: (H,
-    W) each.
+    """Return the ink (H, W) if it is darker, and if it is lighter, than a threshold.
 
-    The list is empty if no threshold separates the levels, as on an empty sheet in
-    smoothly varying light.
+    The threshold is Otsu's. The list is empty if none separates the levels, as on an
+    empty sheet in smoothly varying light.
     """
     low, high = np.percentile(sample(grey), [2, 98]).tolist()
     if high - low < MIN_CONTRAST:
@@ -168,15 +172,13 @@ def ink_by_threshold(grey: Map) -> list[Map]:
 
 
 def above_ground(levels: Map, threshold: float) -> Map:
-    """Return how far levels exceed the median below a threshold, as a fraction of the
-    range.
+    """Return how far levels exceed the median of those below a threshold.
+
+    The unit is the range from that median to 1.
     """
     ground = float(np.median(levels[levels <= threshold]))
-    return (
-        ((levels - ground) / max(1 - ground, MIN_CONTRAST))
-        .clip(min=0)
-        .astype(np.float32)
-    )
+    excess = (levels - ground) / max(1 - ground, MIN_CONTRAST)
+    return excess.clip(min=0).astype(np.float32)
 
 
 def otsu(levels: Map) -> tuple[float, float]:
@@ -187,15 +189,17 @@ def otsu(levels: Map) -> tuple[float, float]:
     """
     counts, edges = np.histogram(levels, 64, (0, 1))
     middles = (edges[:-1] + edges[1:]) / 2
-    below, sums = counts.cumsum()[:-1], (counts * middles).cumsum()
-    above, mean = levels.size - below, sums[-1] / levels.size
-    difference = sums[:-1] / below.clip(min=1) - (sums[-1] - sums[:-1]) / above.clip(
-        min=1
-    )
-    between = below * above * difference**2 / levels.size
+    sums = (counts * middles).cumsum()
+    total = sums[-1]
+    sums = sums[:-1]
+    below = counts.cumsum()[:-1]
+    above = levels.size - below
+    differences = sums / below.clip(min=1) - (total - sums) / above.clip(min=1)
+    between = below * above * differences**2 / levels.size
     best = int(between.argmax())
-    variance = float(counts @ (middles - mean) ** 2)
-    return float(edges[1 + best]), float(between[best] / variance) if variance else 0.0
+    variance = float(counts @ (middles - total / levels.size) ** 2)
+    separability = float(between[best] / variance) if variance else 0.0
+    return float(edges[1 + best]), separability
 
 
 def ink_in_strokes(grey: Map) -> Iterator[View]:
@@ -213,44 +217,43 @@ def ink_in_strokes(grey: Map) -> Iterator[View]:
     for sign, prior in ((-1, 0.0), (1, LIGHT_PRIOR)):
         signed = sign * smoothed
         for width in STROKE_WIDTHS:
-            ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
+            side = max(3, round(width * math.sqrt(signed.size)))
+            # The opening is the background, since strokes are narrower than the square.
+            ground = sliding(np.maximum, sliding(np.minimum, signed, side), side)
             ink = (signed - ground - 2 * noise).clip(min=0)
-            ink = ink / (-ground).clip(min=MIN_CONTRAST) if sign < 0 else ink
+            if sign < 0:
+                ink = ink / (-ground).clip(min=MIN_CONTRAST)
             yield View(ink, LEVELS, prior, rows.start, columns.start)
 
 
-def opened(signed: Map, side: int) -> Map:
-    """Return the morphological opening with a square: the background, if strokes are
-    narrower than the square.
-    """
-    return sliding(np.maximum, sliding(np.minimum, signed, side), side)
-
-
 def without_edge_lines(grey: Map) -> tuple[slice, slice]:
-    """Return the slices of a picture that exclude printed lines, or strips of another
-    surface, along its edges.
+    """Return the part of a picture without printed lines, or another surface, along
+    its edges.
 
     A digit may touch such a line, as in a table cell, and the two would become one
     component.
     """
     step_y, step_x = (max(1, length // 64) for length in grey.shape)
-    rows, columns = (
-        np.median(grey[:, ::step_x], axis=1),
-        np.median(grey[::step_y], axis=0),
-    )
-    top, bottom, left, right = (
-        edge_width(levels) for levels in (rows, rows[::-1], columns, columns[::-1])
-    )
-    return slice(top, len(rows) - bottom), slice(left, len(columns) - right)
+    rows = np.median(grey[:, ::step_x], axis=1)  # (H,)
+    columns = np.median(grey[::step_y], axis=0)  # (W,)
+    return inner(rows), inner(columns)
+
+
+def inner(levels: NDArray[np.float32]) -> slice:
+    """Return where the median levels of rows are not those of lines along the edges."""
+    return slice(edge_width(levels), len(levels) - edge_width(levels[::-1]))
 
 
 def edge_width(levels: NDArray[np.float32]) -> int:
-    """Return the number of rows at an edge that are not background, by their medians; 0
-    if they continue inwards.
+    """Return the number of rows of a line along an edge, by their median levels.
+
+    It is 0 if they continue inwards.
     """
     if len(levels) < SMALL_SIDE:
         return 0
     reach = len(levels) // 12
     usual = np.median(levels[reach : 3 * reach])
-    ground = np.abs(levels[: reach + 1] - usual) < LINE
-    return int(ground.argmax()) + 1 if ground.any() and not ground[0] else 0
+    is_ground = np.abs(levels[: reach + 1] - usual) < EDGE_CONTRAST
+    if is_ground[0] or not is_ground.any():
+        return 0
+    return int(is_ground.argmax()) + 1

@@ -1,4 +1,4 @@
-"""Helpers for (H, W) float32 maps."""
+"""Maps of a picture: of its ink, of masks, of labels (H, W), and boxes on them."""
 
 from typing import Any, NamedTuple, TypeVar
 
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.integer[Any]]
 T = TypeVar("T", bound=np.generic)
 
 
@@ -21,8 +23,8 @@ class Box(NamedTuple):
     @classmethod
     def around(cls, boxes: NDArray[np.int64]) -> "Box":
         """Return the box around boxes (n, 4); empty ones do not count."""
-        top, _, left, _ = boxes.min(axis=0).tolist()
-        _, bottom, _, right = boxes.max(axis=0).tolist()
+        top, left = boxes[:, ::2].min(axis=0).tolist()
+        bottom, right = boxes[:, 1::2].max(axis=0).tolist()
         return cls(top, bottom, left, right)
 
     @property
@@ -63,8 +65,9 @@ class Box(NamedTuple):
 
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""
-        top, bottom = self.top + down, self.bottom + down
-        return Box(top, bottom, self.left + right, self.right + right)
+        top = self.top + down
+        left = self.left + right
+        return Box(top, self.bottom + down, left, self.right + right)
 
 
 def smooth(grey: Map) -> Map:
@@ -99,7 +102,7 @@ def sliding(extreme: np.ufunc, values: NDArray[T], width: int) -> NDArray[T]:
     return values
 
 
-def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def grown(mask: Mask) -> Mask:
     """Grow a mask by one pixel to all sides."""
     return sliding(np.maximum, mask, 3)
 
@@ -117,12 +120,12 @@ def windows(combine: np.ufunc, values: NDArray[T], length: int) -> NDArray[T]:
     return values
 
 
-def connected(inked: NDArray[np.bool_]) -> NDArray[np.integer[Any]]:
+def connected(inked: Mask) -> Labels:
     """Label the 8-connected components of a mask from 1; 0 is the background.
 
     The mask is passed as uint8, since cc3d 4.1.1 mislabels three in ten boolean masks
     of odd width.
     """
-    mask = inked.view(np.uint8)
-    labels: NDArray[np.integer[Any]] = cc3d.connected_components(mask, connectivity=8)
+    as_bytes = inked.view(np.uint8)
+    labels: Labels = cc3d.connected_components(as_bytes, connectivity=8)
     return labels

@@ -1,5 +1,6 @@
-"""Ink map → pieces, candidates for the digit: all ink, and each large connected
-component with its neighbours.
+"""Ink map → pieces that may be the digit.
+
+They are all ink, and each large connected component with its neighbours.
 """
 
 from collections.abc import Iterator
@@ -8,20 +9,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.maps import Box, Map, connected, grown
+from app.picture.maps import Box, Labels, Map, Mask, connected, grown
 
 # Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
 # Distance of a neighbour, as a multiple of a component's size.
 MAX_DISTANCE = 0.3
 MAX_RELATIVE_SIZE = 1.2  # size of a neighbour, as a multiple of a component's
-MAX_CANDIDATES = 3  # components that are candidates
-MIN_SHARE = 1 / 16  # size of a candidate, as a fraction of the map's longer side
-RANK_PRIOR = -3.0  # log-odds, for each candidate with more ink
+MAX_LARGE = 3  # components that may be the digit, with their neighbours
+MIN_SHARE = 1 / 16  # size of such a component, as a fraction of the map's longer side
+RANK_PRIOR = -3.0  # log-odds, for each such component with more ink
 
 
 class Piece(NamedTuple):
-    """A candidate for the digit.
+    """A piece of ink that may be the digit.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Components(NamedTuple):
         (n + 1, 4) int64: bounding boxes; see `maps.Box`.
     """
 
-    labels: NDArray[np.integer]
+    labels: Labels
     mass: NDArray[np.float64]
     box: NDArray[np.int64]
 
@@ -91,14 +92,14 @@ class Components(NamedTuple):
         return longer
 
     @property
-    def is_whole(self) -> NDArray[np.bool_]:
+    def is_whole(self) -> Mask:
         """Which components no edge of the map cuts, (n + 1,)."""
         is_clear = (self.starts > 0) & (self.ends < self.labels.shape)  # (n + 1, 2)
-        whole: NDArray[np.bool_] = is_clear.all(axis=1)
+        whole: Mask = np.all(is_clear, axis=1)
         whole[0] = False
         return whole
 
-    def near(self, component: int) -> NDArray[np.bool_]:
+    def near(self, component: int) -> Mask:
         """Return which components belong to one, (n + 1,).
 
         They are itself, and close ones that are not much larger.
@@ -106,12 +107,9 @@ class Components(NamedTuple):
         before = self.starts[component] - self.ends
         after = self.starts - self.ends[component]
         gaps = (np.maximum(before, after) + 1).clip(min=0)  # (n + 1, 2)
-        size = self.size
-        is_close = np.hypot(*gaps.T) <= MAX_DISTANCE * size[component]
-        belongs: NDArray[np.bool_] = is_close & (
-            size <= MAX_RELATIVE_SIZE * size[component]
-        )
-        return belongs
+        size = int(self.size[component])
+        is_close: Mask = np.hypot(gaps[:, 0], gaps[:, 1]) <= MAX_DISTANCE * size
+        return is_close & (self.size <= MAX_RELATIVE_SIZE * size)
 
 
 def pieces(ink: Map, level: float) -> Iterator[Piece]:
@@ -134,7 +132,7 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
     whole = found.is_whole
     is_large = found.size >= MIN_SHARE * max(ink.shape)
     mass = found.mass * (whole & is_large)
-    largest = np.argsort(-mass)[:MAX_CANDIDATES].tolist()
+    largest = np.argsort(-mass)[:MAX_LARGE].tolist()
     for rank, main in enumerate(largest):
         if mass[main] <= SPECK * mass.max():
             return
@@ -144,9 +142,7 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
             yield piece(ink, found, belongs, RANK_PRIOR * rank)
 
 
-def piece(
-    ink: Map, found: Components, belongs: NDArray[np.bool_], prior: float = 0.0
-) -> Piece:
+def piece(ink: Map, found: Components, belongs: Mask, prior: float = 0.0) -> Piece:
     """Join components into one piece, with the fainter ink along their outlines."""
     box = Box.around(found.box[belongs])
     labels = found.labels[box.slices]  # (h, w)

@@ -1,5 +1,4 @@
-"""Ink map → ink map without printed lines: those of ruled paper, tables, and the boxes
-of forms.
+"""Ink map → ink map without the printed lines of ruled paper, tables and forms.
 
 Lines that are curved, dotted, or no longer than a stroke are not removed.
 """
@@ -8,12 +7,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.picture.maps import Box, Map, grown, windows
+from app.picture.maps import Box, Map, Mask, grown, windows
 from app.picture.pieces import Components
 
-Mask = NDArray[np.bool_]
 # Length of a straight run of ink that may be part of a line, in stroke widths, unless
 # it spans the map.
 MIN_RUN = 5
@@ -49,12 +46,10 @@ def ink_without_printed_lines(ink: Map, level: float) -> Map | None:
     if not (horizontal.any() or vertical.any()):
         return None
     erased = np.where(horizontal | vertical.T, np.float32(0), ink)
-    for before, after, lines, reach in (
-        (ink, erased, horizontal, across.reach),
-        (ink.T, erased.T, vertical, down.reach),
-    ):
-        if lines.any():
-            np.copyto(after, before, where=lines & crossed(after >= level, reach))
+    kept = erased >= level
+    np.copyto(erased, ink, where=horizontal & crossed(kept, across.reach))
+    kept = erased >= level
+    np.copyto(erased.T, ink.T, where=vertical & crossed(kept.T, down.reach))
     return erased
 
 
@@ -75,18 +70,15 @@ class Runs(NamedTuple):
 
     Attributes
     ----------
-    labels : NDArray
-        (H, W) integers: 0 for the background, n for the n-th run.
-    boxes : NDArray
-        (n + 1, 4) int64: bounding boxes; see `maps.Box`.
+    found : Components
+        The n runs, by label.
     may_be_lines : NDArray
         (n + 1,) bool.
     reach : int
         Maximum distance between a line and ink that touches it, in pixels.
     """
 
-    labels: NDArray[np.integer]
-    boxes: NDArray[np.int64]
+    found: Components
     may_be_lines: Mask
     reach: int
 
@@ -102,12 +94,13 @@ class Runs(NamedTuple):
         thickness = 1.0
         if may_be.any():
             thickness = float(np.median(found.mass[may_be] / length[may_be]))
-        return cls(found.labels, found.box, may_be, math.ceil(thickness) + 2)
+        return cls(found, may_be, math.ceil(thickness) + 2)
 
     @property
     def mask(self) -> Mask:
         """(H, W) bool: the runs that may be lines."""
-        return self.may_be_lines[self.labels]
+        mask: Mask = self.may_be_lines[self.found.labels]
+        return mask
 
 
 def printed(runs: Runs, others: Mask, width: float) -> Mask:
@@ -117,10 +110,10 @@ def printed(runs: Runs, others: Mask, width: float) -> Mask:
     """
     is_line = runs.may_be_lines.copy()
     for label in np.flatnonzero(is_line):
-        box = Box(*runs.boxes[label].tolist())
+        box = Box(*runs.found.box[label].tolist())
         is_long = box.right - box.left >= LONG * width
         is_line[label] = is_long or meets(box, others, runs.reach)
-    return grown(is_line[runs.labels])
+    return grown(is_line[runs.found.labels])
 
 
 def meets(box: Box, others: Mask, reach: int) -> bool:

@@ -31,17 +31,12 @@ class Shown(NamedTuple):
 
 def shown(picture: Picture) -> Shown:
     """Encode a decoded picture for people to look at."""
-    part = picture.image
-    if part.mode == "F":
-        part = Image.fromarray(np.uint8(255 * opaque(part)[0]))
-    sheet = Image.new(
-        "RGB",
-        (round(picture.width / picture.scale), round(picture.height / picture.scale)),
-        "white",
-    )
-    sheet.paste(
-        part, (picture.left, picture.top), part if part.has_transparency_data else None
-    )
+    image = picture.image
+    if image.mode == "F":
+        image = Image.fromarray(np.uint8(255 * opaque(image)[0]))
+    sheet = Image.new("RGB", picture.sheet_size, "white")
+    mask = image if image.has_transparency_data else None
+    sheet.paste(image, (picture.left, picture.top), mask)
     sheet.thumbnail((SIDE, SIDE))
     file = BytesIO()
     sheet.save(file, "JPEG", quality=QUALITY)

@@ -9,6 +9,7 @@ processes.
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import perf_counter_ns, thread_time_ns
@@ -77,10 +78,16 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         reading: asyncio.Future[Reading] = loop.create_future()
-        self.queue.append(Job(steps, stages, reading))
+        job = Job(steps, stages, partial(settle, reading))
+        self.queue.append(job)
         if len(self.queue) == 1:
             loop.call_soon(self.run, 1)
-        return await reading
+        try:
+            return await reading
+        except asyncio.CancelledError:
+            with suppress(ValueError):  # it is being read
+                self.queue.remove(job)
+            raise
 
     def run(self, seen: int) -> None:
         """Work on the queue for a while, unless it is still growing.
@@ -105,6 +112,16 @@ class Batcher:
             yield self.queue.popleft()
             if thread_time_ns() > deadline:
                 return
+
+
+def settle(reading: asyncio.Future[Reading], outcome: Reading | Exception) -> None:
+    """Give a future its result or its error, unless the caller was cancelled."""
+    if reading.done():
+        return
+    if isinstance(outcome, Exception):
+        reading.set_exception(outcome)
+    else:
+        reading.set_result(outcome)
 
 
 class Reader:

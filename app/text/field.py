@@ -1,6 +1,4 @@
-"""What a user says of a field: how many digits it has, of which characters it consists,
-and its form.
-"""
+"""What a user says of a field: its length, its characters and its form."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,11 +9,11 @@ from app.text.forms import DIGITS, GRAMMARS, OF_DATES, DateOrder, Format, Gramma
 if TYPE_CHECKING:
     from app.text.line_spec import LineSpec
 
-MOST = 100  # requested characters; all that are known are about half as many
+MAX_CHARACTERS = 100  # requested characters; all that are known are about half as many
 
 
 class InvalidField(Exception):
-    """There is no such field, or nothing could be written in it; the message says why."""
+    """There is no such field, or nothing fits into it; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +61,20 @@ class Field:
             self.require_consistent(self.grammar)
 
     def require_consistent(self, grammar: Grammar) -> None:
-        """Raise InvalidField if no text of the form has these characters, or this
-        length.
-        """
+        """Raise InvalidField if the form contradicts the characters or the length."""
         fewest, most = grammar.digits
         if self.length is not None and not fewest <= self.length <= most:
             raise InvalidField(
                 f"length must be {fewest} to {most} with format={self.format}, or be "
                 "left out."
             )
+        if self.characters is None:
+            return
         for needed in (DIGITS, grammar.needed):
-            if (
-                self.characters is not None
-                and needed
-                and not {*needed} & {*self.characters}
-            ):
+            if needed and not {*needed} & {*self.characters}:
                 raise InvalidField(
-                    f"characters must have one of {needed} with "
-                    f"format={self.format}; leave them out, and it brings "
-                    "those that it needs."
+                    f"characters must have one of {needed} with format={self.format}; "
+                    "leave them out, and it brings those that it needs."
                 )
 
 
@@ -90,8 +83,10 @@ ANYTHING = Field()
 
 def require_characters(characters: str, spec: "LineSpec") -> None:
     """Raise InvalidField unless a text of these characters can be requested."""
-    if not 1 <= len(characters) <= MOST:
-        raise InvalidField(f"characters must have 1 to {MOST} digits and signs.")
+    if not 1 <= len(characters) <= MAX_CHARACTERS:
+        raise InvalidField(
+            f"characters must have 1 to {MAX_CHARACTERS} digits and signs."
+        )
     if " " in characters:
         raise InvalidField(
             "characters must not have a space: gaps are read in any case. In a URL, "

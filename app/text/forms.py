@@ -1,5 +1,4 @@
-"""The forms of fields: which texts an amount or a date may have, and what each of them
-means.
+"""The forms of fields: which texts an amount or a date may have, and what they mean.
 
 A form is a table of regular expressions. They are also matched in part: a search for
 texts of a form goes on only with what some text of it begins with.
@@ -7,10 +6,11 @@ texts of a form goes on only with what some text of it begins with.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import regex
 
@@ -22,7 +22,8 @@ Value = Callable[[regex.Match[str]], str]
 DIGITS = "0123456789"
 WHOLE = 0.05  # prior probability of a number without decimals where some are expected
 # A year with two digits is at most so many years ahead, and within 100 years.
-YEARS_AHEAD, CENTURY = 19, 100
+YEARS_AHEAD = 19
+CENTURY = 100
 PLAIN = r"(?P<whole>\d+)"
 BY_POINTS = r"(?P<whole>[1-9]\d{0,2}(?:\.\d{3})+)"  # groups of thousands
 BY_COMMAS = r"(?P<whole>[1-9]\d{0,2}(?:,\d{3})+)"
@@ -34,7 +35,8 @@ PARTS = {
     "m": r"(?P<month>0?[1-9]|1[0-2])",
     "y": r"(?P<year>([12]\d)?\d\d)",
 }
-TIME = r"(?P<hour>[01]?\d|2[0-3])(?P<sign>[:.])(?P<minute>[0-5]\d)((?P=sign)(?P<second>[0-5]\d))?"
+HOUR_AND_MINUTE = r"(?P<hour>[01]?\d|2[0-3])(?P<sign>[:.])(?P<minute>[0-5]\d)"
+TIME = HOUR_AND_MINUTE + r"((?P=sign)(?P<second>[0-5]\d))?"
 PHONE = r"\+?(\d*\(\d{1,5}\)[-./]?)?\d+([-./]\d+)*"
 
 
@@ -106,33 +108,26 @@ class Grammar:
         weights = defaultdict[str, float](float)
         for pattern, weight in self.compiled:
             if match := pattern.fullmatch(text):
-                try:
+                with suppress(ValueError):
                     weights[self.value(match)] += weight
-                except ValueError:
-                    continue
         if not weights:
             return None
-        likeliest = max(weights, key=lambda value: weights[value])
+        likeliest = max(weights, key=weights.__getitem__)
         total = sum(weights.values())
         return Meaning(likeliest, weights[likeliest] / total, min(1.0, total))
 
 
 def number(match: regex.Match[str]) -> str:
-    """Return a number without separators, with a point before its decimals and a minus
-    sign if it is negative.
-    """
+    """Return a number without separators, with a point before its decimals."""
     parts = match.groupdict()
     sign = "-" if parts["negative"] else ""
     whole = "".join(filter(str.isdigit, parts["whole"])) or "0"
-    return (
-        f"{sign}{whole}.{parts['fraction']}" if parts.get("fraction") else sign + whole
-    )
+    fraction = f".{parts['fraction']}" if parts.get("fraction") else ""
+    return sign + whole + fraction
 
 
 def iso_date(match: regex.Match[str]) -> str:
-    """Return a date as in ISO 8601; raise ValueError if there is none, such as 30
-    February.
-    """
+    """Return a date as in ISO 8601; raise ValueError if there is no such day."""
     year, month, day = map(int, match.group("year", "month", "day"))
     if year < CENTURY:
         latest = date.today().year + YEARS_AHEAD
@@ -142,29 +137,20 @@ def iso_date(match: regex.Match[str]) -> str:
 
 def iso_time(match: regex.Match[str]) -> str:
     """Return a time as in ISO 8601, with seconds if there are some."""
-    return ":".join(
-        part.zfill(2) for part in match.group("hour", "minute", "second") if part
-    )
+    parts = match.group("hour", "minute", "second")
+    return ":".join(part.zfill(2) for part in parts if part)
 
 
 def dialled(match: regex.Match[str]) -> str:
-    """Return the digits of a telephone number, after a plus sign if it has one; then
-    (0) is not dialled.
-    """
-    text = (
-        match.group().replace("(0)", "")
-        if match.group().startswith("+")
-        else match.group()
-    )
-    return "".join(
-        character for character in text if character.isdigit() or character == "+"
-    )
+    """Return the digits of a telephone number; after a plus sign, drop (0)."""
+    text = match.group()
+    if text.startswith("+"):
+        text = text.replace("(0)", "")
+    return "".join(each for each in text if each.isdigit() or each == "+")
 
 
 def with_decimals(decimals: str) -> dict[str, float]:
-    """Return the patterns of numbers: 1.234 rather has decimals, 1,234 rather
-    thousands.
-    """
+    """Return the patterns of numbers: 1.234 is likelier to have decimals than 1,234."""
     return {
         PLAIN: WHOLE,
         rf"(?P<whole>\d*)\.{decimals}": 2,
@@ -175,26 +161,20 @@ def with_decimals(decimals: str) -> dict[str, float]:
     }
 
 
-def signed(patterns: Mapping[str, float]) -> dict[str, float]:
-    """Allow a minus sign before numbers."""
-    return {
-        rf"(?P<negative>-?){pattern}": weight for pattern, weight in patterns.items()
-    }
-
-
-def in_parentheses(patterns: Mapping[str, float]) -> dict[str, float]:
-    """Return the patterns of negative numbers as accountants write them."""
-    return {
-        rf"(?P<negative>\(){pattern}\)": weight for pattern, weight in patterns.items()
-    }
+def signed(
+    patterns: Mapping[str, float], sign: str = "-?", end: str = ""
+) -> dict[str, float]:
+    """Return the patterns of numbers after a sign that makes them negative."""
+    negative = f"(?P<negative>{sign})"
+    return {negative + pattern + end: weight for pattern, weight in patterns.items()}
 
 
 def dates(*orders: DateOrder) -> Grammar:
     """Return the form of dates, in one of these orders."""
-    patterns = {
-        rf"{PARTS[first]}(?P<sign>[./-]){PARTS[second]}(?P=sign){PARTS[third]}": 1
-        for first, second, third in orders
-    }
+    patterns = dict[str, float]()
+    for first, second, third in orders:
+        begin = rf"{PARTS[first]}(?P<sign>[./-]){PARTS[second]}"
+        patterns[rf"{begin}(?P=sign){PARTS[third]}"] = 1
     return Grammar(patterns, iso_date, "./-", needed="./-", digits=(4, 8))
 
 
@@ -204,14 +184,16 @@ GRAMMARS: dict[Format, Grammar] = {
     "integer": Grammar(signed(INTEGER), number, ".,'-"),
     "decimal": Grammar(signed(with_decimals(DECIMALS)), number, ".,'-", needed=".,"),
     "amount": Grammar(
-        signed(AMOUNT) | in_parentheses(AMOUNT), number, ".,'-()=", needed=".,"
+        # In parentheses, it is negative, as accountants write it.
+        signed(AMOUNT) | signed(AMOUNT, r"\(", r"\)"),
+        number,
+        ".,'-()=",
+        needed=".,",
     ),
     "date": dates("dmy", "mdy", "ymd"),
     "time": Grammar({TIME: 1}, iso_time, ":.", needed=":.", digits=(3, 6)),
     "phone": Grammar({PHONE: 1}, dialled, "+()./-", digits=(3, 15), is_spaced=True),
 }
 OF_DATES: dict[DateOrder, Grammar] = {
-    "dmy": dates("dmy"),
-    "mdy": dates("mdy"),
-    "ymd": dates("ymd"),
+    order: dates(order) for order in get_args(DateOrder)
 }

@@ -1,24 +1,22 @@
-"""Picture → hypotheses: ways to read it, as one line or as a page of lines, and how
+"""A picture → hypotheses: ways to read it, as one line or as a page of lines, and how
 much speaks for each.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import accumulate, islice, pairwise
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.picture.maps import Map
-from app.text.ctc import BLANK, best_path, best_path_with, spans_of
+from app.text.ctc import BLANK, Probabilities, best_path, best_path_with, spans_of
 from app.text.field import ANYTHING, Field
 from app.text.forms import Grammar
-from app.text.layout import ELONGATED, Line, in_rows, joined
+from app.text.layout import ELONGATED, Floats, Line, in_rows, joined
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from app.text.strips import WIDER, Sheet, Strip, whole_strips
@@ -34,18 +32,53 @@ MAX_SHAPE = 80
 CLEARLY = 1.25
 # Width of the strips that are read to find out which way is up, in pixels.
 SAMPLE = 5_000
-Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to right
-Hypothesis = tuple[Row, ...]  # from top to bottom
+Row = tuple[Transcript, ...]  # beside each other, from left to right
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A way to read a picture: rows from top to bottom."""
+
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What is read in each strip."""
+        return [transcript for row in self.rows for transcript in row]
+
+    @property
+    def signs(self) -> list[list[int]]:
+        """The digits and marks in each row that has some."""
+        rows = [[sign for each in row for sign in each.signs] for row in self.rows]
+        return [row for row in rows if row]
+
+    @property
+    def score(self) -> float:
+        """How much speaks for it."""
+        return sum(each.score for each in self.transcripts)
+
+    @property
+    def certainty(self) -> float:
+        """The probability that it has all that is written, and nothing else.
+
+        Of the strips where nothing was read, such as words, the least certain one
+        counts.
+        """
+        empty = [each.confidence for each in self.transcripts if not each.signs]
+        read = [each.certainty for each in self.transcripts if each.signs]
+        return min(empty, default=1.0) * math.prod(read)
 
 
 @dataclass(frozen=True)
 class LineReader:
-    """Reads lines with the line network.
+    """Reads pictures with the line network.
 
     Attributes
     ----------
     network : LineNetwork
         The line network.
+    pages : PageNetwork, optional
+        The network that finds the lines of a page. Without it, a picture is one line.
     field : Field
         What may be written.
     budget : Budget
@@ -53,22 +86,22 @@ class LineReader:
     """
 
     network: LineNetwork
+    pages: PageNetwork | None = None
     field: Field = ANYTHING
     budget: Budget = UNLIMITED
 
     def read(
-        self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
+        self, picture: Picture, turns: Sequence[int]
     ) -> dict[int, list[Hypothesis]]:
-        """Read a picture in several ways until one is sure, turned by each of these
-        turns.
+        """Read a picture in several ways, with each turn, until one is sure.
 
         If it has several lines, these are the only way to read it: from afar, they may
         look like one.
         """
         found: dict[int, list[Hypothesis]] = {turn: [] for turn in turns}
-        for ways in self.ways(picture, pages, turns):
+        for ways in self.ways(picture, turns):
             for turn, hypothesis in ways:
-                if len(hypothesis) > 1:
+                if len(hypothesis.rows) > 1:
                     return {turn: [hypothesis]}
                 found[turn].append(hypothesis)
             if any(map(is_sure, found.values())):
@@ -76,42 +109,37 @@ class LineReader:
         return found
 
     def ways(
-        self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
+        self, picture: Picture, turns: Sequence[int]
     ) -> Iterator[list[tuple[int, Hypothesis]]]:
-        """Yield ways to read a picture, with turns: all of it as one line, then its
-        lines, then all in other ways.
+        """Yield ways to read a picture, each with its turn.
+
+        First, all of it is one line; then come its lines, then all of it in other ways.
         """
         height = self.network.spec.height
         views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
         yield [*self.whole(views)]
-        if pages:
-            yield [self.page(picture, pages, turns)]
+        if self.pages:
+            yield [self.page(Sheet.of(picture), self.pages, turns)]
         while following := [*self.whole(views)]:
             yield following
 
     def whole(
         self, views: Mapping[int, Iterator[Strip]]
     ) -> Iterator[tuple[int, Hypothesis]]:
-        """Read the next strip of each view, as one line; leave out those that are too
-        long.
-        """
+        """Read the next strip of each view, but leave out what is too long."""
         for turn, strips in views.items():
-            for strip in islice(strips, 1):
-                line = self.strip(strip)
-                if line and line.digits <= MAX_DIGITS:
-                    yield turn, ((line,),)
+            for transcript in self.transcripts([*islice(strips, 1)]):
+                if transcript.digit_count <= MAX_DIGITS:
+                    yield turn, Hypothesis(((transcript,),))
 
     def page(
-        self, picture: Picture, pages: PageNetwork, turns: Sequence[int]
+        self, sheet: Sheet, pages: PageNetwork, turns: Sequence[int]
     ) -> tuple[int, Hypothesis]:
-        """Find the lines of a picture and read them, turned by the one of these turns
-        that most speaks for.
-        """
-        sheet = Sheet.of(picture)
+        """Find the lines of a sheet and read them, with the turn that fits best."""
         writing = pages.writing(sheet.grey)
-        turn = (
-            self.direction(sheet, writing, pages, turns) if len(turns) > 1 else turns[0]
-        )
+        turn = turns[0]
+        if len(turns) > 1:
+            turn = self.direction(sheet, writing, pages, turns)
         if turn:  # it finds lines that are level better
             sheet = sheet.turned(turn)
             writing = pages.writing(sheet.grey)
@@ -123,181 +151,177 @@ class LineReader:
     def direction(
         self, sheet: Sheet, writing: Map, pages: PageNetwork, turns: Sequence[int]
     ) -> int:
-        """Return the one of these turns after which a sample of the lines is read best."""
-        seen = dict[int, tuple[Sheet, list[Line]]]()
-        for turn in turns:
-            turned = sheet.turned(turn)
-            seen[turn] = (
-                turned,
-                pages.lines(np.rot90(writing, turn // 90), turned.grey.size),
-            )
-        longest = max(shape_of(lines) for _, lines in seen.values())
-        # So that the lines themselves show which sides are at the top and the bottom.
-        if longest >= ELONGATED:
-            seen = {
-                turn: (sheet, lines)
-                for turn, (sheet, lines) in seen.items()
-                if shape_of(lines) >= 1
-            }
-        return upright({turn: self.evidence(*each) for turn, each in seen.items()})
+        """Return the turn after which a sample of the lines is read best."""
+        sheets = {turn: sheet.turned(turn) for turn in turns}
+        found = {
+            turn: pages.lines(np.rot90(writing, turn // 90), sheets[turn].grey.size)
+            for turn in turns
+        }
+        shapes = {turn: shape_of(lines) for turn, lines in found.items()}
+        # Long lines themselves show which sides are at the top and the bottom.
+        least = 1 if max(shapes.values()) >= ELONGATED else 0
+        likely = [turn for turn in turns if shapes[turn] >= least]
+        scores = {turn: self.evidence(sheets[turn], found[turn]) for turn in likely}
+        return upright(scores)
 
     def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
-        """Return how much speaks for some lines, from all over a page: not all of them
-        names, nor all numbers.
+        """Return how much speaks for a sample of the lines of a page.
+
+        They are from all over it: not all of them names, nor all numbers.
         """
         widths = self.widths(lines)
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
         self.budget.check_writing(float(widths[some].sum()))
-        strips = (sheet.strip(lines[each], self.network.spec.height) for each in some)
-        return score((tuple(map(self.one, strips)),))
+        strips = self.strips(sheet, [lines[place] for place in some])
+        return Hypothesis((tuple(self.free(strips)),)).score
 
     def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
-        """Read the lines of a page; raise TooMuchWriting if there are too many, or one
-        is too long.
-        """
+        """Read the lines of a page; raise TooMuchWriting if it is too much."""
         rows = in_rows(lines)
         if len(rows) == 1:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
-        width = float(self.widths([line for row in rows for line in row]).sum())
+        ordered = [line for row in rows for line in row]
+        width = float(self.widths(ordered).sum())
         if width > MAX_WIDTH:
             raise TooMuchWriting
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
         self.budget.check_writing(twice if has_room else width)
-        if self.field.length is None or not rows:
-            read = [
-                tuple(self.line(sheet, line, len(rows) > 1, has_room) for line in row)
-                for row in rows
-            ]
-        else:
-            strips = [
-                sheet.strip(line, self.network.spec.height)
-                for row in rows
-                for line in row
-            ]
-            found = iter(self.several(strips, self.field.length))
-            read = [tuple(islice(found, len(row))) for row in rows]
-        if any(sum(line.digits for line in row) > MAX_DIGITS for row in read):
+        is_page = len(rows) > 1
+        found = self.transcripts(self.strips(sheet, ordered), is_page)
+        if has_room and self.field.length is None:
+            unsure = [place for place, each in enumerate(found) if is_unsure(each)]
+            wider = self.strips(sheet, [ordered[place] for place in unsure], WIDER)
+            for place, second in zip(unsure, self.free(wider, is_page), strict=True):
+                found[place] = likelier(found[place], second)
+        following = iter(found)
+        read = [tuple(islice(following, len(row))) for row in rows]
+        if any(sum(each.digit_count for each in row) > MAX_DIGITS for row in read):
             raise TooMuchWriting
-        return tuple(read)
+        return Hypothesis(tuple(read))
 
-    def widths(self, lines: Sequence[Line]) -> NDArray[np.float64]:
-        """Return the widths of the strips of lines; raise TooMuchWriting if one is too
-        long.
-        """
+    def widths(self, lines: Sequence[Line]) -> Floats:
+        """Return the widths of strips; raise TooMuchWriting if one is too long."""
+        spec = self.network.spec
         shapes = np.array([line.length / line.height for line in lines])
         if (shapes > MAX_SHAPE).any():
             raise TooMuchWriting
-        height, padding = self.network.spec.height, self.network.spec.padding
-        widths: NDArray[np.float64] = padding * np.ceil(height * shapes / padding)
+        widths: Floats = spec.padding * np.ceil(spec.height * shapes / spec.padding)
         return widths
 
-    def line(
-        self, sheet: Sheet, line: Line, is_of_page: bool, has_room: bool
-    ) -> Transcript:
-        """Read a line of a page; if that is not sure, and there is room for it, read it
-        once more.
-        """
+    def strips(
+        self, sheet: Sheet, lines: Sequence[Line], stretch: float = 1.0
+    ) -> list[Strip]:
+        """Cut out lines."""
         height = self.network.spec.height
-        first = self.one(sheet.strip(line, height), is_of_page)
-        if not has_room or first.confidence >= (SURE if first.signs else EMPTY):
-            return first
-        second = self.one(sheet.strip(line, height, WIDER), is_of_page)
-        best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
-        return (
-            best
-            if best.signs == other.signs
-            else replace(best, agreed=share(best.score, other.score))
-        )
+        return [sheet.strip(line, height, stretch) for line in lines]
 
-    def strip(self, strip: Strip) -> Transcript | None:
-        """Read a strip; return None if no reading has the length."""
-        if self.field.length is None:
-            return self.one(strip)
-        return next(iter(self.several([strip], self.field.length)), None)
+    def transcripts(
+        self, strips: Sequence[Strip], is_of_page: bool = False
+    ) -> list[Transcript]:
+        """Read strips together; return [] if no reading has the length."""
+        if self.field.length is None or not strips:
+            return self.free(strips, is_of_page)
+        return self.of_length(strips, self.field.length)
 
-    def one(self, strip: Strip, is_of_page: bool = False) -> Transcript:
-        """Read a strip, of any length."""
-        output = self.output(strip)
-        line = Transcript(
-            strip, output, self.network.spec, spans_of(best_path(output)), is_of_page
-        )
-        if self.field.characters is None:
-            line = line.without_marks_of_words()
-        if line.score <= 0:
-            return replace(line, spans=[])
-        return line.of_form(self.field.grammar) if self.field.grammar else line
+    def free(
+        self, strips: Sequence[Strip], is_of_page: bool = False
+    ) -> list[Transcript]:
+        """Read strips, each of any length."""
+        spec = self.network.spec
+        transcripts = []
+        for strip, output in zip(strips, self.outputs(strips), strict=True):
+            spans = spans_of(best_path(output))
+            read = Transcript(strip, output, spec, spans, is_of_page)
+            if self.field.characters is None:
+                read = read.without_marks_of_words()
+            if read.score <= 0:
+                read = replace(read, spans=[])
+            elif self.field.grammar:
+                read = read.of_form(self.field.grammar)
+            transcripts.append(read)
+        return transcripts
 
-    def several(self, strips: Sequence[Strip], length: int) -> list[Transcript]:
-        """Read strips that have so many digits together, and the form if possible;
-        return [] if none has.
+    def of_length(self, strips: Sequence[Strip], length: int) -> list[Transcript]:
+        """Read strips that have so many digits together; return [] if they cannot.
+
+        They have the form if possible.
         """
         spec = self.network.spec
-        outputs = [self.output(strip) for strip in strips]
-        if self.field.grammar:
-            lines = [
-                Transcript(*each, spec, [])
-                for each in zip(strips, outputs, strict=True)
-            ]
-            if found := of_length(lines, length, self.field.grammar):
-                return found
-        blank = np.eye(1, spec.classes, BLANK)
-        # A blank between lines.
-        columns = np.concatenate(
-            [part for output in outputs for part in (output, blank)]
-        )
-        path = best_path_with(columns, spec.digits, length)
-        ends = accumulate((len(output) + 1 for output in outputs), initial=0)
-        paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
-        parts = zip(strips, outputs, paths, strict=bool(path))
-        return [
-            Transcript(strip, output, spec, spans_of(own), grammar=self.field.grammar)
-            for strip, output, own in parts
+        grammar = self.field.grammar
+        outputs = self.outputs(strips)
+        empty = [
+            Transcript(strip, output, spec, [], grammar=grammar)
+            for strip, output in zip(strips, outputs, strict=True)
         ]
+        if grammar:
+            found = of_form_and_length(empty, grammar, length)
+            if found:
+                return found
+        blank = np.eye(1, spec.classes, BLANK)  # between lines
+        parts = [part for output in outputs for part in (output, blank)]
+        path = best_path_with(np.concatenate(parts), spec.digits, length)
+        if not path:
+            return []
+        transcripts = []
+        for transcript in empty:
+            end = len(transcript.output)
+            transcripts.append(replace(transcript, spans=spans_of(path[:end])))
+            path = path[end + 1 :]
+        return transcripts
 
-    @cached_property
-    def signs(self) -> str:
-        """The digits and signs that may stand in the text."""
-        return self.field.signs(self.network.spec)
-
-    def output(self, strip: Strip) -> NDArray[np.float32]:
-        """Compute the probabilities of the characters that may stand in a strip."""
-        return self.network.spec.only(self.network([strip.pixels])[0], self.signs)
+    def outputs(self, strips: Sequence[Strip]) -> list[Probabilities]:
+        """Compute the probabilities of the characters that may stand in each strip."""
+        spec = self.network.spec
+        signs = self.field.signs(spec)
+        outputs = self.network([strip.pixels for strip in strips])
+        return [spec.only(output, signs) for output in outputs]
 
 
-def of_length(
-    lines: Sequence[Transcript], length: int, grammar: Grammar
+def of_form_and_length(
+    empty: Sequence[Transcript], grammar: Grammar, length: int
 ) -> list[Transcript]:
-    """Return the most probable readings of lines that have so many digits together; []
-    if there are none.
+    """Return the most probable readings that have so many digits together, or [].
 
-    A line has the form, or is empty.
+    A strip has the form, or is empty.
     """
+    digits = empty[0].spec.digits
+    # By the number of digits: the probability, and the fields of each strip so far.
     best: dict[int, tuple[float, list[list[FieldReading]]]] = {0: (1.0, [])}
-    for line in lines:
-        readings = [(line.confidence, list[FieldReading](), 0)]
-        for field in line.fields(grammar, 0, len(line.output)):
-            readings.append(
-                (
-                    field.likelihood,
-                    [field],
-                    sum(symbol in line.spec.digits for symbol in field.symbols),
-                )
-            )
+    for transcript in empty:
+        readings = [(0, transcript.confidence, list[FieldReading]())]
+        for field in transcript.fields(grammar, 0, len(transcript.output)):
+            count = sum(symbol in digits for symbol in field.symbols)
+            readings.append((count, field.likelihood, [field]))
         longer = dict[int, tuple[float, list[list[FieldReading]]]]()
-        for digits, (before, read) in best.items():
-            for likelihood, fields, more in readings:
-                total, share = digits + more, before * likelihood
-                if total <= length and share > longer.get(total, (0.0, []))[0]:
-                    longer[total] = share, [*read, fields]
+        for before, (probability, read) in best.items():
+            for count, likelihood, fields in readings:
+                total = before + count
+                together = probability * likelihood
+                if total <= length and together > longer.get(total, (0.0,))[0]:
+                    longer[total] = together, [*read, fields]
         best = longer
-    likelihood, found = best.get(length, (0.0, []))
-    if lines[0].spec.calibrated(likelihood) < LEAST:
+    probability, found = best.get(length, (0.0, []))
+    if empty[0].spec.calibrated(probability) < LEAST:
         return []
     return [
-        line.saying(grammar, fields) for line, fields in zip(lines, found, strict=True)
+        transcript.saying(grammar, fields)
+        for transcript, fields in zip(empty, found, strict=True)
     ]
+
+
+def is_unsure(transcript: Transcript) -> bool:
+    """Return whether a strip is read once more."""
+    return transcript.confidence < (SURE if transcript.signs else EMPTY)
+
+
+def likelier(first: Transcript, second: Transcript) -> Transcript:
+    """Return the likelier of two readings of a line, in doubt if they differ."""
+    other, best = sorted((second, first), key=lambda each: each.score)
+    if best.signs == other.signs:
+        return best
+    return replace(best, agreed=share(best.score, other.score))
 
 
 def shape_of(lines: Sequence[Line]) -> float:
@@ -307,66 +331,36 @@ def shape_of(lines: Sequence[Line]) -> float:
 
 
 def upright(scores: Mapping[int, float]) -> int:
-    """Return the turn with the highest score; the first one unless another is clearly
-    better.
-    """
+    """Return the turn with the highest score; the first if none is clearly better."""
     first = next(iter(scores))
     best = max(scores, key=lambda turn: scores[turn])
     return best if scores[best] > CLEARLY * scores[first] else first
 
 
 def is_sure(found: Sequence[Hypothesis]) -> bool:
-    """Return whether further ways to read a picture are unlikely to be better: one is
-    sure, or several agree.
+    """Return whether further ways to read a picture are unlikely to be better.
+
+    Then one is sure, or several agree.
     """
     best = best_of(found)
-    if not signs_in(best) or not all(line.has_form for row in best for line in row):
+    if not best.signs or not all(each.has_form for each in best.transcripts):
         return False
-    doubts = [1 - certainty(each) for each in found if signs_in(each) == signs_in(best)]
+    doubts = [1 - each.certainty for each in found if each.signs == best.signs]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE
 
 
 def best_of(found: Sequence[Hypothesis]) -> Hypothesis:
-    """Return the hypothesis for which most speaks; if nothing was read, the least
-    certain one.
-    """
-    return min(found, key=lambda each: (-score(each), certainty(each)), default=())
-
-
-def score(hypothesis: Hypothesis) -> float:
-    """Return how much speaks for a hypothesis: the sum of its lines' scores."""
-    return sum(line.score for row in hypothesis for line in row)
-
-
-def certainty(hypothesis: Hypothesis) -> float:
-    """Return the probability that a hypothesis reads all that is written, and nothing
-    else.
-
-    Of the lines where nothing was read, such as words, the least certain one counts.
-    """
-    lines = [line for row in hypothesis for line in row]
-    nothing_missed = min(
-        (line.confidence for line in lines if not line.signs), default=1.0
-    )
-    return nothing_missed * math.prod(line.certainty for line in lines if line.signs)
+    """Return the hypothesis for which most speaks; if empty, the least certain."""
+    order = sorted(found, key=lambda each: (-each.score, each.certainty))
+    return order[0] if order else Hypothesis()
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of what speaks for all hypotheses that speaks for what the best
-    one reads: 1 if none differs.
-    """
-    others = sum(
-        max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best)
-    )
-    return share(score(best), others)
+    """Return the share of the best text in all that speaks for the hypotheses."""
+    others = [max(0.0, each.score) for each in found if each.signs != best.signs]
+    return share(best.score, sum(others))
 
 
 def share(best: float, others: float) -> float:
     """Return the share of the best score among all; 1 if there is nothing to share."""
     return best / (best + others) if others > 0 else 1.0
-
-
-def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
-    """Return the digits and marks in each row that has some."""
-    rows = [[sign for line in row for sign in line.signs] for row in hypothesis]
-    return [row for row in rows if row]

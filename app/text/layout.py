@@ -1,10 +1,8 @@
-"""Map of where something is written → lines of writing: where they are, how they are
-tilted, and their order.
-"""
+"""Map of where something is written → lines of writing, with their tilt and order."""
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,8 @@ OVERLAP = 0.8
 # the lower one.
 APART = 0.5
 Floats = NDArray[np.float64]
+Counts = NDArray[np.intp]
+Coordinate = TypeVar("Coordinate", float, Floats)
 
 
 class Line(NamedTuple):
@@ -53,11 +53,9 @@ class Line(NamedTuple):
 
     def level_centre(self, tilt: float) -> tuple[float, float]:
         """Return the centre (along, down) on axes that are turned by another tilt."""
-        turn = self.tilt - tilt
-        along, down = (self.left + self.right) / 2, (self.top + self.bottom) / 2
-        return along * math.cos(turn) - down * math.sin(turn), along * math.sin(
-            turn
-        ) + down * math.cos(turn)
+        along = (self.left + self.right) / 2
+        down = (self.top + self.bottom) / 2
+        return turned(along, down, self.tilt - tilt)
 
 
 class Finding(NamedTuple):
@@ -100,78 +98,66 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     list of Line
         In pixels of the image.
     """
-    labels = connected(writing >= finding.threshold)
-    rows, columns = np.nonzero(labels)
-    # So that the pixels of a line follow each other.
-    order = np.argsort(labels[rows, columns], kind="stable")
-    rows, columns = rows[order], columns[order]
-    starts = np.flatnonzero(np.diff(labels[rows, columns], prepend=0))
+    labels = connected(writing >= finding.threshold).ravel()
+    inked = np.flatnonzero(labels)
+    order = np.argsort(labels[inked], kind="stable")
+    pixels = inked[order]  # those of a line follow each other
+    starts = np.flatnonzero(np.diff(labels[pixels], prepend=0))
     if not len(starts):
         return []
-    step = np.array(
-        [size[0] / writing.shape[1], size[1] / writing.shape[0]]
-    )  # pixels of the image per pixel of the map
-    points = step * np.stack([columns + 0.5, rows + 0.5], axis=1)
-    probability = np.add.reduceat(writing[rows, columns], starts) / np.diff(
-        starts, append=len(rows)
-    )
-    tilt = tilts(points, starts)
-    edges = edges_along(points, tilt, starts, step)
+    counts = np.diff(starts, append=len(pixels))
+    probability = np.add.reduceat(writing.ravel()[pixels], starts) / counts
+    rows, columns = np.divmod(pixels, writing.shape[1])
+    step = np.array(size) / writing.shape[::-1]  # pixels of the image per pixel
+    points = step * np.stack([columns + 0.5, rows + 0.5], axis=1)  # (pixels, 2)
+    tilt = tilts(points, starts, counts)
+    edges = edges_along(points, tilt.repeat(counts), starts, step)  # (4, lines)
     top, bottom, left, right = edges
     sides = np.stack([bottom - top, right - left])
     growth = finding.growth * sides.prod(axis=0) / (2 * sides.sum(axis=0))
-    grown = edges + growth * np.array([[-1], [1], [-1], [1]])
-    is_line = (probability >= finding.least_probability) & (
-        sides.min(axis=0) >= MIN_SIDE * step.max()
-    )
-    return without_overlaps(
-        [Line(*line) for line in np.column_stack([*grown, tilt])[is_line].tolist()]
-    )
+    boxes = edges + growth * np.array([[-1], [1], [-1], [1]])
+    is_probable = probability >= finding.least_probability
+    is_line = is_probable & (sides.min(axis=0) >= MIN_SIDE * step.max())
+    lines = np.column_stack([*boxes, tilt])[is_line]
+    return without_overlaps([Line(*line) for line in lines.tolist()])
 
 
-def tilts(points: Floats, starts: NDArray[np.intp]) -> Floats:
-    """Return the angle of each group of points (x, y): that of its longer axis; the
-    usual one, if it is not long.
+def tilts(points: Floats, starts: Counts, counts: Counts) -> Floats:
+    """Return the angle of the longer axis of each group of points (x, y).
 
-    Groups follow each other, and begin at `starts`.
+    It is the usual one, if a group is not long. Groups follow each other: they begin at
+    `starts`, and have `counts` points.
     """
-    counts = np.diff(starts, append=len(points))
     centre = np.add.reduceat(points, starts) / counts[:, None]
     x, y = (points - centre.repeat(counts, axis=0)).T
-    xx, yy, xy = (
-        np.add.reduceat(np.stack([x * x, y * y, x * y], axis=1), starts).T / counts
-    )
+    products = np.stack([x * x, y * y, x * y], axis=1)
+    xx, yy, xy = np.add.reduceat(products, starts).T / counts
     tilt = np.arctan2(2 * xy, xx - yy) / 2  # of the longer axis
     difference = np.hypot(xx - yy, 2 * xy)  # of the variances along both axes
-    is_long = (xx + yy + difference > ELONGATED**2 * (xx + yy - difference)) & (
-        np.abs(tilt) <= MAX_TILT
-    )
-    tilt = np.where(is_long, tilt, weighted_median(tilt[is_long], np.sqrt(xx[is_long])))
+    is_long = xx + yy + difference > ELONGATED**2 * (xx + yy - difference)
+    is_long &= np.abs(tilt) <= MAX_TILT
+    usual = weighted_median(tilt[is_long], np.sqrt(xx[is_long]))
+    tilt = np.where(is_long, tilt, usual)
     return np.where(np.abs(tilt) < MIN_TILT, 0.0, tilt)
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:
-    """Return the median of values, each of which counts by its weight; 0 if there are
-    none.
-    """
+    """Return the median of values, each of which counts by its weight; 0 of none."""
+    if not len(values):
+        return 0.0
     order = np.argsort(values)
     sums = weights[order].cumsum()
-    return (
-        float(values[order][np.searchsorted(sums, sums[-1] / 2)])
-        if len(values)
-        else 0.0
-    )
+    middle = np.searchsorted(sums, sums[-1] / 2)
+    return float(values[order][middle])
 
 
-def edges_along(
-    points: Floats, tilt: Floats, starts: NDArray[np.intp], step: Floats
-) -> Floats:
-    """Return top, bottom, left and right (4, n) of each group of pixels of this size,
-    on axes turned by its tilt.
+def edges_along(points: Floats, tilt: Floats, starts: Counts, step: Floats) -> Floats:
+    """Return top, bottom, left and right (4, n) of each group of pixels.
+
+    They are on axes turned by the tilt of each pixel's group; pixels have size `step`.
     """
-    turn = tilt.repeat(np.diff(starts, append=len(points)))
-    (x, y), cos, sin = points.T, np.cos(turn), np.sin(turn)
-    along, down = x * cos + y * sin, y * cos - x * sin
+    x, y = points.T
+    along, down = turned(x, y, -tilt)
     half_width, half_height = step / 2
     return np.stack(
         [
@@ -183,30 +169,35 @@ def edges_along(
     )
 
 
+def turned(
+    along: Coordinate, down: Coordinate, turn: Coordinate
+) -> tuple[Coordinate, Coordinate]:
+    """Turn points by angles."""
+    cos = np.cos(turn)
+    sin = np.sin(turn)
+    return along * cos - down * sin, along * sin + down * cos
+
+
 def without_overlaps(lines: list[Line]) -> list[Line]:
-    """Join lines that share most of the smaller one's area, until none do, so that none
-    is read twice.
-    """
+    """Join lines that share most of the smaller one, so that nothing is read twice."""
     while len(groups := overlapping(lines)) < len(lines):
         lines = [joined(group) for group in groups]
     return lines
 
 
 def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
-    """Put each line with the larger one that it shares most with, if that is most of
-    its area.
-    """
+    """Put each line with the larger one that shares most of its area, if one does."""
     tilt = tilt_of(lines)
     ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
     sizes = np.array([(line.length, line.height) for line in ordered]).reshape(-1, 2)
     centres = np.array([line.level_centre(tilt) for line in ordered]).reshape(-1, 2)
-    low, high = centres - sizes / 2, centres + sizes / 2
+    low = centres - sizes / 2
+    high = centres + sizes / 2
     groups = dict[int, list[Line]]()
     for place, line in enumerate(ordered):
-        common = np.minimum(high[:place], high[place]) - np.maximum(
-            low[:place], low[place]
-        )
-        shared = common.clip(0).prod(axis=1)
+        ends = np.minimum(high[:place], high[place])
+        begins = np.maximum(low[:place], low[place])
+        shared = (ends - begins).clip(0).prod(axis=1)
         if shared.max(initial=0) > OVERLAP * sizes[place].prod():
             groups[int(shared.argmax())].append(line)
             high[place] = low[place]  # nothing is put with it
@@ -216,54 +207,44 @@ def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
 
 
 def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
-    """Put lines in order: rows from top to bottom, and the lines of each from left to
-    right.
+    """Put lines in order: rows from top to bottom, and each from left to right.
 
     From left to right, a line joins the row to whose last one it is nearest in height,
     if both overlap.
     """
     tilt = tilt_of(lines)
+    centres = {line: line.level_centre(tilt) for line in lines}
     rows = list[list[Line]]()
-    for line in sorted(lines, key=lambda line: line.level_centre(tilt)[0]):
-        _, down = line.level_centre(tilt)
-        near = min(
-            rows,
-            key=lambda row: abs(row[-1].level_centre(tilt)[1] - down),
-            default=None,
-        )
-        if near and abs(near[-1].level_centre(tilt)[1] - down) < APART * min(
-            line.height, near[-1].height
-        ):
+    for line in sorted(lines, key=lambda line: centres[line][0]):
+        _, down = centres[line]
+        apart = [abs(centres[row[-1]][1] - down) for row in rows]
+        near = rows[int(np.argmin(apart))] if rows else []
+        if near and min(apart) < APART * min(line.height, near[-1].height):
             near.append(line)
         else:
             rows.append([line])
-    return sorted(
-        rows, key=lambda row: np.mean([line.level_centre(tilt)[1] for line in row])
-    )
+    return sorted(rows, key=lambda row: np.mean([centres[line][1] for line in row]))
 
 
 def joined(lines: Sequence[Line]) -> Line:
     """Return the line around lines that stand beside each other."""
     tilt = tilt_of(lines)
-    turn = np.array([line.tilt - tilt for line in lines]).repeat(4)
-    corners = [
-        (along, down) for line in lines for along in line[2:4] for down in line[:2]
-    ]
-    along, down = np.array(corners).T
-    level = (
-        along * np.cos(turn) - down * np.sin(turn),
-        along * np.sin(turn) + down * np.cos(turn),
+    top, bottom, left, right, own_tilt = np.array(lines).T
+    along, down = turned(
+        np.stack([left, right, left, right]),  # (4, n): the corners
+        np.stack([top, top, bottom, bottom]),
+        own_tilt - tilt,
     )
-    (left, top), (right, bottom) = (
-        np.min(level, axis=1).tolist(),
-        np.max(level, axis=1).tolist(),
+    return Line(
+        float(down.min()),
+        float(down.max()),
+        float(along.min()),
+        float(along.max()),
+        tilt,
     )
-    return Line(top, bottom, left, right, tilt)
 
 
 def tilt_of(lines: Sequence[Line]) -> float:
     """Return the tilt of a page: the median of its lines', by length."""
-    return weighted_median(
-        np.array([line.tilt for line in lines]),
-        np.array([line.length for line in lines]),
-    )
+    tilts = np.array([line.tilt for line in lines])
+    return weighted_median(tilts, np.array([line.length for line in lines]))

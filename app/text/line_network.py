@@ -1,4 +1,4 @@
-"""Strips → probabilities of what is written in each of their columns: the line network."""
+"""Strips → probabilities of what is written in their columns: the line network."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.network import Model, ModelError, Node
+from app.text.ctc import Probabilities
 from app.text.line_spec import LineSpec
 
 # Of the padded strips of a batch together, in pixels. Wider batches take longer per
@@ -63,7 +64,7 @@ class LineNetwork(Model):
 
     def __call__(
         self, strips: Sequence[NDArray[np.uint8]], padding: int | None = None
-    ) -> list[NDArray[np.float32]]:
+    ) -> list[Probabilities]:
         """Compute what is written in each strip; those of one width share a batch.
 
         Parameters
@@ -83,7 +84,7 @@ class LineNetwork(Model):
         """
         padding = padding or self.spec.padding
         widths = [-(-strip.shape[1] // padding) * padding for strip in strips]
-        outputs: dict[int, NDArray[np.float32]] = {}
+        outputs: dict[int, Probabilities] = {}
         for batch in batches(widths):
             shape = len(batch), self.spec.height, widths[batch[0]]
             padded = np.zeros(shape, np.float32)  # (N, H, W)

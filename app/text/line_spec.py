@@ -1,17 +1,12 @@
-"""What a line network's file says of it: the form of its strips, and what its classes
-stand for.
-"""
+"""What a line network's file says of it: sizes, and what its classes stand for."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.network import log_odds_of
-from app.text.ctc import BLANK
+from app.text.ctc import BLANK, Probabilities
 from app.text.forms import DIGITS
 
 
@@ -58,8 +53,9 @@ class LineSpec:
 
     @classmethod
     def of(cls, height: int, metadata: Mapping[str, str]) -> "LineSpec":
-        """Read the metadata of a file; raise KeyError or ValueError if something is
-        missing or wrong.
+        """Read the metadata of a file.
+
+        Raises KeyError if something is missing, and ValueError if it is wrong.
         """
         spec = cls(
             height,
@@ -86,16 +82,13 @@ class LineSpec:
                 f"{spec.space!r}"
             )
         sizes = spec.stride, spec.padding, spec.least_contrast
-        if not (
-            all(0 < size < math.inf for size in sizes) and math.isfinite(spec.delay)
-        ):
+        are_sizes = all(0 < size < math.inf for size in sizes)
+        if not (are_sizes and math.isfinite(spec.delay)):
             raise ValueError("sizes")
         if not 0 <= spec.threshold < 1:
             raise ValueError(f"threshold {spec.threshold}")
-        if not (
-            0 < spec.confidence_scale < math.inf
-            and math.isfinite(spec.confidence_offset)
-        ):
+        is_scale = 0 < spec.confidence_scale < math.inf
+        if not (is_scale and math.isfinite(spec.confidence_offset)):
             raise ValueError("calibration")
         return spec
 
@@ -133,9 +126,7 @@ class LineSpec:
         return "".join(self.characters[symbol - 1] for symbol in symbols)
 
     def is_sign(self, symbol: int) -> bool:
-        """Return whether a class is a digit, a mark or another sign, not a gap and not
-        something else.
-        """
+        """Return whether a class is a digit, a mark or another sign."""
         return symbol not in (BLANK, self.gap, self.other)
 
     def calibrated(self, probability: float) -> float:
@@ -143,18 +134,11 @@ class LineSpec:
         odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
         return 1 / (1 + math.exp(-odds))
 
-    def only(self, output: NDArray[np.float32], characters: str) -> NDArray[np.float32]:
-        """Count all characters but these and the gap as something else, in (T, C);
-        unknown ones are ignored.
-        """
-        allowed = {
-            BLANK,
-            self.gap,
-            self.other,
-            *map(self.class_of, {*characters} & {*self.characters}),
-        }
-        others = [symbol for symbol in range(self.classes) if symbol not in allowed]
-        return moved(output, others, self.other)
+    def only(self, output: Probabilities, characters: str) -> Probabilities:
+        """Count all characters but these and the gap as something else, in (T, C)."""
+        kept = characters + self.space
+        others = [each for each in self.characters if each not in kept]
+        return moved(output, [*map(self.class_of, others)], self.other)
 
 
 def is_set(characters: str) -> bool:
@@ -162,10 +146,8 @@ def is_set(characters: str) -> bool:
     return len({*characters}) == len(characters)
 
 
-def moved(
-    output: NDArray[np.float32], sources: list[int], target: int
-) -> NDArray[np.float32]:
-    """Add the probabilities (T, C) of some classes to another one, and set theirs to 0."""
+def moved(output: Probabilities, sources: list[int], target: int) -> Probabilities:
+    """Add the probabilities (T, C) of some classes to another, and set theirs to 0."""
     columns = output.copy()
     columns[:, target] += columns[:, sources].sum(axis=1)
     columns[:, sources] = 0

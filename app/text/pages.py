@@ -38,17 +38,12 @@ class PageNetwork(Model):
             "training.pages",
         )
         try:
-            self.stride, self.pixels = (
-                int(self.metadata[name]) for name in ("stride", "pixels")
-            )
-            self.finding = Finding(
-                *(float(self.metadata[name]) for name in Finding._fields)
-            )
-            if not (
-                self.stride > 0
-                and self.stride**2 <= self.pixels
-                and all(0 < each < math.inf for each in self.finding)
-            ):
+            self.stride = int(self.metadata["stride"])
+            self.pixels = int(self.metadata["pixels"])
+            thresholds = [float(self.metadata[name]) for name in Finding._fields]
+            self.finding = Finding(*thresholds)
+            is_size = self.stride > 0 and self.stride**2 <= self.pixels
+            if not (is_size and all(0 < each < math.inf for each in thresholds)):
                 raise ValueError("sizes")
         except (KeyError, ValueError) as error:
             raise ModelError(
@@ -65,10 +60,8 @@ class PageNetwork(Model):
             `pixels` if it is larger.
         """
         share = min(1.0, math.sqrt(self.pixels / (grey.width * grey.height)))
-        width, height = (
-            max(1, round(share * side / self.stride)) * self.stride
-            for side in grey.size
-        )
+        strides = [max(1, round(share * side / self.stride)) for side in grey.size]
+        width, height = (self.stride * count for count in strides)
         small = grey.resize((width, height), Image.Resampling.BILINEAR)
         (maps,) = self.run("pictures", np.asarray(small, np.float32)[None])
         found: Map = maps[0]
@@ -83,8 +76,9 @@ class PageNetwork(Model):
         return self.lines(self.writing(grey), grey.size)
 
     def lines_at_full_size(self, sheet: Sheet) -> list[Line]:
-        """Return the lines in the part of a sheet with the most contrast: they may be
-        too small in all of it.
+        """Return the lines in the part of a sheet with the most contrast.
+
+        They may be too small in all of it.
         """
         part = sheet.busiest(math.isqrt(self.pixels))
         return [] if part.size == sheet.grey.size else self.lines_on(part)

@@ -1,7 +1,4 @@
-"""Decoded picture → strips: its lines of writing, as grey pixels for the line network.
-
-Pure functions: no settings, no files, no network access.
-"""
+"""Decoded picture → strips: its lines of writing as grey pixels, level and scaled."""
 
 import math
 from collections.abc import Iterator
@@ -19,16 +16,18 @@ from app.text.layout import Floats, Line
 
 # Width of a strip over its height: narrower lines get a margin at both ends.
 NARROWEST = 0.5
-# Width of a picture that may be one line, over its height.
-MIN_SHAPE, MAX_SHAPE = 0.3, 20
-# A picture is downscaled to about this many pixels: a page; one that may be a line; and
-# to find its printed lines.
-PAGE_PIXELS, LINE_PIXELS, INK_PIXELS = 1400 * 1400, 640 * 640, 200 * 200
+# Width over height of a picture that may be one line.
+MIN_SHAPE = 0.3
+MAX_SHAPE = 20
+# A picture is downscaled to about this many pixels.
+PAGE_PIXELS = 1400 * 1400  # as a page
+LINE_PIXELS = 640 * 640  # as one line
+INK_PIXELS = 200 * 200  # to find its printed lines
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LEVEL = 0.3  # ink threshold
 WIDER = 1.3  # slender digits in a row are told apart better if they are wider
-# Height of a strip around a digit, in digit lengths, and its width, in heights.
-AROUND, WIDEST = 2.0, 10 / 3
+AROUND = 2.0  # height of a strip around a digit, in digit lengths
+WIDEST = 10 / 3  # its width over its height
 
 
 class Strip(NamedTuple):
@@ -51,22 +50,21 @@ class Strip(NamedTuple):
 
     @property
     def tilt(self) -> float:
-        """The angle of the line on the upright picture, in radians; positive if it
-        descends to the right.
+        """The angle of the line on the upright picture, in radians.
+
+        It is positive if the line descends to the right.
         """
         return math.atan2(self.place[1, 0], self.place[0, 0])
 
     def box(self, top: float, bottom: float, left: float, right: float) -> Box:
-        """Return the box on the upright picture around a part of the strip: at least
-        one pixel, and none outside.
+        """Return the box on the upright picture around a part of the strip.
+
+        It has at least one pixel, and none outside the picture.
         """
-        x, y = np.round(
-            self.place
-            @ [[left, left, right, right], [top, bottom, top, bottom], [1, 1, 1, 1]]
-        )
-        return Box(int(y.min()), int(y.max()), int(x.min()), int(x.max())).within(
-            *self.size
-        )
+        across = [left, left, right, right]
+        corners = np.array([across, [top, bottom, top, bottom], np.ones(4)])
+        x, y = np.round(self.place @ corners).astype(int).tolist()
+        return Box(min(y), max(y), min(x), max(x)).within(*self.size)
 
 
 class Sheet(NamedTuple):
@@ -101,81 +99,77 @@ class Sheet(NamedTuple):
         )
 
     def busiest(self, side: int) -> Image.Image:
-        """Return the part of the image with the most contrast, at most this wide and
-        high.
-        """
-        away = np.abs(np.asarray(self.grey, np.float32) - self.ground)
+        """Return the part with the most contrast, at most this wide and high."""
+        levels = np.asarray(self.grey)
+        away = np.abs(levels.astype(np.float32) - self.ground)  # (H, W)
         top = fullest(away.sum(axis=1), side)
         left = fullest(away[top : top + side].sum(axis=0), side)
-        return self.grey.crop(
-            (
-                left,
-                top,
-                min(left + side, self.grey.width),
-                min(top + side, self.grey.height),
-            )
-        )
+        return Image.fromarray(levels[top : top + side, left : left + side])
 
     def strip(self, line: Line, height: int, stretch: float = 1.0) -> Strip:
-        """Cut out a line, level and scaled to this height, with the ground outside the
-        image; stretch it in length.
+        """Cut out a line, level and scaled to this height; stretch it in length.
+
+        Outside the image is ground.
         """
         side = max(0.0, NARROWEST * line.height - line.length) / 2
         line = line._replace(left=line.left - side, right=line.right + side)
         width = max(1, round(stretch * height * line.length / line.height))
         grey, box = self.level(line)
-        pixels = np.asarray(grey.resize((width, height), Image.Resampling.LANCZOS, box))
+        scaled = grey.resize((width, height), Image.Resampling.LANCZOS, box)
         picture = self.picture
-        place = np.add(
-            affine(line, width, height), [[0, 0, picture.left], [0, 0, picture.top]]
-        )
-        return Strip(pixels, picture.scale * place, (picture.width, picture.height))
+        place = affine(line, width, height)
+        place[:, 2] += picture.left, picture.top
+        size = picture.width, picture.height
+        return Strip(np.asarray(scaled), picture.scale * place, size)
 
     def level(
         self, line: Line
     ) -> tuple[Image.Image, tuple[float, float, float, float]]:
-        """Return an image in which a line is level, and the box (left, top, right,
-        bottom) of the line in it.
+        """Return an image in which a line is level, and its box there.
+
+        The box has left, top, right and bottom.
         """
         if line.tilt:
-            size = max(1, round(line.length)), max(1, round(line.height))
-            onto = affine(line, *size).ravel().tolist()
-            bilinear = Image.Resampling.BILINEAR
-            grey = self.grey.transform(
-                size, Image.Transform.AFFINE, onto, bilinear, fillcolor=self.ground
+            width = max(1, round(line.length))
+            height = max(1, round(line.height))
+            level = self.grey.transform(
+                (width, height),
+                Image.Transform.AFFINE,
+                affine(line, width, height).ravel().tolist(),
+                Image.Resampling.BILINEAR,
+                fillcolor=self.ground,
             )
-            return grey, (0, 0, *size)
-        first, above = math.floor(line.left), math.floor(line.top)
+            return level, (0, 0, width, height)
+        first = math.floor(line.left)
+        above = math.floor(line.top)
         size = math.ceil(line.right) - first, math.ceil(line.bottom) - above
         part = Image.new("L", size, self.ground)
         part.paste(self.grey, (-first, -above))
-        return part, (
-            line.left - first,
-            line.top - above,
-            line.right - first,
-            line.bottom - above,
-        )
+        top = line.top - above
+        left = line.left - first
+        return part, (left, top, line.right - first, line.bottom - above)
 
 
 def fullest(values: NDArray[np.float32], length: int) -> int:
-    """Return where the part of this length begins that has the largest sum; its middle
-    counts most.
+    """Return where the part of this length with the largest sum begins.
+
+    Its middle counts most.
     """
-    sums = np.convolve(values, np.hanning(min(length, len(values)) + 2)[1:-1], "valid")
+    window = np.hanning(min(length, len(values)) + 2)[1:-1]
+    sums = np.convolve(values, window, "valid")
     return int(sums.argmax())
 
 
 def side_of(size: tuple[int, int], pixels: int) -> int:
-    """Return the longer side to which a picture of this size is downscaled, to have
-    about so many pixels.
-    """
+    """Return the longer side of a picture, downscaled to about so many pixels."""
     share = min(1.0, math.sqrt(pixels / math.prod(size)))
     return max(1, min(MAX_SIDE, round(share * max(size))))
 
 
 def whole_strips(picture: Picture, height: int) -> Iterator[Strip]:
-    """Cut out the whole picture as one line, if its shape allows it: as it is, wider,
-    and without printed lines.
+    """Cut out the whole picture as one line, if its shape allows it.
+
+    It is yielded as it is, wider, and without printed lines.
 
     Parameters
     ----------
@@ -186,7 +180,7 @@ def whole_strips(picture: Picture, height: int) -> Iterator[Strip]:
     """
     sheet = Sheet.of(picture.reduced(side_of(picture.image.size, LINE_PIXELS)))
     line = Line(0, sheet.grey.height, 0, sheet.grey.width)
-    if MIN_SHAPE <= sheet.grey.width / sheet.grey.height <= MAX_SHAPE:
+    if MIN_SHAPE <= line.length / line.height <= MAX_SHAPE:
         yield sheet.strip(line, height)
         yield sheet.strip(line, height, WIDER)
         if clean := without_printed_lines(sheet):
@@ -215,43 +209,41 @@ def strip_around(picture: Picture, box: Box, height: int) -> Strip:
     top, bottom, left, right = picture.edges_in_image(box)
     tall = min(sheet.grey.height, AROUND * max(bottom - top, right - left))
     wide = min(sheet.grey.width, WIDEST * tall)
-    first_row = centred(top + bottom, tall, sheet.grey.height)
-    first_column = centred(left + right, wide, sheet.grey.width)
-    return sheet.strip(
-        Line(first_row, first_row + tall, first_column, first_column + wide), height
-    )
+    above = centred(top + bottom, tall, sheet.grey.height)
+    first = centred(left + right, wide, sheet.grey.width)
+    return sheet.strip(Line(above, above + tall, first, first + wide), height)
 
 
 def centred(ends: float, length: float, room: float) -> float:
-    """Return the beginning of a part of this length, centred between two ends that add
-    up to `ends`, within a room.
+    """Return where a part of this length begins within a room.
+
+    It is centred between two ends that add up to `ends`, if there is room.
     """
     return min(max((ends - length) / 2, 0), room - length)
 
 
 def without_printed_lines(sheet: Sheet) -> Sheet | None:
-    """Paint over the printed lines on a sheet, such as those of a form; None if there
-    are none.
-    """
+    """Paint over printed lines, such as those of a form; None if there are none."""
     grey = sheet.grey
     factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
-    view = next(views(grey.reduce(factor) if factor > 1 else grey), None)
-    erased = None if view is None else ink_without_printed_lines(view.ink, LEVEL)
-    if view is None or erased is None:
+    view = next(views(grey.reduce(factor)), None)
+    if view is None:
         return None
-    lines = Image.fromarray(grown(view.ink > erased)).resize(
-        (factor * view.ink.shape[1], factor * view.ink.shape[0])
-    )
+    erased = ink_without_printed_lines(view.ink, LEVEL)
+    if erased is None:
+        return None
+    height, width = view.ink.shape
+    printed = Image.fromarray(grown(view.ink > erased))
+    mask = printed.resize((factor * width, factor * height))
     clean = grey.copy()
-    clean.paste(sheet.ground, (factor * view.left, factor * view.top), lines)
+    clean.paste(sheet.ground, (factor * view.left, factor * view.top), mask)
     return sheet._replace(grey=clean)
 
 
 def affine(line: Line, width: int, height: int) -> Floats:
-    """Return the map (2, 3) from the pixels of a line's cut-out of this size to those
-    of the image.
-    """
-    along, down = line.length / width, line.height / height
-    cos, sin = math.cos(line.tilt), math.sin(line.tilt)
+    """Return the map (2, 3) from a line's cut-out of this size to the image."""
+    cos = math.cos(line.tilt)
+    sin = math.sin(line.tilt)
     turn = np.array([[cos, -sin], [sin, cos]])
-    return np.column_stack([turn * [along, down], turn @ [line.left, line.top]])
+    scale = line.length / width, line.height / height
+    return np.column_stack([turn * scale, turn @ [line.left, line.top]])

@@ -12,7 +12,6 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture, decode_image, open_image
@@ -21,18 +20,9 @@ from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Box, Map
 from app.picture.shown import Shown, shown
 from app.stage import Stage
-from app.text.ctc import TINY
+from app.text.ctc import TINY, Probabilities, Span
 from app.text.field import ANYTHING, Field
-from app.text.hypotheses import (
-    Hypothesis,
-    LineReader,
-    Row,
-    agreement,
-    best_of,
-    certainty,
-    score,
-    upright,
-)
+from app.text.hypotheses import Hypothesis, LineReader, Row, agreement, best_of, upright
 from app.text.line_network import LineNetwork
 from app.text.line_spec import LineSpec
 from app.text.pages import PageNetwork
@@ -64,20 +54,16 @@ class Digit(NamedTuple):
     """
 
     box: Box
-    probabilities: NDArray[np.float32]
+    probabilities: Probabilities
     legibility: float
     ink: Map
 
     @property
     def frame(self) -> Map:
-        """The ink, scaled and centred as for the dense network: (28, 28) float32 in [0,
-        1]; empty without ink.
-        """
-        return (
-            frame_from_ink(self.ink)
-            if self.ink.any()
-            else np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
-        )
+        """The ink as the dense network sees it: (28, 28) float32 in [0, 1]."""
+        if not self.ink.any():
+            return np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
+        return frame_from_ink(self.ink)
 
     @property
     def digit(self) -> int:
@@ -86,9 +72,7 @@ class Digit(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A mark or another sign in a text, and its bounding box in pixels of the upright
-    picture.
-    """
+    """A mark or another sign, and its box in pixels of the upright picture."""
 
     mark: str
     box: Box
@@ -165,31 +149,24 @@ class Text(NamedTuple):
 
     @property
     def value(self) -> str | None:
-        """What the lines mean in that form, joined by newlines; None if there are none,
-        or one does not have it.
-        """
-        return (
-            "\n".join(line.value or "" for line in self.lines)
-            if self.lines and self.has_form
-            else None
-        )
+        """What the lines mean in that form, joined by newlines, if all have it."""
+        if not (self.lines and self.has_form):
+            return None
+        return "\n".join(line.value or "" for line in self.lines)
 
     def digits_only(self) -> "Text":
-        """Return the text without marks and spaces, and without the lines that have no
-        digits.
-        """
-        lines = tuple(
-            line._replace(
-                text="".join(str(digit.digit) for digit in line.digits), marks=()
-            )
-            for line in self.lines
-            if line.digits
-        )
-        cells = (
-            tuple("".join(filter(str.isdigit, cell)) for cell in row)
-            for row in self.table
-        )
-        return self._replace(lines=lines, table=tuple(row for row in cells if any(row)))
+        """Return the text without marks, spaces, and lines and rows without digits."""
+        lines = []
+        for line in self.lines:
+            text = "".join(str(digit.digit) for digit in line.digits)
+            if text:
+                lines.append(line._replace(text=text, marks=()))
+        table = []
+        for row in self.table:
+            cells = tuple("".join(filter(str.isdigit, cell)) for cell in row)
+            if any(cells):
+                table.append(cells)
+        return self._replace(lines=tuple(lines), table=tuple(table))
 
 
 @dataclass(frozen=True)
@@ -254,13 +231,15 @@ def read_text(
     picture = decoded(data, options.page, budget)
     stages.append(Stage("decode", perf_counter_ns()))
     field = options.field
-    reader = LineReader(network, field, budget)
-    found = reader.read(picture, pages, options.turns)
+    reader = LineReader(network, pages, field, budget)
+    found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
-    turn = upright(
-        {turn: max(map(score, each), default=0.0) for turn, each in found.items()}
-    )
+    scores = {
+        turn: max((way.score for way in ways), default=0.0)
+        for turn, ways in found.items()
+    }
+    turn = upright(scores)
     text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(
@@ -283,7 +262,7 @@ def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Pictur
 
 
 def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) -> Text:
-    """Return the text that most speaks for.
+    """Return the text for which most speaks.
 
     Parameters
     ----------
@@ -296,95 +275,100 @@ def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) 
     """
     best = best_of(found)
     agreed = agreement(best, found)
-    rows = [(row, tuple(line for line in row if line.signs)) for row in best]
-    lines = tuple(
-        line_of(read, spec, alternatives, agreed * certainty((row,)))
-        for row, read in rows
-        if read
-    )
-    table = table_of(words_of([read for _, read in rows if read]))
-    return Text(lines, spec.calibrated(agreed * certainty(best)), table)
+    lines = []
+    rows = []
+    for row in best.rows:
+        read = tuple(transcript for transcript in row if transcript.signs)
+        if read:
+            probability = agreed * Hypothesis((row,)).certainty
+            lines.append(line_of(read, probability, alternatives))
+            rows.append(read)
+    confidence = spec.calibrated(agreed * best.certainty)
+    return Text(tuple(lines), confidence, table_of(words_of(rows)))
 
 
-def line_of(
-    row: Row, spec: LineSpec, alternatives: int, probability: float
-) -> TextLine:
-    """Convert a row of lines that have digits or marks, given the probability that
-    these are all.
+def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
+    """Convert a row of transcripts that have signs.
+
+    Parameters
+    ----------
+    row : Row
+        The transcripts.
+    probability : float
+        That this is all that is written there, uncalibrated.
+    alternatives : int
+        As in `read_text`.
     """
-    symbols = [symbol for line in row for symbol in symbols_of(line)]
-    digits = tuple(symbol for symbol in symbols if isinstance(symbol, Digit))
-    marks = tuple(symbol for symbol in symbols if isinstance(symbol, Mark))
-    around = Box.around(np.array([symbol.box for symbol in symbols]))
-    confidence = spec.calibrated(probability)
-    left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
-    others = [
-        (other, min(1.0, left * share))
-        for other, share in alternatives_of(row, alternatives)
-    ]
-    text = " ".join(line.text for line in row if line.text)
-    read = TextLine(
-        text, confidence, around, digits, marks, tuple(others) if alternatives else None
-    )
+    boxes = []
+    digits = []
+    marks = []
+    for transcript in row:
+        for span in transcript.sign_spans:
+            box = transcript.strip.box(*transcript.places[span].box)
+            boxes.append(box)
+            if transcript.is_digit(span):
+                digits.append(digit_of(transcript, span, box))
+            else:
+                marks.append(Mark(transcript.text_of([span]), box))
+    around = Box.around(np.array(boxes))
+    confidence = row[0].spec.calibrated(probability)
+    text = " ".join(each.text for each in row if each.text)
+    line = TextLine(text, confidence, around, tuple(digits), tuple(marks))
+    if alternatives:
+        left = (1 - confidence) / max(1 - probability, TINY)  # which they share
+        line = line._replace(
+            alternatives=tuple(
+                (other, min(1.0, left * share))
+                for other, share in alternatives_of(row, alternatives)
+            )
+        )
     if not row[0].grammar:
-        return read
-    if not all(line.has_form for line in row):
-        return read._replace(has_form=False)
-    return read._replace(
-        has_form=True,
-        value=" ".join(meaning.value for line in row for meaning in line.meanings),
-    )
+        return line
+    if not all(each.has_form for each in row):
+        return line._replace(has_form=False)
+    values = [meaning.value for each in row for meaning in each.meanings]
+    return line._replace(has_form=True, value=" ".join(values))
 
 
-def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:
-    """Yield the digits and marks of a line."""
-    spec = line.spec
-    for (place, ink), (symbol, first, last) in zip(
-        line.places, line.spans, strict=True
-    ):
-        box, columns = line.strip.box(*place), line.output[first : last + 1]
-        if symbol in spec.digits:
-            shares = np.exp(
-                np.log(np.maximum(columns[:, spec.digits], TINY)).mean(axis=0)
-            )
-            yield Digit(
-                box, shares / shares.sum(), 1 - float(columns[:, spec.other].min()), ink
-            )
-        elif spec.is_sign(symbol):
-            yield Mark(spec.text_of([symbol]), box)
+def digit_of(transcript: Transcript, span: Span, box: Box) -> Digit:
+    """Convert a symbol that is a digit, with its box on the picture."""
+    spec = transcript.spec
+    columns = transcript.output[span.first : span.last + 1]
+    logs = np.log(np.maximum(columns[:, spec.digits], TINY))
+    shares = np.exp(logs.mean(axis=0))  # (10,)
+    legibility = 1 - float(columns[:, spec.other].min())
+    ink = transcript.places[span].ink
+    return Digit(box, shares / shares.sum(), legibility, ink)
 
 
 def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
-    """Return the most probable other texts of a row, in which one of its lines differs,
-    and the probability of each.
+    """Return the most probable other texts of a row, and the probability of each.
+
+    One of its transcripts differs in each.
     """
-    texts = [line.text for line in row]
-    found = [
-        (
-            " ".join(
-                text for text in (*texts[:place], other, *texts[place + 1 :]) if text
-            ),
-            probability,
-        )
-        for place, line in enumerate(row)
-        for other, probability in line.alternatives(count)
-    ]
-    return sorted(found, key=lambda each: -each[1])[:count]
+    texts = [transcript.text for transcript in row]
+    found = []
+    for place, transcript in enumerate(row):
+        for other, probability in transcript.alternatives(count):
+            parts = [*texts[:place], other, *texts[place + 1 :]]
+            found.append((" ".join(filter(None, parts)), probability))
+    return sorted(found, key=lambda each: each[1], reverse=True)[:count]
 
 
 def words_of(rows: Sequence[Row]) -> list[list[Word]]:
     """Return the words of each row, and where they are on the level page."""
-    tilt = float(np.median([line.strip.tilt for row in rows for line in row] or [0]))
-    return [[word for line in row for word in placed(line, tilt)] for row in rows]
+    tilts = [transcript.strip.tilt for row in rows for transcript in row]
+    tilt = float(np.median(tilts or [0]))
+    return [[word for each in row for word in placed(each, tilt)] for row in rows]
 
 
-def placed(line: Transcript, tilt: float) -> Iterator[Word]:
-    """Yield the words of a line, and where they are on a page that is level if turned
-    by its tilt.
-    """
-    boxes, middle = line.boxes, len(line.strip.pixels) / 2
-    for word in line.words:
-        ends = boxes[word[0]].left, boxes[word[-1]].right
-        x, y = line.strip.place @ [ends, [middle, middle], [1, 1]]
-        left, right = x * math.cos(tilt) + y * math.sin(tilt)
-        yield Word(line.text_of(word), float(left), float(right))
+def placed(transcript: Transcript, tilt: float) -> Iterator[Word]:
+    """Yield the words of a transcript, and where they are on a page of this tilt."""
+    strip = transcript.strip
+    middle = len(strip.pixels) / 2
+    for word in transcript.words:
+        left = transcript.places[word[0]].box.left
+        right = transcript.places[word[-1]].box.right
+        x, y = strip.place @ [[left, right], [middle, middle], [1, 1]]
+        ends = x * math.cos(tilt) + y * math.sin(tilt)
+        yield Word(transcript.text_of(word), *ends.tolist())

@@ -17,9 +17,7 @@ HEADER = APIKeyHeader(
 
 
 class Authentication:
-    """A dependency that admits requests with one of the keys, and raises Unauthorized
-    for others.
-    """
+    """A dependency that raises Unauthorized for requests without one of the keys."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
@@ -30,16 +28,15 @@ class Authentication:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
         header: Annotated[str | None, Security(HEADER)],
     ) -> None:
-        """Raise Unauthorized if no header has a key, or any has a wrong one; else count
-        and note the key's name.
+        """Count a request with a key, and note its name; raise Unauthorized if a key is
+        missing or wrong.
         """
         self.keys.refresh()
-        given = [bearer.credentials] if bearer else []
-        given += [header] if header else []
-        names = {self.keys.name_of(key) for key in given}
+        given = [bearer.credentials if bearer else "", header or ""]
+        names = {self.keys.name_of(key) for key in given if key}
         if not all(names) or not names:
             problem = (
-                "This API key is wrong" if given else "This service needs an API key"
+                "This API key is wrong" if names else "This service needs an API key"
             )
             raise Unauthorized(
                 f"{problem}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: "

@@ -2,56 +2,45 @@
 
 import asyncio
 import math
-import random
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from dataclasses import dataclass, field
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.service import Serving
+from app.web.service import service_of
 
-SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
-# Delay of a refusal: random, so that clients that retry at once do not do so together.
-REFUSAL_SECONDS = 0.5, 1.0
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
 # Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
 MAX_HEADER_BYTES = 1024
 
 
+@dataclass
 class Body:
-    """The body of a request, which is still to arrive, and the memory that it takes
-    until the response is sent.
-    """
+    """The body of a request, which is still to arrive, and the memory that it takes."""
 
-    def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
-        self.request = request
-        self.seconds = seconds
-        self.admission = admission
-        self.bytes = 0  # of memory
-        self.has_overdraft = False
-
-    def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return its media type and the options, from as much of the header as a part's
-        may have.
-        """
-        return parse_options_header(
-            self.request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
-        )
+    request: Request
+    seconds: float
+    admission: Admission
+    media_type: bytes = b""
+    options: dict[bytes, bytes] = field(default_factory=dict)  # of the media type
+    held_bytes: int = 0
+    has_overdraft: bool = False
 
     async def read(self, write: Callable[[bytes], object]) -> None:
-        """Pass it on as it arrives; a compressed body takes memory both as received and
-        as decompressed.
+        """Pass it on as it arrives, decompressed; it then takes memory in both forms.
 
         Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the
         memory for bodies is used up.
         """
-        inflation = inflation_of(self.request)
-        received = inflated = 0
+        encoding = self.request.headers.get("content-encoding", "identity").lower()
+        inflation = None if encoding == "identity" else Inflation(encoding)
+        received = 0
+        inflated = 0
         try:
             async with asyncio.timeout(self.seconds):
                 async for chunk in self.request.stream():
@@ -64,8 +53,7 @@ class Body:
                         inflated += len(piece)
                         await self.take(len(piece), inflated)
                         async with self.admission.parsing:
-                            # A small body may inflate to a large one: let other tasks
-                            # run.
+                            # Let other tasks run: a small body may inflate a lot.
                             await asyncio.sleep(0)
                             write(piece)
         except TimeoutError as error:
@@ -77,18 +65,15 @@ class Body:
             inflation.check_end()
 
     async def take(self, count: int, size: int) -> None:
-        """Count more memory, `size` bytes of the same kind so far; raise
-        UploadTooLarge, or Overloaded without room.
+        """Count more memory, `size` bytes so far; raise UploadTooLarge or Overloaded.
 
         If bodies exceed their memory, they arrive one after the other. The first may
         exceed it: else, bodies that are half complete could wait for each other.
         """
         admission = self.admission
         admission.check_size(size)
-        if (
-            admission.held_bytes + count > admission.max_held_bytes
-            and not self.has_overdraft
-        ):
+        is_full = admission.held_bytes + count > admission.max_held_bytes
+        if is_full and not self.has_overdraft:
             try:
                 async with asyncio.timeout(admission.seconds):
                     await admission.overdraft.acquire()
@@ -96,64 +81,41 @@ class Body:
                 raise Overloaded(math.ceil(admission.seconds)) from error
             self.has_overdraft = True
         admission.held_bytes += count
-        self.bytes += count
+        self.held_bytes += count
 
     def close(self) -> None:
         """Give back its memory, once the response is sent."""
-        self.admission.held_bytes -= self.bytes
+        self.admission.held_bytes -= self.held_bytes
         if self.has_overdraft:
             self.admission.overdraft.release()
 
 
-async def arriving(request: Request, service: Serving) -> Body:
-    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded if
-    it is not worth reading.
-
-    Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times
-    the capacity, the throughput is three quarters of the unloaded one with the delay,
-    and two fifths without (`benchmarks/overload.py`).
-    """
-    admission, declared = (
-        service.admission,
-        int(request.headers.get("content-length", 0)),
-    )
-    admission.check_size(declared)
-    try:
-        (admission.large if declared > SMALL_BODY_BYTES else admission.small).check()
-    except Overloaded:
-        await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
-        raise
-    body = request.state.body = Body(
-        request, service.settings.body_timeout_seconds, admission
-    )
-    return body  # RequestMiddleware closes it
-
-
-Arriving = Annotated[Body, Depends(arriving)]
-
-
-def inflation_of(request: Request) -> "Inflation | None":
-    """Return the decompressor for the body, if it needs one."""
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding == "identity":
-        return None
-    if encoding not in WINDOW_BITS:
-        raise UnsupportedEncoding(
-            "The Content-Encoding of the body is unknown: use gzip, deflate or none."
-        )
-    return Inflation(WINDOW_BITS[encoding])
+async def arriving(request: Request) -> Body:
+    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded."""
+    service = await service_of(request)
+    admission = service.admission
+    await admission.admit(int(request.headers.get("content-length", 0)))
+    header = request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
+    media_type, options = parse_options_header(header)
+    seconds = service.settings.body_timeout_seconds
+    body = Body(request, seconds, admission, media_type, options)
+    request.state.body = body  # RequestMiddleware closes it
+    return body
 
 
 class Inflation:
     """Decompresses a body piece by piece."""
 
-    def __init__(self, window_bits: int) -> None:
-        self.decompressor = zlib.decompressobj(window_bits)
+    def __init__(self, encoding: str) -> None:
+        if encoding not in WINDOW_BITS:
+            raise UnsupportedEncoding(
+                "The Content-Encoding of the body is unknown: use gzip, deflate or "
+                "none."
+            )
+        self.decompressor = zlib.decompressobj(WINDOW_BITS[encoding])
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the decompressed data of a chunk, in small pieces; raise
-        UnsupportedEncoding if it is invalid.
-        """
+        """Yield a chunk, decompressed, in small pieces; raise UnsupportedEncoding."""
         try:
             while piece := self.decompressor.decompress(chunk, PIECE_BYTES):
                 yield piece

@@ -1,8 +1,5 @@
-"""`POST /corrections`: a picture and its correct label → the folder of corrections, if
-there is one.
-"""
+"""`POST /corrections`: a picture and its correct label → the folder of corrections."""
 
-from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -18,7 +15,7 @@ from app.text.forms import DIGITS
 from app.text.text import TextOptions
 from app.web.parameters import Parameters
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.service import SECONDS, Service, Serving, Turns
+from app.web.service import Service, Serving
 from app.web.uploads import Upload
 
 OF_CORRECTIONS = OF_ONE_PICTURE | {
@@ -46,28 +43,26 @@ guarded = APIRouter()  # as in `app.web.routes`
 
 def corrections_of(settings: Settings) -> Corrections | None:
     """Return the folder of corrections; None if they are off."""
-    folder = settings.corrections_dir
-    limits = (
+    if not settings.corrections_dir:
+        return None
+    return Corrections(
+        settings.corrections_dir,
         settings.max_corrections,
         settings.max_corrections_bytes,
         settings.queue_seconds,
     )
-    return Corrections(folder, *limits) if folder else None
 
 
 async def folder_of(request: Request, service: Serving) -> Corrections:
-    """Return the folder of corrections; raise CorrectionsOff if there is none,
-    CrossOrigin for a foreign page.
-    """
+    """Return the folder of corrections; raise CorrectionsOff or CrossOrigin."""
     if service.corrections is None:
         raise errors.CorrectionsOff(
             "This service stores no corrections: the operator can set "
             "DIGITS_CORRECTIONS_DIR."
         )
     origin = request.headers.get("origin")
-    if is_from_elsewhere(request) and not {origin, "*"} & set(
-        service.settings.cors_origins
-    ):
+    is_allowed = {origin, "*"} & {*service.settings.cors_origins}
+    if is_from_elsewhere(request) and not is_allowed:
         raise errors.CrossOrigin(
             f"Pages of {origin} may not send corrections: the operator can set "
             "DIGITS_CORS_ORIGINS."
@@ -76,19 +71,16 @@ async def folder_of(request: Request, service: Serving) -> Corrections:
 
 
 def is_from_elsewhere(request: Request) -> bool:
-    """Return whether a page of another origin sends a request; browsers send it even if
-    CORS hides the response.
+    """Return whether a page of another origin sends a request.
+
+    Browsers send it even if CORS hides the response.
     """
     if site := request.headers.get("sec-fetch-site"):
         return site not in ("none", "same-origin")
-    # Without TLS, browsers send that header to localhost only. Programs send neither
-    # header.
+    # Without TLS, browsers send that header to localhost only. Programs send neither.
+    origin = request.headers.get("origin")
     host = request.headers.get("host")
-    return request.headers.get("origin") not in (
-        None,
-        f"http://{host}",
-        f"https://{host}",
-    )
+    return origin not in (None, f"http://{host}", f"https://{host}")
 
 
 @guarded.post(
@@ -119,13 +111,13 @@ async def correct(
     """Store a picture with its correct label and the service's answer; a new label
     replaces an earlier one.
     """
-    label, page = parameters.label, parameters.page
+    label = parameters.label
+    page = parameters.page
     if label != NO_DIGIT:
         require_readable(label, service.reader.networks.lines.spec)
     is_number = label not in {NO_DIGIT, *DIGITS}
-    answer = await (answer_to_number if is_number else answer_to_digit)(
-        request, service, picture, page
-    )
+    answer_to = answer_to_number if is_number else answer_to_digit
+    answer = await answer_to(request, service, picture, page)
     stored = await corrections.add(picture, label, answer, page or 1)
     if stored:
         service.metrics.corrections.labels("number" if is_number else label).inc()
@@ -138,8 +130,7 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    turns = Turns(monotonic() + SECONDS)
-    reading = await service.read_digit(request, picture, DigitOptions(page), turns)
+    reading = await service.read_digit(request, picture, DigitOptions(page))
     model = service.reader.digit_models[True]
     answer = conversion.prediction_of(reading, model, with_frame=False)
     return answer.model_dump(exclude_unset=True)

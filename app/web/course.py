@@ -1,4 +1,4 @@
-"""The course, a Markdown page beside the product's own page, as HTML; it works offline."""
+"""The course, a page written in Markdown, as HTML that works offline."""
 
 from functools import cache
 from pathlib import Path
@@ -39,14 +39,9 @@ async def course() -> HTMLResponse:
 @cache
 def rendered() -> str:
     """Render the course; a wide table or program can be scrolled by keyboard, too."""
-    html = (
-        MarkdownIt("commonmark")
-        .enable("table")
-        .render(FILE.read_text(encoding="utf-8"))
-    )
+    markdown = FILE.read_text(encoding="utf-8")
+    html = MarkdownIt("commonmark").enable("table").render(markdown)
     html = html.replace('src="', 'src="static/')
-    return PAGE.format(
-        html.replace("<pre>", '<pre tabindex="0">').replace(
-            "<table>", '<table tabindex="0">'
-        )
-    )
+    html = html.replace("<pre>", '<pre tabindex="0">')
+    html = html.replace("<table>", '<table tabindex="0">')
+    return PAGE.format(html)

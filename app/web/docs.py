@@ -19,7 +19,8 @@ from app.web.tensors import InferRequest
 STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 0; }
-#back { display: inline-block; margin: 1rem 1.25rem 0; font: 1rem/1.5 system-ui, sans-serif; color: #3452c7; }
+#back { display: inline-block; margin: 1rem 1.25rem 0; font: 1rem/1.5 system-ui, \
+sans-serif; color: #3452c7; }
 @media (prefers-color-scheme: dark) {
   body { background: #131418; }
   #back { color: #93a6ff; }
@@ -52,23 +53,19 @@ async def docs() -> HTMLResponse:
 
 @router.get("/docs.css")
 async def docs_style() -> Response:
-    """Return the style of what surrounds Swagger UI, and its colours in dark mode."""
+    """Return the style of the page around Swagger UI, and its dark mode."""
     return Response(STYLE, media_type="text/css")
 
 
 def docs_policy(html: str) -> str:
-    """Return the content security policy of the documentation, which also allows its
-    one inline script.
-    """
+    """Return the page's content security policy, which allows its one inline script."""
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return POLICY.format(f" 'sha256-{digest}'")
 
 
 class WithoutDefaults(GenerateJsonSchema):
-    """Schemas without default values: openapi-typescript takes fields that have one for
-    required.
-    """
+    """Schemas without defaults: openapi-typescript would call their fields required."""
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema of a field that has a default value."""
@@ -76,7 +73,7 @@ class WithoutDefaults(GenerateJsonSchema):
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document, with the schemas that are in no route's signature."""
+    """Return the OpenAPI document, with schemas that no route's signature has."""
     if not app.openapi_schema:
         _, schemas = models_json_schema(
             [(model, "validation") for model in BODIES],

@@ -1,6 +1,4 @@
-"""SIGTERM → the health check answers 503 for a while → the server's own handler, which
-stops it.
-"""
+"""SIGTERM → the health check answers 503 for a while → the server stops."""
 
 import asyncio
 import os
@@ -26,16 +24,14 @@ class Draining:
 
     @contextmanager
     def on_sigterm(self, seconds: float, most: float) -> Iterator[None]:
-        """Within this context, delay SIGTERM by some seconds before it reaches the
-        previous handler.
+        """Within this context, delay SIGTERM on its way to the previous handler.
 
         `most` seconds after SIGTERM, the process ends, even if a thread hangs on a
         disk, or another process does.
         """
         stop = signal.getsignal(signal.SIGTERM)
-        if threading.current_thread() is not threading.main_thread() or not callable(
-            stop
-        ):
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or not callable(stop):
             yield  # a test, or a server that handles signals in another way
             return
         loop = asyncio.get_running_loop()

@@ -1,11 +1,10 @@
-"""Request body of the Open Inference Protocol V2 → pictures or frames; readings →
-response.
+"""Bodies of the Open Inference Protocol V2: request → pictures or frames → response.
 
 Tensors are part of the JSON, or follow it as the protocol's binary extension defines.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,15 +33,11 @@ HEADER = "Inference-Header-Content-Length"
 MAX_TENSOR_VALUES = MAX_PICTURES * PIXELS + 10_000
 # Size of the little-endian length before each element of a BYTES tensor.
 LENGTH_BYTES = 4
-# By NumPy's letter for the kind.
-DATATYPES: dict[str, Literal["INT64", "FP32"]] = {"i": "INT64", "f": "FP32"}
 BINARY_TYPES = {"INT64": "<i8", "FP32": "<f4"}
 
 
 class Inference:
-    """A parsed request; every method raises InvalidInference if the request violates
-    the protocol.
-    """
+    """A parsed request; raises InvalidInference if it violates the protocol."""
 
     def __init__(self, body: bytes, json_bytes: int | None) -> None:
         end = len(body) if json_bytes is None else json_bytes
@@ -50,10 +45,9 @@ class Inference:
             raise InvalidInference(
                 f"The body has {len(body)} bytes, but {HEADER} is {json_bytes}."
             )
+        content = json_object(body[:end], MAX_TENSOR_VALUES)
         try:
-            self.request = InferRequest.model_validate(
-                json_object(body[:end], MAX_TENSOR_VALUES)
-            )
+            self.request = InferRequest.model_validate(content)
         except ValidationError as error:
             raise InvalidInference(in_words(error.errors())) from error
         (self.input,) = self.request.inputs
@@ -78,28 +72,27 @@ class Inference:
     def pictures(self) -> list[bytes]:
         """Return the encoded pictures in the input `picture`."""
         count = self.count("BYTES", [])
-        if self.input.data is None:
+        data = self.input.data
+        if data is None:
             return elements(self.binary, count)
         if self.input.parameters.content_type != "base64":
             raise InvalidInference(
                 "Send pictures after the JSON, or in base64 with the parameter "
                 "content_type: base64."
             )
-        if len(self.input.data) != count:
+        if len(data) != count:
             raise InvalidInference(
-                f"The data has {len(self.input.data)} pictures, but the shape has "
-                f"{count}."
+                f"The data has {len(data)} pictures, but the shape has {count}."
             )
-        return list(map(bytes_of, self.input.data))
+        return list(map(bytes_of, data))
 
     def frames(self) -> Map:
         """Return the (n, 28, 28) frames in the input `pixels`."""
         count = self.count("FP32", [PIXELS])
+        data = self.input.data
         try:
             values = (
-                np.frombuffer(self.binary, "<f4")
-                if self.input.data is None
-                else numbers(self.input.data)
+                np.frombuffer(self.binary, "<f4") if data is None else numbers(data)
             )
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInference(
@@ -115,7 +108,7 @@ class Inference:
         return values.astype(np.float32).reshape(count, FRAME_SIDE, FRAME_SIDE)
 
     def count(self, datatype: str, rest: list[int]) -> int:
-        """Check the datatype and the shape, which is [count, *rest]; return the count."""
+        """Return n; check that the input has the datatype and the shape [n, *rest]."""
         if self.input.datatype != datatype:
             raise InvalidInference(
                 f"The datatype of {self.input.name} must be {datatype}."
@@ -133,16 +126,16 @@ class Inference:
         self, readings: Sequence[Reading], version: str
     ) -> tuple[InferResponse, bytes]:
         """Return the JSON of the response, and the binary data after it."""
-        tensors, binary = [], b""
         arrays = arrays_of(readings)
-        for output in self.request.outputs or [
-            InferOutput(name=name) for name in arrays
-        ]:
+        wanted = self.request.outputs or [InferOutput(name=name) for name in arrays]
+        tensors = []
+        binary = b""
+        for output in wanted:
             values = arrays[output.name]
             tensor = OutputTensor(
                 name=output.name,
                 shape=list(values.shape),
-                datatype=DATATYPES[values.dtype.kind],
+                datatype="INT64" if output.name == "digit" else "FP32",
             )
             is_binary = output.parameters.binary_data
             if is_binary is None:
@@ -154,26 +147,29 @@ class Inference:
             else:
                 tensor.data = values.ravel().tolist()
             tensors.append(tensor)
-        return InferResponse(
+        response = InferResponse(
             model_version=version, id=self.request.id, outputs=tensors
-        ), binary
+        )
+        return response, binary
 
 
 def numbers(data: list[Any]) -> NDArray[np.float64]:
-    """Convert nested lists of numbers; raise TypeError for texts, since NumPy's error
-    would quote a long one.
+    """Convert nested lists of numbers; raise TypeError for a text.
+
+    NumPy's error would quote it, however long.
     """
     rows = [data]
     for row in rows:
-        rows += [each for each in row if isinstance(each, list)]
         if any(isinstance(each, str) for each in row):
             raise TypeError
+        rows += [each for each in row if isinstance(each, list)]
     return np.array(data, float)
 
 
 def elements(tensor: bytes, count: int) -> list[bytes]:
     """Return the elements of a BYTES tensor; each is preceded by its length."""
-    found, end = [], 0
+    found = []
+    end = 0
     for _ in range(count):
         start = end + LENGTH_BYTES
         end = start + int.from_bytes(tensor[end:start], "little")
@@ -189,8 +185,5 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
     answers = list(map(values_of, readings))
-    return {
-        "digit": np.array([answer["digit"] for answer in answers]),
-        "probabilities": np.array([answer["probabilities"] for answer in answers]),
-        "legibility": np.array([answer["legibility"] for answer in answers]),
-    }
+    names: tuple[OutputName, ...] = get_args(OutputName)
+    return {name: np.array([answer[name] for answer in answers]) for name in names}

@@ -1,6 +1,4 @@
-"""API keys and their names: those of a setting, and those of a file, which is read
-again when it changes.
-"""
+"""API keys and their names, of a setting and of a file, which may change."""
 
 import hmac
 import re
@@ -14,7 +12,7 @@ from pydantic import SecretStr
 from app.settings import InvalidKeys
 
 # Names are values of a metric's label.
-LINE = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")
+NAMED_KEY = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")
 RULES = (
     "Names have up to 64 ASCII letters, digits, '.', '_' and '-'; keys have ASCII "
     "characters, and no spaces."
@@ -25,17 +23,17 @@ LOG = structlog.get_logger("digits")
 
 
 class Keys:
-    """The API keys that requests may have. Those given are named key-1, key-2 and so
-    on; the file names its own.
+    """The API keys that requests may have.
+
+    Those given are named key-1, key-2 and so on; the file names its own.
     """
 
     def __init__(
         self, given: Sequence[SecretStr], file: Path | None, requests: Counter
     ) -> None:
-        self.given = {
-            key.get_secret_value().encode(): f"key-{number}"
-            for number, key in enumerate(given, 1)
-        }
+        self.given: dict[bytes, str] = {}
+        for number, key in enumerate(given, 1):
+            self.given[key.get_secret_value().encode()] = f"key-{number}"
         self.file = file
         self.requests = requests
         self.stamp = stamp_of(file)
@@ -49,9 +47,7 @@ class Keys:
             self.requests.labels(name)  # so that a key that was never used shows 0
 
     def refresh(self) -> None:
-        """Read the file again if it has changed. If it is invalid, log why, and keep
-        the keys.
-        """
+        """Read the file again if it has changed; keep the keys if it is invalid."""
         stamp = stamp_of(self.file)
         if stamp == self.stamp:
             return
@@ -66,21 +62,20 @@ class Keys:
             LOG.info("API keys were read again", keys=list(self.names.values()))
 
     def name_of(self, given: str) -> str:
-        """Return the name of a key, or "" for a wrong one; it is compared with all of
-        them, each in constant time.
+        """Return the name of a key, or "" for a wrong one.
+
+        It is compared with all of them, each in constant time.
         """
         encoded = given.encode()  # once, since a header may have 32 kB
-        return "".join(
-            name
-            for key, name in self.names.items()
-            if hmac.compare_digest(encoded, key)
-        )
+        found = ""
+        for key, name in self.names.items():
+            if hmac.compare_digest(encoded, key):
+                found = name
+        return found
 
 
 def stamp_of(file: Path | None) -> object:
-    """Return what changes if the file is written, replaced, deleted, or gets other
-    permissions.
-    """
+    """Return what changes if a file is written, replaced, deleted or protected."""
     try:
         status = file.stat() if file else None
     except OSError as error:
@@ -107,9 +102,7 @@ def read(file: Path, taken: Iterable[str]) -> dict[bytes, str]:
 
 
 def parse(content: bytes, taken: Iterable[str]) -> dict[bytes, str]:
-    """Return the keys in lines `name: key`, each with its name, which must not be
-    taken; raise ValueError.
-    """
+    """Return the keys in lines `name: key`, each with its name; raise ValueError."""
     if len(content) > MAX_BYTES:
         raise ValueError(f"has more than {MAX_BYTES:,} bytes.")
     found: dict[bytes, str] = {}
@@ -118,10 +111,11 @@ def parse(content: bytes, taken: Iterable[str]) -> dict[bytes, str]:
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#"):
             continue
-        parts = LINE.fullmatch(line)
+        parts = NAMED_KEY.fullmatch(line)
         if not parts:
             raise ValueError(f"line {number} is not `name: key`. {RULES}")
-        name, key = parts[1], parts[2].encode()
+        name = parts[1]
+        key = parts[2].encode()
         if name in names or key in found:
             raise ValueError(
                 f"line {number} has the key of another line, or a name that is taken."

@@ -1,5 +1,4 @@
-"""Middleware for every request: request id, security headers, log line and metrics; and
-the rest of refused bodies.
+"""Middleware: request id, security headers, log line, metrics; rests of bodies.
 
 No content, file name or picture is logged.
 """
@@ -26,8 +25,8 @@ MAX_QUERY_BYTES = 1024  # 16 kB of parameters take 8 ms to parse
 CLIENT_CLOSED_REQUEST = 499
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: "
-    "blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
-    "'none'"
+    "blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -55,34 +54,31 @@ class RequestMiddleware:
         # Or it passes a proxy that blocks a path.
         scope["path"] = scope["path"].replace("\n", "%0A")
         request = Request(scope)
-        given_id = request.headers.get("x-request-id", "")
-        request_id = (
-            given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
-        )
+        request_id = request.headers.get("x-request-id", "")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = secrets.token_hex(16)
+        request.state.request_id = request_id
         headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
-        started, status = perf_counter(), 0
+        started = perf_counter()
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                given = {name for name, _ in message["headers"]}
-                message["headers"] += [
-                    header for header in headers if header[0] not in given
-                ]
+                given = dict(message["headers"])
+                message["headers"] += [each for each in headers if each[0] not in given]
             await send(message)
 
         with self.metrics.in_flight.track_inprogress():
-            scope["state"]["request_id"] = request_id
             try:
-                check_length(request)
-                check_query(scope["query_string"])
+                check(request)
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
             # The last place to answer it, and to log it.
             except (Exception, asyncio.CancelledError) as error:
-                # Uvicorn cancels what is left then.
+                # uvicorn cancels what is left as it stops.
                 cause = error if isinstance(error, Exception) else ShuttingDown()
                 if not isinstance(cause, WebError):
                     self.log.exception("unforeseen error", request_id=request_id)
@@ -96,27 +92,33 @@ class RequestMiddleware:
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a finished request."""
-        state, span = scope["state"], trace.get_current_span().get_span_context()
+        state = scope["state"]
         line = {
             "request_id": state["request_id"],
             "method": scope["method"],
             "path": scope["path"],
             "status": status,
+            "seconds": round(seconds, 6),
         }
-        named = {"key": state["key"]} if "key" in state else {}
-        traced = (
-            {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
-        )
-        self.log.info("request", **line, seconds=round(seconds, 6), **named, **traced)
+        if "key" in state:
+            line["key"] = state["key"]
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            line["trace_id"] = trace.format_trace_id(span.trace_id)
+        self.log.info("request", **line)
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
 
 
-def check_length(request: Request) -> None:
-    """Raise AmbiguousLength if two headers say where the body ends; h11 would follow
-    one of them.
-    """
+def check(request: Request) -> None:
+    """Raise QueryTooLong, or AmbiguousLength if two headers say where the body ends."""
+    query = request.scope["query_string"]
+    if len(query) > MAX_QUERY_BYTES:
+        raise QueryTooLong(
+            f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: "
+            "shorten it."
+        )
     if "content-length" in request.headers and "transfer-encoding" in request.headers:
         raise AmbiguousLength(
             "The request has both Content-Length and Transfer-Encoding: send one of "
@@ -124,18 +126,8 @@ def check_length(request: Request) -> None:
         )
 
 
-def check_query(query: bytes) -> None:
-    """Raise QueryTooLong, before it is parsed."""
-    if len(query) > MAX_QUERY_BYTES:
-        raise QueryTooLong(
-            f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: "
-            "shorten it."
-        )
-
-
 class LingeringMiddleware:
-    """ASGI middleware that reads the rest of a refused body before the response, if the
-    connection closes after it.
+    """ASGI middleware that reads a refused body before the connection closes.
 
     It is for clients that send the whole request before they read, as Python's urllib
     does. Data that arrives on a closed connection resets it, and such a client would
@@ -149,11 +141,9 @@ class LingeringMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; see the class."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
-        options = {
-            option.strip()
-            for option in headers.get("connection", "").lower().split(",")
-        }
-        closes = "close" in options or scope.get("http_version") == "1.0"
+        options = headers.get("connection", "").lower().split(",")
+        is_last = "close" in map(str.strip, options)
+        closes = is_last or scope.get("http_version") == "1.0"
         if not closes or "expect" in headers:
             await self.app(scope, receive, send)
             return

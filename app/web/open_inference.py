@@ -1,13 +1,13 @@
-"""The endpoints of the Open Inference Protocol V2; those of the model with and without
-its version in the path.
-"""
+"""The endpoints of the Open Inference Protocol V2."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from pydantic import BaseModel
 
 from app.answers import errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE
@@ -15,11 +15,11 @@ from app.digit.reading import DigitOptions, NotADigit, Reading
 from app.picture.errors import BlankImage
 from app.text.field import InvalidField
 from app.web import tensors
-from app.web.bodies import Arriving
+from app.web.bodies import arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
 from app.web.routes import BINARY
-from app.web.service import AT_ONCE, SECONDS, Service, Serving, Turns, read_several
+from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -35,22 +35,29 @@ BODY_RULES = (
     f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the "
     "JSON."
 )
-OF_INFER = (
-    OF_BODY
-    | OF_PICTURE
-    | {
-        errors.MalformedJson,
-        errors.InvalidInference,
-        errors.NotBase64,
-        errors.TooManyPictures,
-        BlankImage,
-        NotADigit,
-        InvalidField,
+ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "application/json": {"example": tensors.RESPONSE_EXAMPLE},
+            "application/octet-stream": BINARY,
+        }
     }
-)
+}
+OF_INFER = {
+    *OF_BODY,
+    *OF_PICTURE,
+    errors.MalformedJson,
+    errors.InvalidInference,
+    errors.NotBase64,
+    errors.TooManyPictures,
+    BlankImage,
+    NotADigit,
+    InvalidField,
+}
 
 # As in `app.web.routes`.
-guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])
+guarded = APIRouter(tags=["inference"])
+unguarded = APIRouter(tags=["inference"])
 
 
 async def check_version(
@@ -65,28 +72,34 @@ async def check_version(
 
 
 def of_model(
-    add: Callable[..., Callable[[Endpoint], Endpoint]],
+    router: APIRouter,
+    method: str,
     path: str,
     summary: str,
+    response_model: type[BaseModel],
     responses: dict[int | str, Any],
-    **options: Any,  # noqa: ANN401
+    openapi_extra: dict[str, Any] | None = None,
 ) -> Callable[[Endpoint], Endpoint]:
     """Add an endpoint of the model, with and without its version in the path."""
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, InvalidField)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
-        add(MODEL + path, summary=summary, responses=responses, **options)(endpoint)
-        name = f"{endpoint.__name__}_of_version"
-        options["dependencies"] = [Depends(check_version)]
-        path_of_version = f"{MODEL}/versions/{{version}}{path}"
-        own = f"{summary}, by its version"
+        add = partial(
+            router.add_api_route,
+            endpoint=endpoint,
+            methods=[method],
+            response_model=response_model,
+            response_model_exclude_none=True,
+            openapi_extra=openapi_extra,
+        )
+        add(MODEL + path, summary=summary, responses=responses)
         add(
-            path_of_version,
-            name=name,
-            summary=own,
+            f"{MODEL}/versions/{{version}}{path}",
+            name=f"{endpoint.__name__}_of_version",
+            summary=f"{summary}, by its version",
             responses=unknown | responses,
-            **options,
-        )(endpoint)
+            dependencies=[Depends(check_version)],
+        )
         return endpoint
 
     return decorate
@@ -127,10 +140,12 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
 
 
 @of_model(
-    unguarded.get,
+    unguarded,
+    "GET",
     "",
     "The model's metadata",
-    responses=responses.documentation(tensors.MODEL_METADATA_EXAMPLE),
+    tensors.ModelMetadata,
+    responses.documentation(tensors.MODEL_METADATA_EXAMPLE),
 )
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the
@@ -140,10 +155,12 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
 
 
 @of_model(
-    unguarded.get,
+    unguarded,
+    "GET",
     "/ready",
     "Is the model ready?",
-    responses=responses.documentation(tensors.MODEL_READY_EXAMPLE)
+    tensors.ModelReady,
+    responses.documentation(tensors.MODEL_READY_EXAMPLE)
     | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
 async def model_ready(service: Serving) -> tensors.ModelReady:
@@ -153,8 +170,8 @@ async def model_ready(service: Serving) -> tensors.ModelReady:
 
 
 async def read_inference(
+    request: Request,
     service: Serving,
-    body: Arriving,
     json_bytes: Annotated[
         int | None,
         Header(
@@ -165,30 +182,20 @@ async def read_inference(
     ] = None,
 ) -> Inference:
     """Parse the body of a request; see `Body.read` and Inference for the errors."""
-    raw = await read_raw(body)
+    raw = await read_raw(await arriving(request))
     async with service.admission.parsing:
         await asyncio.sleep(0)
         return Inference(raw, json_bytes)
 
 
 @of_model(
-    guarded.post,
+    guarded,
+    "POST",
     "/infer",
     "Read the digit in each picture, or frame",
-    response_model=tensors.InferResponse,
-    response_model_exclude_none=True,
-    responses={
-        200: {
-            "content": {
-                "application/json": {"example": tensors.RESPONSE_EXAMPLE},
-                "application/octet-stream": BINARY,
-            }
-        },
-        **problems.documentation(f"{MODEL}/infer", *OF_INFER),
-    },
-    openapi_extra={
-        "requestBody": {"required": True, "description": BODY_RULES, "content": BODY}
-    },
+    tensors.InferResponse,
+    ANSWER | problems.documentation(f"{MODEL}/infer", *OF_INFER),
+    {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )
 async def infer(
     request: Request,
@@ -220,7 +227,7 @@ async def read_all(
     request: Request, service: Service, pictures: Sequence[bytes], options: DigitOptions
 ) -> list[Reading]:
     """Read the digit in each picture; an error says which picture cannot be read."""
-    turns = Turns(monotonic() + SECONDS)
+    turns = Turns(monotonic() + service.seconds)
 
     async def read(picture: bytes) -> Reading:
         reading = await service.read_digit(request, picture, options, turns)

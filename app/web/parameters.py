@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Parameter
 
 from app.picture.errors import MAX_DIGITS
-from app.text.field import MOST, Field
+from app.text.field import MAX_CHARACTERS, Field
 from app.text.forms import DateOrder, Format
 from app.text.text import TURNS, TextOptions
 
@@ -97,7 +97,7 @@ class OfText(Parameters):
         "those known, as the `characters` of "
         "`lines`.",
         # `Field.require_possible` refuses others.
-        json_schema_extra={"minLength": 1, "maxLength": MOST},
+        json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS},
     )
     format: Format | None = Parameter(
         default=None,

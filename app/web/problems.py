@@ -1,6 +1,5 @@
-"""Exceptions of a request → responses with problems: the handlers of FastAPI's errors."""
+"""FastAPI's handlers of errors: exceptions of a request → responses with problems."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 import structlog
@@ -22,16 +21,12 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
     # Raised by the framework, as for an unknown path or method.
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
-        problem_type = ProblemType(
-            status,
-            status.phrase.lower().replace(" ", "-"),
-            status.phrase,
-            error.headers or {},
-        )
-        allowed = (error.headers or {}).get("Allow")
+        name = status.phrase.lower().replace(" ", "-")
+        headers = error.headers or {}
+        allowed = headers.get("Allow")
         advice = f"send {allowed}" if allowed else "/docs lists what there is"
         return (
-            problem_type,
+            ProblemType(status, name, status.phrase, headers),
             f"There is no {request.method} {request.scope['path']}: {advice}.",
         )
     if isinstance(error, RequestValidationError):
@@ -46,35 +41,33 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
     )
 
 
-def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
-    """Count an exception; return its problem and headers. For an unforeseen one, reveal
-    only the request id.
+def problem_of(request: Request, error: Exception) -> tuple[Problem, dict[str, str]]:
+    """Count an exception, and return its problem and headers.
+
+    The problem of an unforeseen one reveals only the request id.
     """
     problem_type, detail = type_and_detail(request, error)
     request.state.service.metrics.rejected.labels(problem_type.name).inc()
-    waits = (
-        {"Retry-After": str(error.seconds)}
-        if isinstance(error, Overloaded | Busy)
-        else {}
-    )
-    others = {"reading": error.reading} if isinstance(error, NotSure) else {}
+    reading = error.reading if isinstance(error, NotSure) else None
     problem = problem_type.problem(
-        detail, request.scope["path"], request.state.request_id, **others
+        detail, request.scope["path"], request.state.request_id, reading
     )
-    return problem, {**problem_type.headers, **waits}
+    headers = dict(problem_type.headers)
+    if isinstance(error, Overloaded | Busy):
+        headers["Retry-After"] = str(error.seconds)
+    return problem, headers
 
 
 async def respond(request: Request, error: Exception) -> Response:
     """Answer a request that raised an exception."""
     problem, headers = problem_of(request, error)
-    return Response(
-        problem.model_dump_json(exclude_unset=True), problem.status, headers, MEDIA_TYPE
-    )
+    content = problem.model_dump_json(exclude_unset=True)
+    return Response(content, problem.status, headers, MEDIA_TYPE)
 
 
 def log_unforeseen(request: Request, error: Exception) -> Exception:
-    """Return the error of one picture of several without its traceback; log it if it is
-    unforeseen.
+    """Return the error of one picture of several, without its traceback; log it if it
+    is unforeseen.
 
     The traceback would keep the picture in memory until all have been read.
     """
@@ -82,7 +75,8 @@ def log_unforeseen(request: Request, error: Exception) -> Exception:
         LOG.error(
             "unforeseen error", exc_info=error, request_id=request.state.request_id
         )
-    error.__cause__ = error.__context__ = None
+    error.__cause__ = None
+    error.__context__ = None
     return error.with_traceback(None)
 
 

@@ -28,15 +28,7 @@ from app.web.parameters import (
 )
 from app.web.payloads import BINARY_FILE
 from app.web.problems import problem_of
-from app.web.service import (
-    AT_ONCE,
-    PAGES_SECONDS,
-    SECONDS,
-    Service,
-    Serving,
-    Turns,
-    read_several,
-)
+from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import Upload, Uploads
 
 Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.Document)
@@ -99,8 +91,7 @@ async def predict(
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON,
     or as the raw body.
     """
-    turns = Turns(monotonic() + SECONDS)
-    return await answer_with_digit(request, service, parameters, picture, turns)
+    return await answer_with_digit(request, service, parameters, picture)
 
 
 @guarded.post(
@@ -124,7 +115,7 @@ async def predict_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    turns = Turns(monotonic() + SECONDS)
+    turns = Turns(monotonic() + service.seconds)
     answer = partial(answer_with_digit, request, service, parameters, turns=turns)
     return results.respond(request, read_several(request, pictures, answer, AT_ONCE))
 
@@ -134,7 +125,7 @@ async def answer_with_digit(
     service: Service,
     parameters: OfDigit,
     picture: bytes,
-    turns: Turns,
+    turns: Turns | None = None,
 ) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
     options = DigitOptions(parameters.page, parameters.opinion)
@@ -160,8 +151,7 @@ async def explain(
     evidence in it for the digit.
     """
     options = DigitOptions(parameters.page, parameters.opinion, with_ink=True)
-    turns = Turns(monotonic() + SECONDS)
-    reading = await service.read_digit(request, picture, options, turns)
+    reading = await service.read_digit(request, picture, options)
     service.accept(reading)
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
@@ -215,7 +205,7 @@ async def read(
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
     parameters.field.require_possible(service.reader.networks.lines.spec)
-    turns = Turns(monotonic() + PAGES_SECONDS)
+    turns = Turns(monotonic() + service.pages_seconds)
     return await answer_with_text(request, service, parameters, picture, turns)
 
 
@@ -241,7 +231,7 @@ async def read_batch(
     it is known.
     """
     parameters.field.require_possible(service.reader.networks.lines.spec)
-    turns = Turns(monotonic() + PAGES_SECONDS)
+    turns = Turns(monotonic() + service.pages_seconds)
 
     async def answer(picture: bytes) -> responses.Text | responses.Document:
         turns.check()

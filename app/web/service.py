@@ -8,6 +8,7 @@ after another, so that other requests get their turn.
 import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, pairwise
@@ -59,6 +60,13 @@ class Turns:
         if monotonic() > self.end:
             raise Busy(*message)
 
+    @asynccontextmanager
+    async def for_large(self) -> AsyncGenerator[None]:
+        """Wait for the turn of a large picture; raise Busy if the time is up then."""
+        async with self.large:
+            self.check()
+            yield
+
 
 @dataclass(frozen=True)
 class Service:
@@ -70,13 +78,20 @@ class Service:
     draining: Draining
     admission: Admission
     corrections: Corrections | None
+    seconds: float = SECONDS
+    pages_seconds: float = PAGES_SECONDS
 
     async def read_digit(
-        self, request: Request, picture: bytes, options: DigitOptions, turns: Turns
+        self,
+        request: Request,
+        picture: bytes,
+        options: DigitOptions,
+        turns: Turns | None = None,
     ) -> Reading:
-        """Read the digit in a picture."""
+        """Read the digit in a picture, which may be one of several of a request."""
         async with self.admission.parsing:
-            turns.check()
+            if turns:
+                turns.check()
             begin = monotonic()
             image = self.reader.open_small(picture, options.page)
             if monotonic() - begin > SLOW:
@@ -88,8 +103,7 @@ class Service:
         else:
             queue = self.admission.large
             read = partial(self.reader.read_large, picture, options)
-            async with turns.large:
-                turns.check()
+            async with turns.for_large() if turns else nullcontext():
                 reading = await queue.read(request, read)
         self.record_stages(reading.stages, queue.name)
         self.metrics.legibility.observe(reading.legibility)

@@ -11,7 +11,7 @@ import string
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
@@ -25,7 +25,7 @@ from app.answers.errors import (
     SeveralFiles,
     TooManyPictures,
 )
-from app.web.bodies import MAX_HEADER_BYTES, Arriving
+from app.web.bodies import MAX_HEADER_BYTES, Body, arriving
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
 MULTIPART = b"multipart/"  # how the media types of forms begin
@@ -104,11 +104,11 @@ def check_count(pictures: int) -> None:
         )
 
 
-async def read_picture(body: Arriving) -> bytes:
+async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `Body.read` for the errors."""
-    media_type, options = body.media_type()
-    if media_type.startswith(MULTIPART):
-        pictures = await read_form(body, options, FIELD, MAX_PARTS)
+    body = await arriving(request)
+    if body.media_type.startswith(MULTIPART):
+        pictures = await read_form(body, FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(
                 f"The form has {len(pictures)} fields '{FIELD}': send one picture per "
@@ -121,32 +121,30 @@ async def read_picture(body: Arriving) -> bytes:
             f"The request has no body: send a picture as the form field '{FIELD}', or "
             "as the body itself."
         )
-    return picture_in_json(raw) if media_type == JSON else raw
+    return picture_in_json(raw) if body.media_type == JSON else raw
 
 
-async def read_pictures(body: Arriving) -> list[bytes]:
+async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
-    media_type, options = body.media_type()
-    if not media_type.startswith(MULTIPART):
+    body = await arriving(request)
+    if not body.media_type.startswith(MULTIPART):
         raise NoFile(
             "The request is not a form: send the pictures as form fields "
             f"'{SEVERAL}', as curl -F does."
         )
-    return await read_form(body, options, SEVERAL, MAX_PICTURES + MAX_PARTS)
+    return await read_form(body, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
-async def read_raw(body: Arriving) -> bytes:
+async def read_raw(body: Body) -> bytes:
     """Return the raw body; see `Body.read` for the errors."""
     content = BytesIO()
     await body.read(content.write)
     return content.getvalue()  # without a copy
 
 
-async def read_form(
-    body: Arriving, options: dict[bytes, bytes], field: str, max_parts: int
-) -> list[bytes]:
+async def read_form(body: Body, field: str, max_parts: int) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
-    boundary = options.get(b"boundary")
+    boundary = body.options.get(b"boundary")
     form = Form(field, max_parts)
     delimiters = 0
     try:

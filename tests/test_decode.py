@@ -1,0 +1,136 @@
+"""Bytes → upright pictures, in every format in which people send them."""
+
+import struct
+import tracemalloc
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.digit.reading import SIDE, read_digit
+from app.picture import decode
+from app.picture.errors import TooManyPixels
+from app.picture.formats import FORMATS
+from support import (
+    HOSTILE,
+    MAX_PIXELS,
+    PNG,
+    claiming,
+    distance,
+    drawing,
+    encode,
+    frame_of,
+    picture_from_bytes,
+    png_chunk,
+    reading_of,
+    reading_of_drawing,
+)
+
+MODES = {
+    "PNG": "L RGB RGBA LA P 1 I;16",
+    "JPEG": "L RGB CMYK",
+    "MPO": "L RGB",  # what phones call JPEG with a depth map
+    "HEIF": "L RGB RGBA",
+    "AVIF": "L RGB RGBA",
+    "WEBP": "L RGB RGBA",
+    "GIF": "L RGB P 1",
+    "BMP": "L RGB P 1",
+    "TIFF": "L RGB RGBA LA P 1 I;16 CMYK",
+}
+
+
+@pytest.mark.parametrize("format", [*FORMATS, "MPO"])
+def test_formats_modes_and_depths_give_the_same_frame(seven, format):
+    # Two levels, so that 1 bit is lossless.
+    sheet = drawing(seven).point(lambda level: 255 * (level > 127))
+    deep = Image.fromarray(np.uint16(257) * np.asarray(sheet))
+    expected = frame_of(sheet)
+    for mode in MODES.get(format, "RGB").split():
+        image = deep if mode == "I;16" else sheet.convert(mode)
+        assert distance(frame_of(image, format), expected) < 0.01, mode
+
+
+# By EXIF orientation, how the camera held the picture.
+HELD = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", HELD)
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_turns_the_picture_upright(
+    seven, classifier, orientation, format
+):
+    sheet = drawing(seven)
+    held = HELD[orientation]
+    turned = sheet if held is None else sheet.transpose(held)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(turned, format, exif=exif)
+    reading = read_digit(data, classifier)
+    upright = reading_of_drawing(seven.tobytes())
+    assert distance(reading.frame, upright.frame) < 0.01
+    assert reading.box == pytest.approx(upright.box, abs=4)
+    assert picture_from_bytes(data, SIDE)[1:3] == sheet.size
+
+
+def test_pillow_warns_of_nothing(seven):
+    """Each warning would be logged, and remembered for ever."""
+    # Whose data is missing.
+    entries = [struct.pack("<HHII", tag, 1, 6, 10**6) for tag in range(1, 500)]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 499) + b"".join(entries)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        decode.prepare_plugins.cache_clear()
+        reading_of(drawing(seven), "JPEG", exif=exif)
+    assert not caught
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [((4000, 3000), (500, 375)), ((7000, 300), (875, 38)), ((9, 16_000), (2, 2000))],
+)
+def test_a_large_jpeg_is_reduced_while_decoding(size, decoded):
+    image = decode.open_image(encode(Image.new("RGB", size), "JPEG"), MAX_PIXELS)
+    picture = decode.decode_image(image, SIDE)
+    assert image.size == decoded
+    assert (picture.width, picture.height) == size
+    assert max(picture.image.size) < 1.5 * SIDE
+
+
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_text_that_inflates_takes_little_memory(before):
+    inflating = zlib.compress("😀".encode() + bytes(1_000_000), 9)
+    text = png_chunk(b"iTXt", b"k\0\1\0\0\0" + inflating)
+    end = PNG.index(before) - 4
+    tracemalloc.start()
+    image = picture_from_bytes(PNG[:end] + text + PNG[end:], SIDE).image
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert image.getbbox()
+    assert peak < 1_000_000  # 9 MB if it were inflated
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_unreadable_picture_is_a_named_error(name, classifier):
+    data, error, message = HOSTILE[name]
+    with pytest.raises(error, match=message):
+        read_digit(data, classifier)
+
+
+def test_only_the_setting_limits_the_number_of_pixels():
+    limit = 200_000_000
+    assert decode.open_image(claiming(20_000, 10_000), limit).size == (20_000, 10_000)
+    with pytest.raises(
+        TooManyPixels, match="has 200,010,000 pixels, more than 200,000,000"
+    ):
+        decode.open_image(claiming(20_001, 10_000), limit)
