@@ -124,7 +124,8 @@ def memory(pid: int) -> float:
     """Return the megabytes of a process and its descendants, shared ones once."""
     kilobytes = 0
     for member in family(pid):
-        rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-        [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
-        kilobytes += int(pss)
+        with suppress(ProcessLookupError):  # it has just ended
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+            kilobytes += int(pss)
     return kilobytes * 1024 / 1e6
