@@ -72,7 +72,7 @@ class Limits(Budget):
             raise NeedsExclusiveDecoder  # it is not reduced as it is decoded
 
     def check_writing(self, width: float) -> None:
-        """Give a page time for its strips, or raise NeedsExclusiveDecoder if it is long."""
+        """Give a page time for its strips; or raise NeedsExclusiveDecoder."""
         if width > self.width:
             raise NeedsExclusiveDecoder
         limit_processor_time(self.processor_seconds + SECONDS_PER_PIXEL * width)

@@ -59,8 +59,7 @@ class Busy(Exception):
     seconds = 1
 
     def __init__(
-        self,
-        message: str = f"Earlier pictures take too long to read: try again in {seconds} s.",
+        self, message: str = "Earlier pictures take too long to read: try again in 1 s."
     ) -> None:
         super().__init__(message)
 
@@ -76,7 +75,7 @@ class Interrupted(Busy):
 
 
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
-    """Start a pool, and wait until its processes have loaded the networks, or it breaks.
+    """Start a pool, and wait until its processes are ready, or it breaks.
 
     The processes are forked from one that has preloaded all modules, and share its
     memory.
@@ -174,7 +173,7 @@ class Decoders:
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Hold the lock of pictures that are read alone; raise Busy after a long wait."""
+        """Hold the lock of pictures that are read alone; raise Busy if that is long."""
         try:
             async with asyncio.timeout(self.wait_seconds):
                 await self.alone.acquire()
@@ -277,5 +276,5 @@ class Decoders:
 
 
 def is_of_picture(exit_code: int) -> bool:
-    """Return whether its picture ended a process: always, where CPU time has no limit."""
+    """Return whether its picture ended a process: always if CPU time has no limit."""
     return not HAS_LIMITS or -exit_code in OF_PICTURES

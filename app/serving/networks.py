@@ -53,13 +53,12 @@ class Networks(NamedTuple):
     @property
     def files(self) -> Files:
         """Where other processes find the model files."""
-        return Files(
-            self.digits.path, self.lines.path, self.pages.path if self.pages else None
-        )
+        pages = self.pages.path if self.pages else None
+        return Files(self.digits.path, self.lines.path, pages)
 
     @property
     def about(self) -> dict[str, dict[str, str]]:
-        """The version and the metadata of each, and whether the second opinion is used."""
+        """The version and metadata of each, and whether the second opinion is used."""
         used = {"second_opinion_used": "yes" if self.opinion else "no"}
         pages = {"pages": self.pages.about} if self.pages else {}
         return {"digits": self.digits.about | used, "lines": self.lines.about} | pages
@@ -74,32 +73,28 @@ class Networks(NamedTuple):
         """The versions of the files by which digits are read: of both, joined by "+",
         if there is a second opinion.
         """
-        return (
-            f"{self.digits.version}+{self.lines.version}"
-            if self.opinion
-            else self.digits.version
-        )
+        if self.opinion:
+            return f"{self.digits.version}+{self.lines.version}"
+        return self.digits.version
 
     @property
     def text_model(self) -> str:
         """The versions of the files by which texts are read, joined by "+"."""
-        return (
-            f"{self.lines.version}+{self.pages.version}"
-            if self.pages
-            else self.lines.version
-        )
+        if self.pages:
+            return f"{self.lines.version}+{self.pages.version}"
+        return self.lines.version
 
     def read_digit(
         self, data: bytes, options: DigitOptions = AS_USUAL, budget: Budget = UNLIMITED
     ) -> Reading:
-        """Read the digit in a picture, with a second opinion unless it is not wanted."""
+        """Read the digit in a picture, with a second opinion if it is wanted."""
         opinion = self.opinion if options.has_opinion else None
         return read_digit(data, self.digits, opinion, options, budget)
 
     def read_digits(
         self, pictures: Iterable[bytes], options: DigitOptions, budget: Budget
     ) -> list[Reading | Exception]:
-        """Read the digit in each of several pictures, or return why it cannot be read."""
+        """Read the digit in each of several pictures, or return the error."""
         opinion = self.opinion if options.has_opinion else None
         return read_digits(pictures, self.digits, opinion, options, budget)
 

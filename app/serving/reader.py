@@ -164,7 +164,7 @@ class Reader:
         return image if is_small and image.format in SIMPLE else None  # no MPO
 
     def read_frames(self, frames: Map) -> list[Reading]:
-        """Read the digit in each of n frames (n, 28, 28), as they are: 256 take 12 ms."""
+        """Read the digit in each of n frames (n, 28, 28): 256 take 12 ms."""
         begin = perf_counter_ns()
         classes = self.networks.digits(frames)
         stages = (

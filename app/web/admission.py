@@ -23,9 +23,9 @@ from app.digit.reading import Reading
 from app.settings import Settings
 from app.text.text import Text
 
-# Seconds; during a shorter wait, it is not watched whether the client leaves.
 SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 REFUSAL_SECONDS = 0.5, 1.0
+# Seconds; during a shorter wait, it is not watched whether the client leaves.
 NOTICED = 0.05
 RECENT = 0.1  # weight of the last picture in the mean cost
 Outcome = TypeVar("Outcome", Reading, Text)
@@ -151,7 +151,7 @@ class Admission:
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
-    """Await work for a request whose body has arrived; cancel it if the client leaves."""
+    """Await work for a request that has arrived; cancel it if the client leaves."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(request.receive())
     try:

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic import Field as Parameter
 
+from app.answers.responses import Described
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
 from app.text.forms import DateOrder, Format
 from app.text.text import TURNS, TextOptions
 
-FEW, LONGEST = 3, 60  # errors that are described, and characters of a name
+MAX_ERRORS = 3  # that are described
+MAX_NAME = 60  # characters of the name of a parameter
 RULES = {  # what a value must be, by the type of Pydantic's error, with its context
     "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
@@ -26,114 +28,81 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must be what is written, without spaces around it, up to 200 characters, or "
-    "none",
+    "string_pattern_mismatch": "must be what is written, without spaces around it, up "
+    "to 200 characters, or none",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
 
 
-LESS_SURE = (
-    "An answer with a lower confidence{} gets the error `not-sure`, with the answer "
-    "in it."
-)
-
-
-class Parameters(BaseModel):
+class Parameters(Described):
     """What each of these routes takes."""
 
     model_config = ConfigDict(extra="forbid")
 
-    page: int | None = Parameter(
-        default=None,
-        ge=1,
-        description="Which page of a TIFF or PDF. If it has several, `/read` reads all by "
-        "default.",
-    )
+    page: int | None = Parameter(default=None, ge=1)
+    """Which page of a TIFF or PDF. If it has several, `/read` reads all by default."""
 
 
 class OfPicture(Parameters):
     """How to read a digit, and to explain that."""
 
-    opinion: bool = Parameter(
-        default=True,
-        description="With `false`, the network for numbers is not asked about a doubtful "
-        "digit.",
-    )
+    opinion: bool = True
+    """With `false`, the network for numbers is not asked about a doubtful digit."""
 
 
 class OfDigit(OfPicture):
     """How to read a digit."""
 
-    frame: bool = Parameter(
-        default=False,
-        description="Also return the network's input, and its box in the picture.",
-    )
-    min_confidence: float = Parameter(
-        default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility")
-    )
+    frame: bool = False
+    """Also return the network's input, and its box in the picture."""
+    min_confidence: float = Parameter(default=0, ge=0, le=1)
+    """An answer with a lower confidence or legibility gets the error `not-sure`, with
+    the answer in it.
+    """
 
 
 class OfText(Parameters):
     """How to read numbers."""
 
-    length: int | None = Parameter(
-        default=None,
-        ge=1,
-        le=MAX_DIGITS,
-        description="Number of digits in the picture, without marks, if known.",
-    )
-    marks: bool = Parameter(
-        default=True,
-        description="Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among "
-        "`characters`, and spaces "
-        "in a line.",
-    )
+    length: int | None = Parameter(default=None, ge=1, le=MAX_DIGITS)
+    """Number of digits in the picture, without marks, if known."""
+    marks: bool = True
+    """Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among
+    `characters`, and spaces in a line.
+    """
+    # `Field.require_possible` refuses others than these lengths.
     characters: str | None = Parameter(
-        default=None,
-        description="The digits and signs that may stand in the text, such as "
-        "`0123456789+%`, which is "
-        "`0123456789%2B%25` in a URL; by default digits and marks. `/health` lists "
-        "those known, as the `characters` of "
-        "`lines`.",
-        # `Field.require_possible` refuses others.
-        json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS},
+        default=None, json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS}
     )
-    format: Format | None = Parameter(
-        default=None,
-        description="The form of the field. Each line is the most probable reading that has "
-        "it, with its `value`; a "
-        "line without such a reading has `format: false`.",
-    )
-    date: DateOrder | None = Parameter(
-        default=None,
-        description="With `format=date`: the order of day, month and year. Without it, any; "
-        "where a date may be in "
-        "several, the confidence shows the doubt.",
-    )
-    frame: bool = Parameter(
-        default=False,
-        description="Also return each digit's frame, 28×28, white on black.",
-    )
-    rotate: Literal["none", "auto"] = Parameter(
-        default="none",
-        description="With `auto`, the picture is turned if it is clearly surer on its side "
-        "or upside down.",
-    )
-    picture: bool = Parameter(
-        default=False,
-        description="Also return the picture, upright and turned as it was read: a JPEG of "
-        "at most 1,600 pixels.",
-    )
-    alternatives: int = Parameter(
-        default=0,
-        ge=0,
-        le=10,
-        description="Number of other texts to return for each line.",
-    )
-    min_confidence: float = Parameter(
-        default=0, ge=0, le=1, description=LESS_SURE.format("")
-    )
+    """The digits and signs that may stand in the text, such as `0123456789+%`, which is
+    `0123456789%2B%25` in a URL; by default digits and marks. `/health` lists those
+    known, as the `characters` of `lines`.
+    """
+    format: Format | None = None
+    """The form of the field. Each line is the most probable reading that has it, with
+    its `value`; a line without such a reading has `format: false`.
+    """
+    date: DateOrder | None = None
+    """With `format=date`: the order of day, month and year. Without it, any; where a
+    date may be in several, the confidence shows the doubt.
+    """
+    frame: bool = False
+    """Also return each digit's frame, 28×28, white on black."""
+    rotate: Literal["none", "auto"] = "none"
+    """With `auto`, the picture is turned if it is clearly surer on its side or upside
+    down.
+    """
+    picture: bool = False
+    """Also return the picture, upright and turned as it was read: a JPEG of at most
+    1,600 pixels.
+    """
+    alternatives: int = Parameter(default=0, ge=0, le=10)
+    """Number of other texts to return for each line."""
+    min_confidence: float = Parameter(default=0, ge=0, le=1)
+    """An answer with a lower confidence gets the error `not-sure`, with the answer in
+    it.
+    """
 
     def options(self, page: int | None) -> TextOptions:
         """Return how to read a page of a document, or a picture."""
@@ -158,20 +127,15 @@ TextParameters = Annotated[OfText, Query()]
 
 def in_words(errors: Sequence[Mapping[str, Any]]) -> str:
     """Describe validation errors of Pydantic's: the first few, in a sentence."""
-    return "; ".join(map(clause, errors[:FEW])) + "."
+    return "; ".join(map(clause, errors[:MAX_ERRORS])) + "."
 
 
 def clause(error: Mapping[str, Any]) -> str:
     """Describe a validation error; names and values may be long."""
-    rule = (
-        RULES[error["type"]].format(**error.get("ctx", {}))
-        if error["type"] in RULES
-        else error["msg"]
-    )
-    given = (
-        ""
-        if error["type"] in ("missing", "extra_forbidden")
-        else f", and not {reprlib.repr(error['input'])}"
-    )
+    kind = error["type"]
+    rule = RULES.get(kind, error["msg"]).format(**error.get("ctx", {}))
     place = error["loc"][error["loc"][0] in ("query", "path", "header") :]
-    return f"{'.'.join(map(str, place))[:LONGEST]} {rule}{given}"
+    name = ".".join(map(str, place))[:MAX_NAME]
+    if kind in ("missing", "extra_forbidden"):
+        return f"{name} {rule}"
+    return f"{name} {rule}, and not {reprlib.repr(error['input'])}"

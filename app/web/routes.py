@@ -291,7 +291,7 @@ async def document_of(
 
 
 async def answer_of(text: Text, service: Service, parameters: OfText) -> responses.Text:
-    """Convert a text, in a thread: there may be two thousand frames to encode as PNGs."""
+    """Convert a text, in a thread: there may be two thousand frames to encode."""
     shown = text if parameters.marks else text.digits_only()
     version = service.reader.networks.text_model
     return await run_in_threadpool(
@@ -355,7 +355,9 @@ async def health(request: Request, service: Serving) -> responses.Health:
     responses=responses.documentation({"status": "ok"}),
 )
 async def live() -> responses.Live:
-    """Report that the service runs, even if it is told to stop: for a liveness probe."""
+    """Report that the service runs, even if it is told to stop: for a liveness
+    probe.
+    """
     return responses.Live()
 
 

@@ -46,7 +46,7 @@ Outcome = TypeVar("Outcome")
 
 @dataclass
 class Turns:
-    """The turns of the pictures and pages of one request; large ones wait for each other.
+    """The turns of the pictures and pages of one request, the large ones one by one.
 
     The time is checked before each is opened, since 256 hostile headers take 5 s, and
     after it has waited.
