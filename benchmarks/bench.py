@@ -81,9 +81,7 @@ def load(body: bytes, connections: int, seconds: int, path: str = "/predict") ->
 
 
 def loads(name: str, seconds: int) -> dict[tuple[str, int], Load]:
-    """Load a server with each picture over each number of connections, and Digits with
-    a batch and explanations.
-    """
+    """Load a server with each picture, and Digits with a batch and explanations too."""
     found = {}
     for picture, data in pictures().items():
         body = form([data], FIELDS.get(name, "file"))

@@ -61,9 +61,7 @@ def worker(pictures: Path, results: Path) -> float:
 
 
 def bulk(pictures: Path, results: Path, workers: int, n: int) -> tuple[float, float]:
-    """Run `digits bulk`; return its pictures per second from the first completed part
-    on, and including start-up.
-    """
+    """Run `digits bulk`; return its rate after the first part, and over all."""
     command = [DIGITS, "bulk", str(pictures), str(results), "--workers", str(workers)]
     first: list[Path] = []
     begin = time.perf_counter()

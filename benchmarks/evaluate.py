@@ -72,9 +72,7 @@ BINS = 15  # of equal width, for the calibration
 def report(
     labels: NDArray[np.int64], alone: NDArray[np.float32], both: NDArray[np.float32]
 ) -> str:
-    """Format a Markdown table of what probabilities (N, 10) are worth: the dense
-    network alone, and both together.
-    """
+    """Format how good probabilities (N, 10) are: of digits.onnx alone, and of both."""
     rows = [("", "digits.onnx alone", "with lines.onnx")]
     found = zip(facts(labels, alone), facts(labels, both), strict=True)
     for (name, first), (_, second) in found:
@@ -106,9 +104,7 @@ def table(rows: Sequence[Sequence[object]]) -> str:
 def calibration(
     confidence: NDArray[np.float32], right: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return the number of answers, their mean confidence and accuracy in the bins that
-    have any: (3, bins).
-    """
+    """Return count, mean confidence and accuracy of the bins in use: (3, bins)."""
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(place, minlength=BINS)
     means = np.bincount(place, confidence, BINS) / counts.clip(1)
@@ -134,9 +130,7 @@ def origin_report(metadata: Mapping[str, str]) -> str:
 
 
 def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str:
-    """Format how many lines, written with digits and painted, the line network does not
-    read exactly.
-    """
+    """Format how many of so many painted lines are not read exactly."""
     lines = ink_lines(digits, [], count, LINES_SEED)
     generator = Generator().manual_seed(LINES_SEED)
     wrong = 0
@@ -185,9 +179,7 @@ def plot_confusion(
 def plot_calibration(
     confidence: NDArray[np.float32], right: NDArray[np.bool_], path: Path
 ) -> None:
-    """Plot accuracy over confidence, with the number of answers; on the diagonal, it is
-    perfectly calibrated.
-    """
+    """Plot accuracy over confidence, with the diagonal of perfect calibration."""
     axes = Figure(figsize=(4.5, 4.5), layout="constrained").subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     counts, means, shares = calibration(confidence, right)
@@ -223,9 +215,7 @@ def main(
         typer.Option("--data", help="A copy of MNIST (MNIST_ROOT, else data/)."),
     ] = None,
 ) -> None:
-    """Measure the model files; write the model card, README.md, and its plots beside
-    the dense network.
-    """
+    """Measure the model files; write the model card and its plots beside them."""
     folder = model.parent
     card = folder / "README.md"
     if card.exists() and not card.read_bytes().startswith(b"# Model card"):

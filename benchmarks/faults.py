@@ -71,7 +71,7 @@ KILLED = (
     ("bulk", "worker"),
     ("bulk", "main"),
 )
-# Seconds.
+# The same, and for how many seconds.
 SUSPENDED = (
     ("serve", "decoder", 4),
     ("serve", "", 8),
@@ -106,9 +106,7 @@ Seen = Counter[str]
 
 
 def pictures(seed: int) -> list[Picture]:
-    """Make small and large pictures, numbers, and bad files, each with its right
-    answers.
-    """
+    """Make pictures of many kinds, and bad files, each with its right answers."""
     networks = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL)
     test = held_out("test")
     reads = {
@@ -154,9 +152,7 @@ def large_gif() -> bytes:
 
 
 def others(model: Path) -> list[Path]:
-    """Make two other files of a model file: a valid network, whose answers are in
-    reverse, and half of it.
-    """
+    """Make a valid network whose answers are in reverse, and half of its file."""
     network = onnx.load(model)
     graph = network.graph
     answer = graph.output[0].name
@@ -236,9 +232,7 @@ def suspend(folder: Path, role: str, seconds: float, dice: random.Random) -> boo
 
 
 def replace(model: Path, other: Path, dice: random.Random) -> bool:
-    """Overwrite a model file in place, as `cp` does, and restore it; return whether a
-    job was running.
-    """
+    """Overwrite and restore a model file in place; return whether a job was running."""
     first = model.read_bytes()
     pids = chosen(model.parent / "bulk", "decoder", dice)
     shutil.copyfile(other, model)
@@ -429,9 +423,7 @@ def main(
         int, typer.Option(help="Random seed for the pictures and the faults.")
     ] = 0,
 ) -> None:
-    """Break a running service and a running `digits bulk`, and check that nothing goes
-    wrong.
-    """
+    """Break a running service and `digits bulk`; check that nothing goes wrong."""
     if sys.platform != "linux":
         raise SystemExit("This needs Linux, whose /proc lists the processes.")
     with TemporaryDirectory(prefix="faults-") as name:

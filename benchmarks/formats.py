@@ -79,8 +79,9 @@ def scans_of(folder: Path) -> list[Scan]:
 
 def text_of(networks: Served, scan: Scan, way: str) -> Text:
     """Read a field with its format, or without."""
-    without = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
-    field = scan.entry.field if way == "with" else without
+    field = scan.entry.field
+    if way == "without":
+        field = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
     return networks.read_text(scan.file.read_bytes(), TextOptions(field))
 
 

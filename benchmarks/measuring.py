@@ -72,9 +72,7 @@ class Served(Networks):
 
 
 def on_one_core() -> None:
-    """Start this program again on one core: NumPy and ONNX Runtime choose their threads
-    when they start.
-    """
+    """Restart on one core: NumPy and ONNX Runtime choose their threads at start."""
     cores = os.sched_getaffinity(0)
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
@@ -87,9 +85,7 @@ def measure_written(
     write: Callable[[Path], None],
     measure: Callable[[Path], None],
 ) -> None:
-    """Measure on a folder of one's own pictures, or else on written ones; or only save
-    these in a folder.
-    """
+    """Measure on own pictures or on written ones; or only write these to a folder."""
     if own:
         measure(own)
     elif save:

@@ -99,9 +99,7 @@ def pages_of(folder: Path) -> list[Page]:
 
 
 def numbers_in(text: str) -> str:
-    """Leave out words without digits, characters that no number has, and lines that are
-    then empty.
-    """
+    """Keep the words with digits, and of these the characters of numbers."""
     lines = []
     for line in unicodedata.normalize("NFKC", text).split("\n"):
         kept = "".join(c for c in line if c in CHARACTERS or c.isspace())
@@ -110,9 +108,7 @@ def numbers_in(text: str) -> str:
 
 
 def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
-    """Order texts, given the corners (4, 2) of their boxes: rows from top to bottom,
-    each from left to right.
-    """
+    """Put texts into rows, by the corners (4, 2) of their boxes on the turned page."""
     if not found:
         return ""
     corners = np.array([box for _, box in found], float)
@@ -157,9 +153,7 @@ def common(these: Sequence[str], those: Sequence[str]) -> int:
 
 
 def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str, str]:
-    """Format the shares of numbers and of lines that are found, and the numbers read
-    that are not there.
-    """
+    """Format the shares of numbers found, of lines found, and of numbers made up."""
     numbers = lines = read = found = whole = 0
     for page, answer in zip(pages, answers, strict=True):
         label = numbers_in(page.label)
@@ -199,9 +193,7 @@ def share(those: ArrayLike) -> str:
 
 
 def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
-    """Read the pages of each kind with each recogniser; print what was found, and how
-    sure Digits is.
-    """
+    """Read the pages with each recogniser; print the accuracy for each kind."""
     header(
         "pages",
         "n",

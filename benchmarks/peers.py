@@ -75,9 +75,7 @@ def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
 
 
 def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Answers, float]:
-    """Read pictures with one recogniser: the answers, and the median processor time for
-    one in milliseconds.
-    """
+    """Read pictures with one recogniser; return answers and median milliseconds."""
     python = str(PYTHON) if name in IN_PYTHON else sys.executable
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",

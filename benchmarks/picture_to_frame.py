@@ -63,9 +63,7 @@ def pictures() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Draw one column per picture: the picture with the digit's box, then the frames of
-    some candidates.
-    """
+    """Draw a column for each picture: the digit's box, and frames of candidates."""
     classifier = Classifier(MODEL)
     samples = pictures()
     rows = len(ROWS)

@@ -43,9 +43,7 @@ class Answer(NamedTuple):
 
 
 def labelled(folders: Sequence[Path]) -> dict[Path, dict[Page, str]]:
-    """Find the labels of a digit, or of none, in each folder that has any; corrected
-    numbers are left out.
-    """
+    """Find the labels of digits, and of pictures without one, in each folder."""
     found = {}
     for file in chain.from_iterable(map(files_of_labels, folders)):
         labels = labels_of(file.parent).items()
@@ -90,9 +88,7 @@ def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
 
 
 def refused(digits: Sequence[float], others: Sequence[float]) -> float:
-    """Compute the share of the others below the legibility that PASSING of the digits
-    reach.
-    """
+    """Return the share of others that are refused where PASSING of the digits pass."""
     return float(np.mean(np.asarray(others) < np.quantile(digits, 1 - PASSING)))
 
 

@@ -33,9 +33,7 @@ VIEWS = {  # the digits to draw, and the screen
 
 
 def draw(page: Page, number: list[list[list[tuple[float, float]]]]) -> None:
-    """Draw digits side by side with the mouse; wait for the answer, the bars and the
-    explanation.
-    """
+    """Draw digits side by side; wait for the answer, the bars and the explanation."""
     box = page.locator("#sheet").bounding_box()
     height = box["height"]
     for place, digit in enumerate(number):

@@ -69,9 +69,7 @@ def pinned(cores: str) -> list[str]:
 def running(
     command: list[str] = SERVE, field: str = "file", cores: str = SERVER_CORE
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """Run a server on some cores; yield its process, and the seconds until its first
-    answer.
-    """
+    """Run a server; yield its process, and the seconds until its first answer."""
     began = time.perf_counter()
     environment = os.environ | {
         "BENTOML_DO_NOT_TRACK": "1",
@@ -123,12 +121,11 @@ def family(pid: int) -> list[int]:
 
 
 def memory(pid: int) -> float:
-    """Measure the memory of a process and its descendants in megabytes; shared memory
-    is counted once.
-    """
+    """Return the megabytes of a process and its descendants, shared ones once."""
     kilobytes = 0
     for member in family(pid):
-        rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-        [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
-        kilobytes += int(pss)
+        with suppress(ProcessLookupError):  # it has just ended
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+            [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+            kilobytes += int(pss)
     return kilobytes * 1024 / 1e6

@@ -80,9 +80,7 @@ async def send(
 
 
 async def watch(pid: int, seconds: float) -> list[float]:
-    """Record the service's memory in megabytes a hundred times, but not in the first
-    fifth of the time.
-    """
+    """Record the memory in megabytes, a hundred times after a fifth of the time."""
     await asyncio.sleep(0.2 * seconds)
     seen = []
     for _ in range(100):
@@ -94,9 +92,7 @@ async def watch(pid: int, seconds: float) -> list[float]:
 async def send_and_watch(
     pid: int, seconds: float, rate: float
 ) -> tuple[Counter[int], Counter[str], list[float]]:
-    """Send the traffic while the memory is watched: the answers by status, the wrong
-    ones, and the memory.
-    """
+    """Send the traffic; return answers by status, wrong answers, and the memory."""
     wrong = Counter[str]()
     counts = Counter[int]()
     async with asyncio.TaskGroup() as group:

@@ -50,9 +50,7 @@ DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s
 
 
 class Entry(NamedTuple):
-    """What is written in a field, the value that this stands for, and what a reader is
-    told of the field.
-    """
+    """What is written in a field, its value, and what a reader is told of it."""
 
     text: str
     value: str
@@ -102,9 +100,7 @@ def shapes(slope: float) -> Shapes:
 
 
 def bow(side: int) -> list[Span]:
-    """Return the steps of a parenthesis that bulges to the left, -1, or to the right,
-    1.
-    """
+    """Return the steps of a parenthesis that bulges to the left (-1) or right (1)."""
     steps = []
     for x in (0.12, 0.07, 0.02, -0.02, -0.07, -0.12):
         steps.append((side * x - 0.025, side * x + 0.025))
@@ -153,9 +149,7 @@ def negative(rng: Generator) -> Entry:
 
 
 def date_in_figures(rng: Generator) -> Entry:
-    """Choose a date in one of the usual orders, with or without leading zeros and the
-    century.
-    """
+    """Choose a date: its order, and whether it has leading zeros and the century."""
     order = str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25]))
     separator = str(rng.choice([*"//.-"]))
     day = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
@@ -215,9 +209,7 @@ def printed(ink: Map, height: float, rng: Generator) -> Map:
 
 
 def scan(form: Map, ink: Map, height: float, rng: Generator) -> bytes:
-    """Scan what is printed and written, not quite straight, in colours or in black and
-    white.
-    """
+    """Scan what is printed and written, not quite straight."""
     picture = askew(sheet_of(form, ink, rng), 2, rng)
     light = daylight(ink.shape, 0, rng)
     image = finished(picture, light, 0.4 + 0.014 * height, 6, rng)

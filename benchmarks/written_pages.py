@@ -44,9 +44,7 @@ Cells = list[list[str]]  # of each row
 
 
 class Grid(NamedTuple):
-    """Where rows and columns are on a page, in pixels, and by how much its ink is
-    scaled.
-    """
+    """Where rows and columns are on a page, in pixels, and the scale of its ink."""
 
     top: float
     rows: int
@@ -80,9 +78,7 @@ def table(rows: int, columns: int, rng: Generator) -> Cells:
 
 
 def numbers(count: int, longest: int, rng: Generator) -> list[str]:
-    """Choose the numbers of a column: of one length or of several, and with as many
-    decimals.
-    """
+    """Choose the numbers of a column, all with the same number of decimals."""
     are_of_several_lengths = rng.random() < 0.5
     lengths = rng.integers(2, longest + 1, count if are_of_several_lengths else 1)
     decimals = int(rng.choice([0, 0, 1, 2]))
@@ -131,9 +127,7 @@ def page(
 def write_cells(
     content: str, digits: Digits, rng: Generator
 ) -> tuple[list[tuple[Map, ...]], Cells]:
-    """Write the cells of a page in one hand: the ink of each column, and the texts of
-    each row.
-    """
+    """Write the cells in one hand; return the ink by column, and the texts by row."""
     writer = HAND.writer(digits, rng)
     nothing = np.zeros((1, 1), np.float32)
     inks = []
@@ -189,9 +183,7 @@ def fill(
     uneven: float,
     rng: Generator,
 ) -> None:
-    """Fill a column of the grid, aligned to the left or right, as unevenly as a hand
-    does, in digit heights.
-    """
+    """Fill a column of the grid, aligned left or right, unevenly as by hand."""
     left = grid.edges[place] + grid.gap / 2
     right = grid.edges[place + 1] - grid.gap / 2
     for index, small in enumerate(column):
@@ -274,9 +266,7 @@ def photo(sheet: Image.Image, rng: Generator) -> Image.Image:
 
 
 def perspective(onto: NDArray[np.float64], corners: NDArray[np.float64]) -> list[float]:
-    """Compute Pillow's coefficients of the perspective that shows the corners (4, 2) at
-    these points.
-    """
+    """Compute Pillow's coefficients for a perspective that moves the corners (4, 2)."""
     equations = []
     for (x, y), (u, v) in zip(onto, corners, strict=True):
         equations += [
@@ -290,9 +280,7 @@ def perspective(onto: NDArray[np.float64], corners: NDArray[np.float64]) -> list
 def write_page(
     kind: str, digits: Digits, seed: int, index: int
 ) -> tuple[Image.Image, Cells, int]:
-    """Make a picture of a page, with the texts of its cells and the turn that makes it
-    upright, in degrees.
-    """
+    """Make a picture of a page, its texts, and the degrees that turn it upright."""
     rng = np.random.default_rng([seed, crc32(kind.encode()), index])
     first = int(rng.integers(len(digits) - FROM))
     some = digits.take(torch.arange(first, first + FROM))

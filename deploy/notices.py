@@ -36,10 +36,10 @@ SPDX = {
     "pypdfium2": "Apache-2.0 AND BSD-3-Clause",  # the binding, and PDFium
 }
 
-# Pip-licenses finds no licence text; TEMPLATE says where it is.
+# In these, pip-licenses finds no licence text; TEMPLATE says where it is.
 WITHOUT_TEXT = {"flatbuffers", "pypdfium2"}
 
-# shared library in a wheel: name, licence
+# Shared library in a wheel: name, licence.
 LIBRARIES = {
     "libXau": ("libXau", "MIT-open-group"),
     "libavif": (
@@ -77,11 +77,14 @@ TEMPLATE = """\
 
 <!-- Written by `make notices`. Do not edit. -->
 
-Digits is under the MIT License, except for its networks for numbers and for pages, `lines.onnx` and `pages.onnx`. They
-are under the Apache License 2.0, because they are [modified](models/NOTICE-PaddleOCR) versions of networks by
+Digits is under the MIT License, except for its networks for numbers and for pages, \
+`lines.onnx` and `pages.onnx`. They
+are under the Apache License 2.0, because they are [modified](models/NOTICE-PaddleOCR) \
+versions of networks by
 PaddleOCR's authors.
 
-The container image also contains this software, unmodified except that the image leaves out tests and developer tools
+The container image also contains this software, unmodified except that the image \
+leaves out tests and developer tools
 and strips debug symbols.
 
 Licence texts in the image, relative to `/usr/local/lib/python{python}/site-packages`:
@@ -89,23 +92,29 @@ Licence texts in the image, relative to `/usr/local/lib/python{python}/site-pack
 | software | licence text |
 |---|---|
 | Python distributions and the libraries in their wheels | `*.dist-info/` |
-| onnxruntime, and what is compiled into it (Eigen, MPL-2.0, among others) | `onnxruntime/LICENSE`, \
+| onnxruntime, and what is compiled into it (Eigen, MPL-2.0, among others) | \
+`onnxruntime/LICENSE`, \
 `onnxruntime/ThirdPartyNotices.txt` |
-| pypdfium2, and what is compiled into it (PDFium, FreeType, ICU, among others) | `pypdfium2-*.dist-info/licenses/` |
+| pypdfium2, and what is compiled into it (PDFium, FreeType, ICU, among others) | \
+`pypdfium2-*.dist-info/licenses/` |
 | flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
 | Rust crates compiled into pydantic-core | `pydantic_core-*.dist-info/sboms/` |
-| `lines.onnx`, `pages.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, `/models/NOTICE-PaddleOCR` |
-| Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `*.LICENSE.txt` in \
+| `lines.onnx`, `pages.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, \
+`/models/NOTICE-PaddleOCR` |
+| Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and \
+`*.LICENSE.txt` in \
 `app/web/swagger/` |
 | Python (PSF-2.0) | `/usr/local/lib/python{python}/LICENSE.txt` |
 | Debian packages | `/usr/share/doc/*/copyright` |
 
-This software is based in part on the work of the Independent JPEG Group. Portions of this software are copyright © The
+This software is based in part on the work of the Independent JPEG Group. Portions of \
+this software are copyright © The
 FreeType Project (https://freetype.org). All rights reserved.
 
 ## Python distributions
 
-Their versions are in requirements.lock, and their sources at `https://pypi.org/project/NAME/`.
+Their versions are in requirements.lock, and their sources at \
+`https://pypi.org/project/NAME/`.
 
 | licence | distributions |
 |---|---|
@@ -119,67 +128,40 @@ Their versions are in requirements.lock, and their sources at `https://pypi.org/
 
 ## LGPL
 
-connected-components-3d, pebble, libheif and libde265, under the GNU Lesser General Public License, are separate files.
-You may replace them with your own versions, and reverse engineer Digits to debug such a change. pebble is Python
-source, connected-components-3d an extension module, and libheif and libde265 are shared libraries in `pi_heif.libs/`.
-The texts of the LGPL and the GPL are in `connected_components_3d-*.dist-info/licenses/`. The source of libheif and
+connected-components-3d, pebble, libheif and libde265, under the GNU Lesser General \
+Public License, are separate files.
+You may replace them with your own versions, and reverse engineer Digits to debug such \
+a change. pebble is Python
+source, connected-components-3d an extension module, and libheif and libde265 are \
+shared libraries in `pi_heif.libs/`.
+The texts of the LGPL and the GPL are in \
+`connected_components_3d-*.dist-info/licenses/`. The source of libheif and
 libde265 is at the addresses in
-[pi-heif's build script](https://github.com/bigcat88/pillow_heif/blob/v{pi_heif}/libheif/build_libs.py).
+[pi-heif's build \
+script](https://github.com/bigcat88/pillow_heif/blob/v{pi_heif}/libheif/build_libs.py).
 """
 
 
 def install(lock: Path, python: str, platform: str, folder: Path) -> None:
     """Unpack the wheels that the image gets on a platform."""
-    target = [
-        "--python",
-        sys.executable,
-        "--python-version",
-        python,
-        "--python-platform",
-        platform,
-    ]
-    command = [
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary=:all:",
-        "--require-hashes",
-        "--requirement",
-        str(lock),
-    ]
-    subprocess.run([*command, *target, "--target", str(folder)], check=True)  # noqa: S603
+    command = [UV, "pip", "install", "--quiet"]
+    command += ["--only-binary=:all:", "--require-hashes", "--requirement", str(lock)]
+    command += ["--python", sys.executable, "--python-version", python]
+    command += ["--python-platform", platform, "--target", str(folder)]
+    subprocess.run(command, check=True)  # noqa: S603
 
 
 def licences(folder: Path) -> list[dict[str, str]]:
     """Run pip-licenses on each distribution in a folder."""
     names = [path.name.split("-")[0] for path in folder.glob("*.dist-info")]
-    command = [
-        UV,
-        "tool",
-        "run",
-        "--quiet",
-        "--python",
-        sys.executable,
-        "pip-licenses",
-        "--format=json",
-    ]
-    command += [
-        "--with-system",
-        "--with-license-file",
-        "--no-license-path",
-        "--packages",
-        *names,
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    found: list[dict[str, str]] = json.loads(
-        subprocess.check_output(command, env=environment)
-    )
-    without_text = {
-        canonicalize_name(each["Name"])
-        for each in found
-        if each["LicenseText"] == "UNKNOWN"
-    }
+    command = [UV, "tool", "run", "--quiet", "--python", sys.executable]
+    command += ["pip-licenses", "--format=json", "--with-system"]
+    command += ["--with-license-file", "--no-license-path", "--packages", *names]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    output = subprocess.check_output(command, env=environment)  # noqa: S603
+    found: list[dict[str, str]] = json.loads(output)
+    unknown = [each["Name"] for each in found if each["LicenseText"] == "UNKNOWN"]
+    without_text = set(map(canonicalize_name, unknown))
     if len(found) != len(names) or without_text != WITHOUT_TEXT:
         sys.exit(
             f"{len(found)} of {len(names)} distributions found; without a licence "
@@ -199,32 +181,26 @@ def distributions(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def libraries(folder: Path) -> set[str]:
-    """Return the names of the shared libraries in the wheels, without versions and the
-    hash that the build added.
-    """
-    return {
-        re.split(r"-[0-9a-f]{8}|\.so", path.name)[0] for path in folder.glob("*.libs/*")
-    }
+    """Return the names of the libraries in the wheels, without version and hash."""
+    files = [path.name for path in folder.glob("*.libs/*")]
+    return {re.split(r"-[0-9a-f]{8}|\.so", file)[0] for file in files}
 
 
 def table(software: Iterable[tuple[str, str]]) -> str:
-    """Format the rows of a Markdown table, one for each licence, of pairs of a name and
-    a licence.
-    """
+    """Format a row for each licence, from pairs of a name and a licence."""
     by_licence = defaultdict(set)
     for name, licence in software:
         by_licence[licence].add(name)
-    return "\n".join(
-        f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |"
-        for licence, names in sorted(by_licence.items())
-    )
+    rows = []
+    for licence, names in sorted(by_licence.items()):
+        rows.append(f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |")
+    return "\n".join(rows)
 
 
 def notices(lock: Path) -> str:
     """Format the notices for a lock."""
-    [python] = re.findall(
-        r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
-    )
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [python] = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", dockerfile, re.MULTILINE)
     found: set[str] = set()
     for platform in PLATFORMS:
         with TemporaryDirectory() as name:

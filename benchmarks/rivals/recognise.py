@@ -60,9 +60,7 @@ def alone(kind: str) -> Read:
 
 
 def squashed(kind: str) -> Read:
-    """Our dense network, with the preprocessing of most services: 28×28, inverted if it
-    is dark on light.
-    """
+    """Our dense network on the whole picture, squashed to 28×28 and inverted."""
     from app.digit.classifier import Classifier
 
     model = Classifier(MODELS / "digits.onnx")

@@ -49,8 +49,9 @@ def opened(browser: Browser, url: str, **options) -> Iterator[Page]:
     Unless the options say otherwise, nothing is animated. The section with the
     explanation is closed.
     """
-    defaults = {"viewport": {"width": 1024, "height": 768}, "reduced_motion": "reduce"}
-    context = browser.new_context(**(defaults | options))
+    options.setdefault("viewport", {"width": 1024, "height": 768})
+    options.setdefault("reduced_motion", "reduce")
+    context = browser.new_context(**options)
     page = context.new_page()
     requested = []
     faults = []
@@ -66,7 +67,8 @@ def opened(browser: Browser, url: str, **options) -> Iterator[Page]:
     yield page
     context.close()
     assert faults == []
-    assert all(address.startswith((url, "data:", "blob:")) for address in requested)
+    for address in requested:
+        assert address.startswith((url, "data:", "blob:"))
 
 
 def button(page: Page, name: str) -> Locator:
@@ -112,7 +114,8 @@ def expect_hidden(page: Page, selector: str) -> None:
 
 def expect_picture(page: Page, name: str) -> None:
     """Wait until the picture of this name is shown."""
-    expect(page.get_by_role("img", name=name, exact=True)).to_be_visible()
+    picture = page.get_by_role("img", name=name, exact=True)
+    expect(picture).to_be_visible()
 
 
 def respond(page: Page, address: str | re.Pattern[str], **response) -> None:
@@ -138,7 +141,8 @@ def on_page(page: Page, *strokes: Stroke) -> list[list[tuple[float, float]]]:
     page.locator("#sheet").scroll_into_view_if_needed()
     box = page.locator("#sheet").bounding_box()
     corner = np.array([box["x"], box["y"]])
-    return [(corner + box["height"] * np.array(each)).tolist() for each in strokes]
+    height = box["height"]
+    return [(corner + height * np.array(each)).tolist() for each in strokes]
 
 
 def draw(page: Page, *strokes: Stroke) -> None:
@@ -167,10 +171,10 @@ def devtools_of(page: Page) -> CDPSession:
 
 
 def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) -> None:
-    """Send a touch event with the positions of the fingers that start, move or end,
-    numbered from `first`.
-    """
-    points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers, first)]
+    """Send a touch event; its fingers are numbered from `first`."""
+    points = []
+    for number, (x, y) in enumerate(fingers, first):
+        points.append({"id": number, "x": x, "y": y})
     event = {"type": kind, "touchPoints": points}
     devtools_of(page).send("Input.dispatchTouchEvent", event)
 
@@ -231,12 +235,13 @@ def saved(page: Page) -> list[dict[str, str]]:
     """Save the list as CSV; return its rows."""
     with page.expect_download() as download:
         button(page, "Save as CSV").click()
-    return list(csv.DictReader(StringIO(download.value.path().read_text())))
+    text = download.value.path().read_text()
+    return list(csv.DictReader(StringIO(text)))
 
 
-def columns_of(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
-    """Return some columns of a saved list."""
-    return [tuple(row[name] for name in names) for row in rows]
+def columns_of(rows: list[dict[str, str]], *names: str) -> list[str]:
+    """Return some columns of a saved list, joined by commas."""
+    return [",".join(row[name] for name in names) for row in rows]
 
 
 def boxes_of(page: Page, selector: str = "#boxes rect") -> list[dict]:

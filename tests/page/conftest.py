@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -16,13 +15,13 @@ from support import MINUS, POINT, drawing, encode, number, serving
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # More than the default of 5 s: the first picture starts the service's decoders.
 expect.set_options(timeout=20_000)
-# Without the limit, a move of the mouse does not wait for the next frame, of 60 a
-# second.
+# Which of the 500 digits are typeset.
+CHOSEN = {"0": 0, "1": 50, "2": 120, "3": 150, "4": 215, "5": 250, "7": 350}
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
-    "--disable-frame-rate-limit",
+    "--disable-frame-rate-limit",  # or a move of the mouse waits for the next frame
 ]
 
 
@@ -51,9 +50,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def locked_url(folder) -> Iterator[str]:
-    """The address of a service that needs an API key, and stores up to three
-    corrections.
-    """
+    """A service that needs an API key and stores up to three corrections."""
     settings = {
         "DIGITS_API_KEYS": KEY,
         "DIGITS_CORRECTIONS_DIR": str(folder),
@@ -75,22 +72,22 @@ def three(digits) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def rows(digits) -> list[list[np.ndarray]]:
-    """The digits and marks of four lines: 725, 10, 42.50 and -35. The first and the
-    third may be a phone number.
-    """
-    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
-    return [
-        [seven, two, five],
-        [one, zero],
-        [four, two, POINT, five, zero],
-        [MINUS, three, five],
-    ]
+def typeset(digits) -> Callable[..., Image.Image]:
+    """A function that writes lines of text with real digits and marks."""
+    signs = {".": POINT, "-": MINUS}
+    for sign, index in CHOSEN.items():
+        signs[sign] = digits[index]
+
+    def write(text: str, scale: int = 3) -> Image.Image:
+        lines = [[signs[sign] for sign in line] for line in text.split()]
+        return number(*lines, scale=scale)
+
+    return write
 
 
 @pytest.fixture(scope="session")
-def sheet(rows) -> Image.Image:
-    """A page, higher than wide, with the four lines at its upper left."""
+def sheet(typeset) -> Image.Image:
+    """A page with four lines. The first and the third may be phone numbers."""
     page = Image.new("L", (900, 1270), 255)
-    page.paste(number(*rows, scale=2), (100, 100))
+    page.paste(typeset("725 10 42.50 -35", scale=2), (100, 100))
     return page

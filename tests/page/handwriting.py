@@ -4,6 +4,7 @@ and three other forms.
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 from skimage.morphology import skeletonize
@@ -17,7 +18,11 @@ Cell = tuple[int, int]
 
 def stroke(points: str) -> Stroke:
     """Read the points of a stroke, such as "0.1,0.5 0.5,0.46"."""
-    return [tuple(map(float, point.split(","))) for point in points.split()]
+    path = []
+    for point in points.split():
+        x, y = point.split(",")
+        path.append((float(x), float(y)))
+    return path
 
 
 # In heights of a digit; one point is a dot.
@@ -40,21 +45,24 @@ def traced(digit: np.ndarray) -> list[Stroke]:
     A stroke starts at the topmost free end that is left, or else at a crossing, and
     goes as straight as it can.
     """
-    left = {(int(x), int(y)) for y, x in np.argwhere(skeletonize(enlarged(digit) > 0))}
+    thin = skeletonize(enlarged(digit) > 0)
+    left = set(map(tuple, np.argwhere(thin.T).tolist()))
     done = set()
     strokes = []
     while left:
         ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
         joints = [cell for cell in done if beside(cell, left)]
-        walk = [min(ends or joints or left, key=lambda cell: cell[1])]
-        while further := beside(walk[-1], left - {walk[0]}):
+        start = min(ends or joints or left, key=lambda cell: cell[1])
+        walk = [start]
+        while further := beside(walk[-1], left - {start}):
             walk.append(straightest(walk, further))
             left.remove(walk[-1])
         done.update(walk)
-        left.discard(walk[0])
+        left.discard(start)
         if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
             continue
-        walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
+        before = done - set(walk[-3:])
+        walk += beside(walk[-1], before)[:1]  # closes a loop
         cells = np.array(walk[:: CELLS // 2] + walk[-1:])
         strokes.append((cells + 0.5) / CELLS)
     return strokes
@@ -70,15 +78,19 @@ def straightest(walk: list[Cell], further: list[Cell]) -> Cell:
 def beside(cell: Cell, cells: set[Cell]) -> list[Cell]:
     """Return a cell's neighbours among `cells`."""
     x, y = cell
-    around = [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-    return [other for other in around if other in cells]
+    around = product((x - 1, x, x + 1), (y - 1, y, y + 1))
+    return [other for other in around if other in cells and other != cell]
 
 
 @cache
 def centre_lines(index: int) -> list[Stroke]:
     """Trace a digit of the sheet."""
-    strokes = traced(load_sheet()[0][index])
-    return [np.vstack([line[::6], line[-1:]]) / 20 - 0.2 for line in strokes]
+    digits, _ = load_sheet()
+    strokes = []
+    for line in traced(digits[index]):
+        some = np.vstack([line[::6], line[-1:]])
+        strokes.append(some / 20 - 0.2)
+    return strokes
 
 
 def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
@@ -93,21 +105,21 @@ def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
 
 
 def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:
-    """Write a text somewhere on the sheet, its digits as high as given or less; the
-    unit is the sheet's height.
-    """
+    """Write a text on the sheet; lengths are in heights of the sheet."""
     rng = np.random.default_rng(seed)
     strokes = []
     right = 0.0
     for sign in text:
-        parts = [np.array(part) for part in strokes_of(sign, rng)]
+        parts = list(map(np.array, strokes_of(sign, rng)))
         across = np.concatenate(parts)[:, 0]
         left = right + rng.uniform(0.2, 0.4)  # wider than the pen
-        strokes += [part + np.array([left - across.min(), 0]) for part in parts]
+        shift = np.array([left - across.min(), 0])
+        strokes += [part + shift for part in parts]
         right = left + np.ptp(across)
     corners = np.concatenate(strokes)
     inside = SHEET - 2 * MARGIN
     extent = np.ptp(corners, axis=0)
     height = min(height, *inside / extent)
-    corner = MARGIN + rng.uniform(0.1, 0.9, 2) * (inside - height * extent)
+    room = inside - height * extent
+    corner = MARGIN + rng.uniform(0.1, 0.9, 2) * room
     return [height * (part - corners.min(0)) + corner for part in strokes]

@@ -47,7 +47,8 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(
     expect_count(page, "#bars .best", 1)
     widths = [bar["width"] for bar in boxes_of(page, "#bars i")]
     assert widths[7] == max(widths)
-    assert widths[7] > 0.5 * boxes_of(page, "#bars li")[0]["width"]
+    [track, *_] = boxes_of(page, "#bars li")
+    assert widths[7] > 0.5 * track["width"]
     assert natural_size(page, "#frame") == [28, 28]
     answered_by = re.compile(
         r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$"
@@ -63,9 +64,10 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(
 
 def covers(box: dict, *points: tuple[float, float]) -> bool:
     """Return whether all points are in a box."""
-    x, y = np.transpose(points)
-    is_across = box["left"] <= x.min() <= x.max() <= box["right"]
-    return is_across and box["top"] <= y.min() <= y.max() <= box["bottom"]
+    upper_left = (box["left"], box["top"])
+    lower_right = (box["right"], box["bottom"])
+    is_within = np.less_equal(upper_left, points) & np.less_equal(points, lower_right)
+    return bool(is_within.all())
 
 
 def test_a_number_has_a_box_around_each_digit(page):
@@ -73,11 +75,13 @@ def test_a_number_has_a_box_around_each_digit(page):
     expect_status(page, rf"^42 {SURE} sure$")
     boxes = boxes_of(page)
     for stroke in on_page(page, *handwritten("42")):
-        assert [covers(box, *stroke) for box in boxes].count(True) == 1
-    _, middle = middle_of(boxes[0])
-    page.mouse.move(boxes[0]["left"] + 5, middle)
+        covering = [box for box in boxes if covers(box, *stroke)]
+        assert len(covering) == 1
+    first = boxes[0]
+    _, middle = middle_of(first)
+    page.mouse.move(first["left"] + 5, middle)
     page.mouse.down()
-    page.mouse.move(boxes[0]["right"], middle, steps=5)
+    page.mouse.move(first["right"], middle, steps=5)
     with page.expect_response("**/read*"):  # a stroke may start in a box
         page.mouse.up()
     click(page, "Clear")
@@ -99,7 +103,8 @@ def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page):
     assert page.get_by_role("radio").count() == 4
     assert shown_bar(page) == 0  # the last digit drawn
     frame = page.get_attribute("#frame", "src")
-    page.mouse.click(*middle_of(boxes_of(page)[0]))
+    first, *_ = boxes_of(page)
+    page.mouse.click(*middle_of(first))
     assert shown_bar(page) == 1
     assert page.get_attribute("#frame", "src") != frame
     expect_count(page, "#boxes .chosen", 1)
@@ -120,26 +125,29 @@ def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page):
 def test_boxes_match_the_picture_as_displayed(page, digits, size):
     paper = Image.new("L", size, 255)
     side = 160
-    places = np.array([(60, 20), (180, 30), (300, 20)])
-    for digit, place in zip(digits[[110, 360, 60]], places, strict=True):
-        enlarged = Image.fromarray(digit).resize((side, side))
-        paper.paste(ImageOps.invert(enlarged), tuple(place))
+    places = {110: (60, 20), 360: (180, 30), 60: (300, 20)}
+    for index, place in places.items():
+        enlarged = Image.fromarray(digits[index]).resize((side, side))
+        paper.paste(ImageOps.invert(enlarged), place)
     for file in (encode(paper, "JPEG"), turned_jpeg(paper)):
         choose(page, "number.jpg", file)
         assert answered(page) == "271"
         shown = page.locator("#picture").bounding_box()
         padding = 12
-        inside = np.array([shown["width"], shown["height"]]) - 2 * padding
-        scale = min(inside / size)
+        width = shown["width"] - 2 * padding
+        height = shown["height"] - 2 * padding
+        scale = min(width / size[0], height / size[1])
         corner = middle_of(shown) - scale * np.array(size) / 2
-        for box, place in zip(boxes_of(page), places, strict=True):
-            middle = corner + scale * (place + side / 2)
+        boxes = boxes_of(page)
+        for box, place in zip(boxes, places.values(), strict=True):
+            middle = corner + scale * (np.array(place) + side / 2)
             assert covers(box, middle)
             assert box["width"] < scale * side
         page.mouse.click(*middle)
         assert shown_bar(page) == 1
         # A tap beside the boxes does nothing.
-        page.mouse.click(shown["x"] + 4, shown["y"] + 4)
+        corner = (shown["x"] + 4, shown["y"] + 4)
+        page.mouse.click(*corner)
         assert shown_bar(page) == 1
         expect_picture(page, "number.jpg")
 

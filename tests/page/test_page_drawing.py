@@ -116,7 +116,6 @@ def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_sh
     with page.expect_event("requestfailed"):  # aborted by the page
         choose(page, "three.png", three)
     page.get_by_role("img", name="three.png").wait_for()
-    # From the moment that the picture is shown.
     assert page.text_content("#text") == "…"
     expect_text(page, "#message", "Reading …")
     expect_hidden(page, "#frame")
@@ -178,7 +177,7 @@ def test_strokes_are_smooth_at_any_pixel_ratio(browser, url):
         assert sheet.evaluate(ratio) == 3
         assert drawn(page, SEVEN) == "7"
         width = sheet.evaluate("sheet => sheet.width")
-        # And they stay when the sheet changes its size.
+        # A drawing stays when the sheet changes its size.
         page.set_viewport_size({"width": 320, "height": 640})
         page.wait_for_function(f"() => sheet.width < {width}")
         assert sheet.evaluate(ratio) == 3

@@ -26,18 +26,20 @@ from browsing import (
     shown_bar,
     written,
 )
-from support import drawing, encode, number, until
+from support import drawing, encode, until
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def grid(rows) -> bytes:
+def grid(typeset) -> bytes:
     """A page with a table of three rows and two columns."""
     page = Image.new("L", (900, 700), 255)
-    for place, index in enumerate([0, 1, 2, 3, 1, 0]):
-        top, left = divmod(place, 2)
-        page.paste(number(rows[index]), (60 + 440 * left, 60 + 180 * top))
+    for row, texts in enumerate(["725 10", "42.50 -35", "10 725"]):
+        left, right = texts.split()
+        top = 60 + 180 * row
+        page.paste(typeset(left), (60, top))
+        page.paste(typeset(right), (500, top))
     return encode(page)
 
 
@@ -68,20 +70,21 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     choose(page, "page.png", sheet)
     assert answered(page) == "725"
     before = saved(page)
-    assert [row["text"] for row in before] == ["725", "10", "42.50", "-35"]
+    assert columns_of(before, "text") == ["725", "10", "42.50", "-35"]
     assert len({row["confidence"] for row in before}) == 4
     page.locator("#lines [type=radio]").first.focus()
     press(page, "ArrowDown", "Enter")
     enter(page, "17")
     expect_text(page, "#lines label >> nth=1", "17Edited")
-    # The arrow keys go on from here.
+    # So that the arrow keys go on from here.
     expect(page.locator("#lines [type=radio]").nth(1)).to_be_focused()
     expect_text(page, "#boxes text >> nth=1", "17")
     expect_text(page, "#digits", "17")
     expect_text(page, "#list b", "725\n17\n42.50\n-35")
     after = saved(page)
     edited = {"text": "17", "confidence": "", "legibility": "", "edited": "yes"}
-    assert after == [before[0], before[1] | edited, *before[2:]]
+    before[1] |= edited
+    assert after == before
     page.dblclick("#lines label >> nth=2")
     page.get_by_label("Text 1").fill("absent")
     page.click("#lines label >> nth=3")  # a click elsewhere keeps the text
@@ -112,15 +115,12 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     enter(page, "99")
     expect_words(page, "#lines tr >> nth=1", "Edited")
     assert texts_of(page) == ["725 10", "42.50 99, edited", "10 725"]
-    assert columns_of(saved(page), "cell1", "cell2") == [
-        ("725", "10"),
-        ("42.50", "99"),
-        ("10", "725"),
-    ]
+    cells = columns_of(saved(page), "cell1", "cell2")
+    assert cells == ["725,10", "42.50,99", "10,725"]
 
 
-def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, rows, digits):
-    pictures = {"7": drawing(digits[350]), "725": number(rows[0])}
+def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, typeset, digits):
+    pictures = {"7": drawing(digits[350]), "725": typeset("725")}
     for text, picture in pictures.items():
         choose(page, "number.png", picture)
         assert answered(page) == text
@@ -128,14 +128,16 @@ def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, rows, digits
         assert answered(page) == f"{text}1.5"
         expect_text(page, "#message", "Edited")
         expect(button(page, "Edit")).to_be_focused()
-    choose(page, "paper.png", Image.new("L", (300, 200), 255))
+    blank = Image.new("L", (300, 200), 255)
+    choose(page, "paper.png", blank)
     assert answered(page) == "?"
     expect(button(page, "Edit")).to_be_disabled()  # there is no answer to edit
     assert texts_of(page) == ["71.5, edited", "7251.5, edited", ""]
 
 
-def test_another_form_reads_again_what_was_not_edited(page, rows):
-    choose_all(page, {"a.png": number(rows[2]), "b.png": number(rows[2])})
+def test_another_form_reads_again_what_was_not_edited(page, typeset):
+    amount = typeset("42.50")
+    choose_all(page, {"a.png": amount, "b.png": amount})
     expect_words(page, "#counts", "2 in all")
     edit(page, "42.80")
     read_as(page, "a phone number")
@@ -144,7 +146,7 @@ def test_another_form_reads_again_what_was_not_edited(page, rows):
     show(page, "b.png")
     edit(page, "4280")
     edit(page, "4285")
-    assert columns_of(saved(page), "value", "format") == [("", ""), ("4285", "")]
+    assert columns_of(saved(page), "value", "format") == [",", "4285,"]
 
 
 def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(
@@ -154,18 +156,20 @@ def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(
     assert answered(page) == "725"
     page.click("#lines label >> nth=-1")
     answer = page.evaluate("current.answer")
-    respond(page, "**/read*", json={**answer, "lines": answer["lines"][:2]})
+    answer["lines"] = answer["lines"][:2]
+    respond(page, "**/read*", json=answer)
     read_as(page, "a decimal")
     expect_count(page, "#lines label", 2)
     expect_words(page, "#lines .chosen", "725")
 
 
-def test_a_stored_correction_changes_the_answer_and_the_csv(page, rows, digits):
+def test_a_stored_correction_changes_the_answer_and_the_csv(page, typeset, digits):
     respond(page, "**/health", json={"corrections": True})
     respond(page, "**/corrections*", json={"stored": True})
     page.reload()
     expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
-    choose_all(page, {"number.png": number(rows[0]), "digit.png": drawing(digits[350])})
+    seven = drawing(digits[350])
+    choose_all(page, {"number.png": typeset("725"), "digit.png": seven})
     assert answered(page) == "725"
     page.get_by_role("radio", name="Digit 2 of 3").click()
     click(page, "9")

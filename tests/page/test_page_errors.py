@@ -38,7 +38,6 @@ def test_a_refusal_is_explained(page):
         choose(page, name, data)
         expect_text(page, "#message", re.compile(words))
         assert answered(page) == "?"
-        # It would not help.
         expect(button(page, "Try again")).to_be_hidden()
     assert drawn(page, SEVEN) == "7"
 

@@ -74,7 +74,8 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it(page):
     rows, columns = np.nonzero(picture[..., 0] < 128)
     box = page.get_attribute("#strip-crop", "viewBox")
     left, top, width, height = map(float, box.split())
-    assert (left, top) == pytest.approx((columns.min(), rows.min()), abs=3)
+    assert left == pytest.approx(columns.min(), abs=3)
+    assert top == pytest.approx(rows.min(), abs=3)
     assert left + width == pytest.approx(columns.max(), abs=3)
     assert top + height == pytest.approx(rows.max(), abs=3)
     expect_count(page, "#strip-box rect", 1)
@@ -92,7 +93,6 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it(page):
     )
     assert np.argmax(shades) == np.abs(evidence).argmax()
     press(page, "Escape")
-    # It must not stay beside another picture.
     expect_count(page, "#evidence rect", 0)
     assert written(page, "42") == "42"
     explained(page)
@@ -153,11 +153,12 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         page.evaluate("key => { sessionStorage.apiKey = key; }", KEY)
         expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
         expect_count(page, "#labels button:disabled", 11)
-        # As children write.
+        # Mirrored, as children write.
         mirrored = [[1.5, 0] + stroke * [-1, 1] for stroke in handwritten("3")]
         assert drawn(page, *mirrored) != "3"
         correct(page, "3")
-        assert stored(folder)["3"].shape[:2] == (288, 432)
+        drawing = stored(folder)["3"]
+        assert drawing.shape[:2] == (288, 432)
         export = [DIGITS, "corrections", "export", corrected, "--from", folder]
         subprocess.run(export, check=True)
         correct(page, "3", "Thank you: it was already stored.")
@@ -167,13 +168,15 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         assert written(page, "42") == "42"
         expect(page.get_by_text("Wrong? Digit 2 is a …")).to_be_visible()
         correct(page, "1")
-        assert (stored(folder)["1"] == pixels(page, "#frame")).all()
+        frame = stored(folder)["1"]
+        assert (frame == pixels(page, "#frame")).all()
         assert answered(page) == "41"
         click(page, "Edit")
         page.get_by_label("Text 1").fill("4.2")
         press(page, "Enter")
         correct(page, "Store the text as shown")
-        assert stored(folder)["4.2"].shape[:2] == (288, 432)
+        drawing = stored(folder)["4.2"]
+        assert drawing.shape[:2] == (288, 432)
         assert answered(page) == "4.2"
         press(page, "Escape")
         drawn(page, *LETTERS["X"])

@@ -33,22 +33,21 @@ from browsing import (
     saved,
     written,
 )
-from support import document, encode, number
+from support import document, encode
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
 def asked(page: Page) -> Iterator[set[tuple[str | None, str | None]]]:
-    """Yield the forms, each with its order of dates, in the requests that are sent to
-    read something.
-    """
+    """Yield the forms in requests to read something, each with its order of dates."""
     forms = set()
 
     def note(request: Request) -> None:
         address = httpx2.URL(request.url)
+        asked_for = address.params
         if address.path in ("/read", "/predict"):
-            forms.add((address.params.get("format"), address.params.get("date")))
+            forms.add((asked_for.get("format"), asked_for.get("date")))
 
     page.on("request", note)
     yield forms
@@ -56,12 +55,12 @@ def asked(page: Page) -> Iterator[set[tuple[str | None, str | None]]]:
 
 
 @pytest.fixture
-def amount(rows) -> bytes:
-    return encode(number(rows[2]))
+def amount(typeset) -> bytes:
+    return encode(typeset("42.50"))
 
 
 def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
-    page, rows, three, amount
+    page, typeset, three, amount
 ):
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"
@@ -80,7 +79,8 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
         assert answered(page) == "42.50"
         choose_all(page, {"three.png": three, "amount.png": amount})
         expect_text(page, "#list b", ["42.50"] * 3 + ["3", "42.50"])
-        choose(page, "pages.pdf", document([number(rows[2]), number(rows[0])]))
+        pages = [typeset("42.50"), typeset("725")]
+        choose(page, "pages.pdf", document(pages))
         expect_text(page, "#sum", "Page 1 of 2")
         assert forms == {("amount", None)}
     page.reload()
@@ -122,21 +122,21 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
         expect_text(page, "#sum", "4 lines, all sure")
         read_as(page, "a phone number")
         expect_text(page, "#sum", "2 of 4 lines in doubt")
-        notes = page.locator("#lines small")
+        notes = "#lines small"
         for line in (1, 3):
-            expect(notes.nth(line)).to_have_text("Not a phone number")
-            expect(page.locator("#boxes text").nth(line)).to_contain_text("?")
-        expect(notes.nth(0)).not_to_contain_text("→")
-        expect(notes.nth(2)).to_contain_text("→ 4250 · ")
+            expect_text(page, f"{notes} >> nth={line}", "Not a phone number")
+            expect_words(page, f"#boxes text >> nth={line}", "?")
+        expect(page.locator(notes).first).not_to_contain_text("→")
+        expect_words(page, f"{notes} >> nth=2", "→ 4250 · ")
         page.click("#lines label >> nth=2")
         expect_words(page, "#message", "→ 4250 · ")
         found = saved(page)
         assert list(found[0])[-4:] == ["page", "format", "value", "edited"]
         assert columns_of(found, "text", "format", "value") == [
-            ("725", "yes", "725"),
-            ("10", "no", ""),
-            ("42.50", "yes", "4250"),
-            ("-35", "no", ""),
+            "725,yes,725",
+            "10,no,",
+            "42.50,yes,4250",
+            "-35,no,",
         ]
         page.click("#copy-page")
         expect_text(page, "#copy-page", "Copied")
@@ -158,7 +158,7 @@ def test_the_rows_of_a_table_have_values(page, url, sheet):
     assert min(note["height"] for note in boxes_of(page, notes)) > 10
     found = saved(page)
     assert list(found[0])[-5:] == ["cell1", "cell2", "format", "value", "edited"]
-    assert columns_of(found, "value") == [("725",), ("",), ("4250",), ("",)]
+    assert columns_of(found, "value") == ["725", "", "4250", ""]
 
 
 def test_another_form_reads_again_what_undo_restores(page, amount):
@@ -181,20 +181,18 @@ def test_another_form_reads_a_list_again(page, three, amount):
     read_as(page, "a phone number")
     expect_words(page, "#list li", ["Not a phone number", "→ 4250"])
     found = saved(page)
-    assert columns_of(found, "text", "format", "value") == [
-        ("3", "no", ""),
-        ("42.50", "yes", "4250"),
-    ]
+    texts = columns_of(found, "text", "format", "value")
+    assert texts == ["3,no,", "42.50,yes,4250"]
     page.route("**/read*", lambda route: None)
     read_as(page, "a decimal")
-    # Once what was stored before is there.
+    # Waits until the list is stored.
     page.evaluate("inLists(lists => lists.count())")
     page.unroute("**/read*")
     page.reload()
-    # Read again, since it was left unread.
+    # What was left unread is read after the reload.
     expect_words(page, "#counts", "2 in all")
     found = saved(page)
-    assert columns_of(found, "format", "value") == [("yes", "3"), ("yes", "42.50")]
+    assert columns_of(found, "format", "value") == ["yes,3", "yes,42.50"]
 
 
 def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):

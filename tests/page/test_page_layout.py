@@ -41,7 +41,7 @@ from browsing import (
     show,
     written,
 )
-from support import ROOT, encode, number, until
+from support import ROOT, encode, until
 
 pytestmark = pytest.mark.slow
 
@@ -91,8 +91,8 @@ def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(
             press(page, "Escape")
 
 
-def test_the_page_is_accessible(browser, locked_url, three, digits):
-    sheet = encode(number(digits[[350, 120, 0]], digits[[60, 200]]))
+def test_the_page_is_accessible(browser, locked_url, three, typeset):
+    sheet = typeset("720 14")
     with opened(browser, locked_url) as page:
         page.evaluate(OPEN_ALL)
         drawn(page, SEVEN)
@@ -138,8 +138,12 @@ def answer_with_a_document(route: Route) -> None:
     first, second = text.split("\n")
     table = [[first, ""], ["", second]]
     damaged = {"status": 422, "detail": "The page is damaged."}
-    pages = [{"page": 1, **page, "table": table}, {"page": 2, "error": damaged}]
-    answer = {"pages": pages, "text": text, "confidence": 0, "model": page["model"]}
+    answer = {
+        "pages": [{"page": 1, **page, "table": table}, {"page": 2, "error": damaged}],
+        "text": text,
+        "confidence": 0,
+        "model": page["model"],
+    }
     route.fulfill(json=answer)
 
 
@@ -148,9 +152,7 @@ MAY_NOT_SCROLL = "main *:not(pre, .name, canvas, input, img, #hint, li > span)"
 
 
 def check(page: Page, state: str) -> None:
-    """Check the page at three widths, light and dark, with axe, and that nothing is cut
-    off.
-    """
+    """Check the page with axe at three widths, light and dark; nothing is cut off."""
     page.evaluate(Axe().axe_script)
     for width, scheme in product((320, 768, 1280), ("light", "dark")):
         page.set_viewport_size({"width": width, "height": 800})
@@ -253,7 +255,8 @@ def test_long_names_and_numbers_and_large_text_fit_a_phone(browser, url, three, 
         choose(page, name, b"no picture")
         expect_words(page, "#hint", "front_door")
         assert page.evaluate("hint.scrollWidth <= hint.clientWidth")
-        long = np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255)
+        joined = np.pad(np.hstack(digits[:500:12]), 20)
+        long = 255 - joined
         choose(page, "number.png", long)
         expect_text(page, "#text", re.compile(".{41}"))
         assert fits(page)
@@ -301,9 +304,9 @@ def test_the_page_is_small():
 
 
 def test_the_snippets_are_copied_and_run_as_shown(
-    browser, url, tmp_path, three, digits
+    browser, url, tmp_path, three, typeset
 ):
-    number_32 = encode(number(digits[[150, 120]]))
+    number_32 = encode(typeset("32"))
     with opened(browser, url, permissions=CLIPBOARD) as page:
         page.get_by_text("Use the API").click()
         assert written(page, "42") == "42"
