@@ -143,7 +143,7 @@ def test_the_service_asks_in_either_process(
     if make is small:
         opened = reader.open_small(unsure)
         assert opened
-        reading = asyncio.run(reader.read_small(opened, AS_USUAL))
+        reading = asyncio.run(reader.read_small(opened, AS_USUAL, begin=0))
     else:
         reading = asyncio.run(reader.read_large(unsure, AS_USUAL))
     expected = read_digit(unsure, classifier, opinion)

@@ -44,7 +44,7 @@ OTHER_FORMATS = ("WEBP", "AVIF", "HEIF", "TIFF")
 def read(reader: Reader, picture: bytes) -> Reading:
     image = reader.open_small(picture)
     assert image
-    return asyncio.run(reader.read_small(image, DigitOptions()))
+    return asyncio.run(reader.read_small(image, DigitOptions(), begin=0))
 
 
 @pytest.mark.parametrize("name", READ_HERE)

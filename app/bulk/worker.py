@@ -159,10 +159,11 @@ class Worker:
 
     async def read_small(self, data: bytes, page: int | None) -> Reading | None:
         """Read the digit in a small picture; return None for others, and for texts."""
+        begin = time.perf_counter_ns()
         image = self.reader.open_small(data, page) if self.is_of_digits else None
         if image is None:
             return None
-        reading = await self.reader.read_small(image, DigitOptions(page))
+        reading = await self.reader.read_small(image, DigitOptions(page), begin)
         return reading.require_legible(self.settings.min_legibility)
 
     async def read_large(self, data: bytes, page: int | None) -> Reading | Text:

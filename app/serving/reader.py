@@ -177,9 +177,11 @@ class Reader:
             for frame, shares, legibility in zip(frames, *classes, strict=True)
         ]
 
-    async def read_small(self, image: Image.Image, options: DigitOptions) -> Reading:
-        """Read the digit in a picture from `open_small`, in this process."""
-        stages = [Stage("begin", perf_counter_ns())]
+    async def read_small(
+        self, image: Image.Image, options: DigitOptions, begin: int
+    ) -> Reading:
+        """Read the digit in a picture that `open_small` began to open at this time."""
+        stages = [Stage("begin", begin), Stage("decode", perf_counter_ns())]
         opinion = self.networks.opinion if options.has_opinion else None
         return await self.batcher(judged(image, stages, opinion, options), stages)
 
