@@ -21,6 +21,7 @@ import typer
 from PIL import Image
 
 from measuring import header, row
+from processes import memory
 from servers import (
     BIN,
     BOUNDARY,
@@ -29,7 +30,6 @@ from servers import (
     SERVE,
     URL,
     form,
-    memory,
     pictures,
     pinned,
     running,

@@ -3,7 +3,6 @@ memory, and what it is sent.
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import httpx2
 import numpy as np
 from PIL import Image
 
+from processes import family
 from training.drawing import png
 from training.sample import digits
 from training.scenes import SCENES, Scene
@@ -109,23 +109,3 @@ def is_answering(field: str) -> bool:
         return httpx2.post(f"{URL}/predict", files=files).is_success
     except httpx2.HTTPError:
         return False
-
-
-def family(pid: int) -> list[int]:
-    """List a process and its descendants."""
-    members = [pid]
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in file.read_text().split():
-            members += family(int(child))
-    return members
-
-
-def memory(pid: int) -> float:
-    """Return the megabytes of a process and its descendants, shared ones once."""
-    kilobytes = 0
-    for member in family(pid):
-        with suppress(ProcessLookupError):  # it has just ended
-            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-            [pss] = re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
-            kilobytes += int(pss)
-    return kilobytes * 1024 / 1e6

@@ -22,7 +22,8 @@ import typer
 from PIL import Image
 
 from measuring import Served
-from servers import URL, memory, pictures, running
+from processes import memory
+from servers import URL, pictures, running
 from training.drawing import png
 from training.sample import digits
 

@@ -626,24 +626,6 @@ def until(condition, seconds: float = 10) -> bool:
     return bool(true)
 
 
-def family(pid: int) -> list[int]:
-    """List a process and its descendants."""
-    members = [pid]
-    for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in file.read_text().split():
-            members += family(int(child))
-    return members
-
-
-def memory(pid: int) -> float:
-    """Measure the megabytes of a process and its descendants, shared ones once."""
-    kilobytes = 0
-    for member in family(pid):
-        rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-        kilobytes += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1])
-    return kilobytes * 1024 / 1e6
-
-
 async def load(
     url: str, picture: bytes, clients: int, rate: float, seconds: float
 ) -> dict[int, list[float]]:

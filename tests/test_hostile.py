@@ -28,6 +28,7 @@ from PIL import Image
 
 from app.picture.formats import SMALL_BYTES
 from app.serving.reader import JPEG_BYTES
+from processes import memory
 from support import (
     A4,
     COSTLY,
@@ -38,7 +39,6 @@ from support import (
     inflating_exif,
     load_sheet,
     many_scans,
-    memory,
     pdf_of,
     png_chunk,
     serving,

@@ -25,6 +25,7 @@ import pytest
 
 from app.server.process import listen
 from app.server.worker import forget_killed_workers
+from processes import family
 from support import (
     DIGITS,
     MODELS,
@@ -32,7 +33,6 @@ from support import (
     connect,
     drawing,
     encode,
-    family,
     load,
     load_sheet,
     peak_memory,
