@@ -47,10 +47,8 @@ COSTLY = (
 )
 # By which a picture ends its process on Linux: the signal of the limit on CPU time, and
 # those of crashes.
-OF_PICTURES = {
-    getattr(signal, name, None)
-    for name in ("SIGPROF", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
-}
+SIGNALS = ("SIGPROF", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
+OF_PICTURES = {getattr(signal, name, None) for name in SIGNALS}
 
 
 class Busy(Exception):

@@ -44,11 +44,11 @@ class Networks(NamedTuple):
         has_opinion: bool = True,
     ) -> "Networks":
         """Load the model files; raise ModelError if one cannot be served."""
-        classifier, line_network = Classifier(digits), LineNetwork(lines)
+        classifier = Classifier(digits)
+        line_network = LineNetwork(lines)
+        page_network = PageNetwork(pages) if pages else None
         opinion = SecondOpinion.of(classifier, line_network) if has_opinion else None
-        return cls(
-            classifier, line_network, PageNetwork(pages) if pages else None, opinion
-        )
+        return cls(classifier, line_network, page_network, opinion)
 
     @property
     def files(self) -> Files:

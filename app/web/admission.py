@@ -89,11 +89,10 @@ class Queue:
                 outcome = await unless_gone(request, read())
             else:
                 outcome = await read()
-        nanoseconds = sum(
-            stage.end - before.end
-            for before, stage in pairwise(outcome.stages)
-            if stage.name != "wait"
-        )
+        nanoseconds = 0
+        for before, stage in pairwise(outcome.stages):
+            if stage.name != "wait":
+                nanoseconds += stage.end - before.end
         self.cost += RECENT * (nanoseconds / 1e9 - self.cost)
         return outcome
 
