@@ -4,6 +4,7 @@ A line is a mask of 32 rows, without paper and light: `training.line_paper` pain
 anew in every epoch.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,9 @@ class InkLine(NamedTuple):
     def width(self) -> int:
         """Width in pixels."""
         return int(self.mask.shape[1])
+
+
+Lines = Sequence[InkLine]
 
 
 def ink_lines(

@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.opinion import (
@@ -46,7 +45,8 @@ from training.drawing import extent, png
 from training.errors import exit_status
 from training.objective import NONE
 from training.omniglot import Characters, drawn
-from training.run import unfinished
+from training.pretrained import metadata_of
+from training.run import progress, unfinished
 from training.scenes import NUMBERS, SCENES, number, render
 
 SEED = 10**6  # of the pictures
@@ -142,7 +142,7 @@ def add_opinion(
         doubts(classifier, network, scenes(digits, characters)),
     )
     model = onnx.load(classifier.path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = metadata_of(model)
     metadata[WEIGHTS] = " ".join(f"{weight:.3f}" for weight in weights)
     metadata[FITTED_WITH] = network.sha256
     onnx.helper.set_model_props(model, metadata)
@@ -196,9 +196,7 @@ def doubts(
     witness = Witness(network)
     labels = []
     is_doubted = []
-    for picture, label in tqdm(
-        pictures, "second opinion", unit="picture", leave=False, disable=None
-    ):
+    for picture, label in progress(pictures, "second opinion", unit="picture"):
         before = len(witness.heard)
         with suppress(PreprocessError):
             read_digit(picture, classifier, opinion=witness)
@@ -231,8 +229,7 @@ def best_opinion(*sets: Doubts) -> Weights:
         legible = (1 - everything.several) * single
         return wrong + legibility_loss(legible.logit(eps=CERTAIN), is_digit, shares)
 
-    exponent, scale, offset = best_weights(loss, 1, 1, 0)
-    return Weights(LINE_WEIGHT, exponent, scale, offset, *SURE)
+    return Weights._make([LINE_WEIGHT, *best_weights(loss, 1, 1, 0), *SURE])
 
 
 def fit(arguments: argparse.Namespace) -> int:

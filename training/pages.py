@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, numpy_helper
-from onnx.helper import make_node, make_tensor_value_info, set_model_props
+from onnx import ModelProto, numpy_helper
+from onnx.helper import make_node, set_model_props
 
 from training.config import FILE, PAGES_MODEL, parsed
 from training.errors import exit_status
@@ -70,10 +70,9 @@ def cut(pretrained: ModelProto) -> ModelProto:
         *graph.node,
         make_node("Squeeze", [graph.output[0].name], ["writing"], axes=[1]),
     ]
-    shape = ["N", "H", "W"]
-    pictures = make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
-    writing = make_tensor_value_info("writing", TensorProto.FLOAT, shape)
-    return assembled(pretrained, "Finder", nodes, [pictures], [writing], weights)
+    shape = ("N", "H", "W")
+    pictures = ("pictures", shape)
+    return assembled(pretrained, "Finder", nodes, pictures, ("writing", shape), weights)
 
 
 def make(file: Path, output: Path, pretrained: Pretrained = PRETRAINED) -> int:
