@@ -394,8 +394,8 @@ def train(arguments: argparse.Namespace, plan: Plan) -> int:
     return status
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.lines",
         description="Make the file of the network for numbers.",
@@ -411,12 +411,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--resume uses the pictures of the run that it resumes: leave out "
             "--pictures"
         )
-    return arguments
-
-
-def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
-    """Run the command line; return the exit status."""
-    return exit_status(lambda: train(parse(argv), plan))
+    return exit_status(lambda: train(arguments, plan))
 
 
 if __name__ == "__main__":

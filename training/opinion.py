@@ -234,7 +234,7 @@ def best_opinion(*sets: Doubts) -> Weights:
 
 def fit(arguments: argparse.Namespace) -> int:
     """Fit the weights, and write the file; return the exit status."""
-    output: Path = arguments.output or arguments.model
+    output = arguments.output or arguments.model
     classifier = Classifier(arguments.model)
     network = LineNetwork(arguments.lines_model)
     _, held_out = data.split(data.load(arguments.data, train=True))
@@ -248,8 +248,8 @@ def fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.opinion",
         description="Fit how much the line network's second opinion on a digit counts.",
@@ -265,12 +265,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     p.add_argument("--output", help="model file to write (that of --model)", **FILE)
     add_data_options(p)
-    return parsed(p, argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return exit_status(lambda: fit(parse(argv)))
+    arguments = parsed(p, argv)
+    return exit_status(lambda: fit(arguments))
 
 
 if __name__ == "__main__":

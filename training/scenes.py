@@ -310,7 +310,7 @@ def number(
     first = int(rng.integers(max(1, len(digits) - FROM)))
     fewest, most = lengths
     count = int(rng.integers(fewest, most + 1))
-    digits = digits.take(torch.arange(first, min(first + FROM, len(digits))))
+    digits = digits.take(slice(first, first + FROM))
     if scene == "frame":
         return png(Image.fromarray(digits.images[0].numpy())), str(
             int(digits.labels[0])
