@@ -115,7 +115,7 @@ class Writer:
         self.stretch = rng.uniform(0.7, 1.25)
         self.pen_width = rng.uniform(0.05, 0.13)
         count = len(glyphs.labels)
-        first = int(rng.integers(count - 2 * NEARBY))
+        first = rng.integers(count - 2 * NEARBY)
         # In MNIST's order, 7 often follows 6.
         self.digits = first + 2 * rng.permutation(NEARBY)
         if rng.random() >= SAME_HAND:

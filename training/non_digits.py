@@ -49,7 +49,7 @@ def crop(ink: Map) -> Map | None:
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
     candidates = np.flatnonzero(np.isin(digits.labels, among))
-    return levels(digits.images[int(rng.choice(candidates))])
+    return levels(digits.images[rng.choice(candidates)])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:

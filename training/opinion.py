@@ -175,7 +175,7 @@ def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]
             digit = digits.images[index].numpy()
             yield render(scene, digit, SEED, index), int(digits.labels[index])
         for index in range(count if tall else 0):
-            character = frame_of(tall[int(rng.integers(len(tall)))])
+            character = frame_of(tall[rng.integers(len(tall))])
             yield render(scene, character, SEED, index), NONE
     for scene in NUMBERS:
         if scene != "frame":
