@@ -136,7 +136,7 @@ def by_hand(strokes: Strokes, rng: Generator) -> Map:
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)
     low = corners.min(axis=0)
-    size = max(float(np.ptp(corners, axis=0).max()), 1e-6)
+    size = max(np.ptp(corners, axis=0).max(), 1e-6)
     scale = (CANVAS - 2 * MARGIN) / size
     shaky = []
     for stroke in strokes:

@@ -33,18 +33,12 @@ FEATURES = "p2o.pd_op.transpose.8.0"
 HEIGHT = 48
 STRIDE = 8
 PADDING = 160
-# Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written
-# digits best.
-DELAY = 0.3
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 # Names in the graph of the reader.
 HEAD = "head.weight"
 BIAS = "head.bias"
 LOGITS = "logits"
 LETTERS = string.ascii_letters
-# For a squared probability; with 0.4, as many numbers are read, but more words are read
-# as numbers.
-THRESHOLD = 0.5
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 # What serving needs to know.
 SPEC = {
@@ -53,9 +47,13 @@ SPEC = {
     "space": SPACE,
     "stride": str(STRIDE),
     "padding": str(PADDING),
-    "delay": str(DELAY),
+    # Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit
+    # written digits best.
+    "delay": "0.3",
     "least_contrast": str(LEAST_CONTRAST),
-    "threshold": str(THRESHOLD),
+    # For a squared probability; with 0.4, as many numbers are read, but more words are
+    # read as numbers.
+    "threshold": "0.5",
     **UNCALIBRATED,
 }
 Floats = NDArray[np.float32]
