@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from app.picture.frame import BOX_SIDE, FRAME_SIDE
 from training.noise import Random
-from training.pen import EXTENT_LEVEL, extent
+from training.pen import EXTENT_LEVEL, PER_IMAGE, extent
 from training.resampling import sample
 from training.styles import restyle
 from training.wear import wear
@@ -65,8 +65,8 @@ def cut(images: Tensor, generator: Generator) -> Tensor:
     directions = torch.stack([axis, -axis, axis.T, -axis.T])
     place = directions[random.integers(0, 4)]  # (n, 28, 28), rising from the side
     has_ink = images[chosen] > EXTENT_LEVEL
-    first = torch.where(has_ink, place, FRAME_SIDE).amin(dim=(1, 2), keepdim=True)
-    last = torch.where(has_ink, place, -FRAME_SIDE).amax(dim=(1, 2), keepdim=True)
+    first = torch.where(has_ink, place, FRAME_SIDE).amin(*PER_IMAGE)
+    last = torch.where(has_ink, place, -FRAME_SIDE).amax(*PER_IMAGE)
     edge = first + random(0, 0.25) * (last - first)
     cut_off = images.clone()
     cut_off[chosen] *= place >= edge

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
-from tqdm import tqdm
 
 from app.digit.classifier import CLASSES
 from app.network import log_odds_of
@@ -25,6 +24,7 @@ from app.text.text import read_text
 from training.data import Digits
 from training.model import Ensemble, logits_of
 from training.objective import NONE
+from training.run import progress
 from training.scenes import NUMBERS, number
 
 SEED = 10**6  # of the pictures of numbers
@@ -76,14 +76,13 @@ def shares_of(truths: Tensor) -> Tensor:
     return torch.where(truths, of_digit, of_other).double()
 
 
-def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
+def best_line(logits: Tensor, truths: Tensor) -> list[float]:
     """Find the scale and offset of logits (N,) that fit truths (N,) bool best."""
     shares = shares_of(truths)
     logits = logits.double()
-    scale, offset = best_weights(
+    return best_weights(
         lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0
     )
-    return scale, offset
 
 
 def confidence_line(
@@ -107,7 +106,7 @@ def confidence_line(
     """
     logits = []
     truths = []
-    for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
+    for scene in progress(NUMBERS, "calibration"):
         for index in range(count):
             picture, written = number(scene, digits, SEED, index)
             text = read_text(picture, network, pages)

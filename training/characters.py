@@ -2,8 +2,8 @@
 kinds of non-digits.
 """
 
-import math
 from functools import cache
+from math import cos, pi, sin
 
 import numpy as np
 from HersheyFonts import HersheyFonts
@@ -73,7 +73,7 @@ def smooth(corners: Points, rng: Generator) -> Points:
     """Return points (P, 2) on a curve near the given ones, round or with corners."""
     near = corners + rng.normal(0, 0.06, corners.shape)
     last = len(near) - 1
-    degree = int(rng.integers(1, min(4, len(near))))
+    degree = rng.integers(1, min(4, len(near)))
     spline = make_interp_spline(np.arange(len(near)), near, degree)
     curve: Points = spline(np.linspace(0, last, 8 * last + 1))
     return curve
@@ -92,8 +92,8 @@ def invented_character(_: Digits, rng: Generator) -> Map:
 
 def straight(rng: Generator) -> Points:
     """Return points (20, 2) on a line that is nearly upright, level or diagonal."""
-    angle = rng.choice([0, 0.25, 0.5, 0.75]) * math.pi + rng.normal(0, 0.15)
-    direction = np.array([math.cos(angle), math.sin(angle)])
+    angle = rng.choice([0, 0.25, 0.5, 0.75]) * pi + rng.normal(0, 0.15)
+    direction = np.array([cos(angle), sin(angle)])
     points: Points = np.linspace(-1, 1, 20)[:, None] * direction
     return points
 
@@ -105,8 +105,8 @@ def on_circle(angles: Points) -> Points:
 
 def arc(rng: Generator) -> Points:
     """Return points (20, 2) on a part of an ellipse."""
-    start = rng.uniform(0, 2 * math.pi)
-    angles = np.linspace(start, start + rng.uniform(2, 2 * math.pi), 20)
+    start = rng.uniform(0, 2 * pi)
+    angles = np.linspace(start, start + rng.uniform(2, 2 * pi), 20)
     return rng.uniform(0.4, 0.8, 2) * on_circle(angles)
 
 
@@ -136,7 +136,7 @@ def by_hand(strokes: Strokes, rng: Generator) -> Map:
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)
     low = corners.min(axis=0)
-    size = max(float(np.ptp(corners, axis=0).max()), 1e-6)
+    size = max(np.ptp(corners, axis=0).max(), 1e-6)
     scale = (CANVAS - 2 * MARGIN) / size
     shaky = []
     for stroke in strokes:

@@ -6,7 +6,7 @@ Where data and results are stored is an argument of the run, not part of the rec
 import argparse
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ def limited(
 
 
 COUNT = limited(int, 1)
+COUNTS: Parsing = {"nargs": "*", **COUNT}
 SHARE = limited(float, 0, 1)
 FILE: Parsing = {"type": Path, "metavar": "FILE"}
 FOLDER: Parsing = {"type": Path, "metavar": "DIR"}
 
 
-def option(default: Any, meaning: str, parsing: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def option(default: Any, meaning: str, parsing: Parsing) -> Any:  # noqa: ANN401
     """Make a field of a recipe that is an option of the command line too."""
     shown = default
     if isinstance(default, tuple):
@@ -81,11 +82,9 @@ SWITCH: Parsing = {"action": argparse.BooleanOptionalAction}
 class Config:
     """A recipe. Runs of equal recipes on one machine end with equal weights."""
 
-    hidden: tuple[int, ...] = option(
-        (800, 800), "widths of the hidden layers", {"nargs": "*", **COUNT}
-    )
+    hidden: tuple[int, ...] = option((800, 800), "widths of the hidden layers", COUNTS)
     channels: tuple[int, ...] = option(
-        (), "channels of a convolutional network to begin with", {"nargs": "*", **COUNT}
+        (), "channels of a convolutional network to begin with", COUNTS
     )
     activation: str = option(
         "relu", "activation of the hidden layers", {"choices": [*ACTIVATIONS]}

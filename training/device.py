@@ -17,6 +17,7 @@ def faster_precision(device: torch.device) -> str:
 
     A CPU is timed, since many emulate it.
     """
+    is_faster = False
     if device.type == "cuda":
         is_faster = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device.type == "cpu":
@@ -26,6 +27,4 @@ def faster_precision(device: torch.device) -> str:
         seconds = timer.blocked_autorange().median
         with torch.autocast("cpu", torch.bfloat16):
             is_faster = timer.blocked_autorange().median < 0.7 * seconds
-    else:
-        is_faster = False
     return "bf16" if is_faster else "fp32"

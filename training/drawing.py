@@ -47,8 +47,9 @@ def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
 
 def extent(mask: NDArray[Any], level: float) -> tuple[slice, slice]:
     """Find the rows and columns, first to last, in which a mask exceeds a level."""
-    rows = np.flatnonzero((mask > level).any(axis=1)).tolist()
-    columns = np.flatnonzero((mask > level).any(axis=0)).tolist()
+    inked = mask > level
+    rows = np.flatnonzero(inked.any(axis=1)).tolist()
+    columns = np.flatnonzero(inked.any(axis=0)).tolist()
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 

@@ -45,23 +45,22 @@ class Graph(nn.Module):
                 break
         self.constants = arrays_in(model)
         read = self.last_use.keys() - fixed
-        arrays = self.constants.items()
-        self.names = [
-            name for name, array in arrays if name in read and is_weight(array)
-        ]
-        self.weights = nn.ParameterList(self.constants.pop(name) for name in self.names)
+        self.names = []
+        for name, array in self.constants.items():
+            # Floats, but no constant such as 0.5.
+            if name in read and array.is_floating_point() and array.numel() > 1:
+                self.names.append(name)
+        self.weights = nn.ParameterList(map(self.constants.pop, self.names))
+        pairs = zip(self.names, self.weights, strict=True)
+        self.named: dict[str, nn.Parameter] = dict(pairs)
 
     def __getitem__(self, name: str) -> nn.Parameter:
         """Return a weight by its name."""
-        return self.named()[name]
-
-    def named(self) -> dict[str, nn.Parameter]:
-        """Return the weights by their names."""
-        return dict(zip(self.names, self.weights, strict=True))
+        return self.named[name]
 
     def forward(self, values: Tensor) -> Tensor:
         """Compute the output for an input."""
-        known = {**self.constants, **self.named(), self.input: values}
+        known = {**self.constants, **self.named, self.input: values}
         for place, node in enumerate(self.nodes):
             attributes = {
                 each.name: helper.get_attribute_value(each) for each in node.attribute
@@ -76,24 +75,17 @@ class Graph(nn.Module):
 
     def write_to(self, model: ModelProto) -> None:
         """Replace the arrays of a model that have the names of the weights."""
-        weights = self.named()
         for tensor in model.graph.initializer:
-            if tensor.name in weights:
-                array = weights[tensor.name].detach().numpy()
+            if tensor.name in self.names:
+                array = self[tensor.name].detach().numpy()
                 tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
 def arrays_in(model: ModelProto) -> dict[str, Tensor]:
     """Return copies of the arrays of a model by their names."""
-    arrays = {}
-    for array in model.graph.initializer:
-        arrays[array.name] = torch.from_numpy(numpy_helper.to_array(array).copy())
-    return arrays
-
-
-def is_weight(array: Tensor) -> bool:
-    """Return whether an array is trained: floats, not a constant such as 0.5."""
-    return array.is_floating_point() and array.numel() > 1
+    return {
+        t.name: torch.tensor(numpy_helper.to_array(t)) for t in model.graph.initializer
+    }
 
 
 def padded_after(

@@ -4,6 +4,7 @@ A line is a mask of 32 rows, without paper and light: `training.line_paper` pain
 anew in every epoch.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,9 @@ class InkLine(NamedTuple):
         return int(self.mask.shape[1])
 
 
+Lines = Sequence[InkLine]
+
+
 def ink_lines(
     digits: Digits, others: Characters, count: int, seed: int
 ) -> list[InkLine]:
@@ -97,7 +101,7 @@ def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
     if pattern:
         mask = writer.row.cropped()
     else:
-        mask = np.zeros((round(HEIGHT), int(rng.integers(30, 200))), np.float32)
+        mask = np.zeros((round(HEIGHT), rng.integers(30, 200)), np.float32)
     if rng.random() < 0.3 and mask.shape[1] < 12 * HEIGHT:
         mask = rotated(mask, rng.uniform(-3.5, 3.5))
     down = rng.uniform(*chosen(DOWN, rng), 2)
@@ -162,7 +166,7 @@ def put(ink: Map, sheet: Map, top: int, left: int) -> None:
 def round_digit(writer: Writer) -> Map:
     """Draw a digit of which a part does not look like a 1."""
     candidates = np.flatnonzero(np.isin(writer.glyphs.labels, ROUND))
-    index = int(writer.rng.choice(candidates))
+    index = writer.rng.choice(candidates)
     return writer.digit(index, writer.rng.uniform(0.85, 1.05))
 
 
@@ -190,13 +194,13 @@ def cells(writer: Writer, count: int) -> Map:
     wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
     cell = np.zeros((tall, wide), np.float32)
     darkness = rng.uniform(0.15, 0.9)
-    thick = int(rng.integers(1, 4))
+    thick = rng.integers(1, 4)
     for side in chosen(PRINTED, rng):
         np.rot90(cell, side)[:thick] = darkness
     sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):
         top = int(rng.integers(tall - len(mask) + 1))
-        left = int(rng.integers(wide - mask.shape[1] + 1))
+        left = rng.integers(wide - mask.shape[1] + 1)
         put(mask, sheet, top, place * wide + left)
     return framed(sheet, rng.integers(-2, int(0.4 * HEIGHT), 4))
 

@@ -4,15 +4,15 @@ and noise each time.
 Pure functions of tensors and a generator: masks (N, 32, W) → strips (N, H, W').
 """
 
-import math
-from collections.abc import Sequence
+from math import pi
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from training.line_ink import ROWS, InkLine
+from training.line_ink import ROWS, Lines
 from training.noise import Random
+from training.pen import PER_IMAGE
 from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
 from training.resampling import affine_grid, resized, sample
 from training.wear import Effects, blurred, thickened, thinned, wear
@@ -22,7 +22,7 @@ from training.wear import Effects, blurred, thickened, thinned, wear
 WIDTH_STEP = 48
 
 
-def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
+def batch_of(lines: Lines, generator: Generator) -> Tensor:
     """Pad masks to one width, a multiple of WIDTH_STEP, at random places.
 
     Returns
@@ -78,12 +78,12 @@ def paper(random: Random, height: int, width: int) -> Tensor:
     size = (height, width)
     y = torch.arange(height)[:, None]
     x = torch.arange(width)[None].float()
-    angle = random(0, math.pi)
+    angle = random(0, pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random(0.5, 6)
     grain = random.smooth(size, (3, 5)).abs()
     sheet = 1 - grain * random.amounts(0, 0.1, 0.3)
-    waves = torch.sin(along * (2 * math.pi / random(2.2, 12)) + bend)
+    waves = torch.sin(along * (2 * pi / random(2.2, 12)) + bend)
     hatch = (waves > 0.75).float()
     pattern = torch.where(random.chosen(0.33), 2 * hatch, waves)
     sheet = sheet - pattern * random.amounts(0.01, 0.13, 0.5)
@@ -113,8 +113,8 @@ def noisy(grey: Tensor, random: Random) -> Tensor:
 
 def binarised(grey: Tensor, _: Random) -> Tensor:
     """Make each pixel black or white."""
-    darkest = grey.amin(dim=(1, 2), keepdim=True)
-    lightest = grey.amax(dim=(1, 2), keepdim=True)
+    darkest = grey.amin(*PER_IMAGE)
+    lightest = grey.amax(*PER_IMAGE)
     return (grey > (darkest + lightest) / 2).float()
 
 
@@ -141,7 +141,7 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     return wear(1 - contrast * ink, generator, SURROUNDINGS)
 
 
-def painted_strips(lines: Sequence[InkLine], generator: Generator) -> Tensor:
+def painted_strips(lines: Lines, generator: Generator) -> Tensor:
     """Paint lines anew: strips, as `strips_of` returns them."""
     return strips_of(painted(batch_of(lines, generator), generator))
 
@@ -169,7 +169,7 @@ def normalised(grey: Tensor) -> Tensor:
     The median becomes 0, and the farthest level ±1.
     """
     levels = grey - grey.flatten(1).median(dim=1).values[:, None, None]
-    farthest = levels.abs().amax(dim=(1, 2), keepdim=True)
+    farthest = levels.abs().amax(*PER_IMAGE)
     return levels / farthest.clamp(min=LEAST_CONTRAST / 255)
 
 

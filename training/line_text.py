@@ -19,7 +19,7 @@ OTHER_KINDS = f"{LETTER_KINDS}{SIGN_KINDS}*"
 
 def number(rng: Generator, count: int) -> str:
     """Write a number; a quarter end in zeros, which may be small."""
-    zeros = int(rng.integers(1, count + 1)) if rng.random() < 0.25 else 0
+    zeros = rng.integers(1, count + 1) if rng.random() < 0.25 else 0
     zero = "o" if rng.random() < 0.15 else "0"
     return "d" * max(1, count - zeros) + zero * min(zeros, count - 1)
 
@@ -27,7 +27,7 @@ def number(rng: Generator, count: int) -> str:
 def amount(rng: Generator, count: int) -> str:
     """Write an amount: perhaps with a sign, groups of three, decimals or a flourish."""
     point, group = ".," if rng.random() < 0.5 else ",."
-    decimals = int(rng.choice([0, 2, 2, 1, 3])) if count > 1 else 0
+    decimals = rng.choice([0, 2, 2, 1, 3]) if count > 1 else 0
     digit, zero = "so" if rng.random() < 0.15 else "d0"
     before = rng.choice(["", "-", "$", "="], p=[0.56, 0.2, 0.16, 0.08])
     after = rng.choice(["", ".", ".-", "-", "="], p=[0.6, 0.06, 0.06, 0.13, 0.15])
@@ -47,12 +47,12 @@ def amount(rng: Generator, count: int) -> str:
 def date(rng: Generator, _: int) -> str:
     """Write a date, or a time of day."""
     if rng.random() < 0.4:
-        hour = "d" * int(rng.integers(1, 3))
-        return hour + ":dd" * int(rng.integers(1, 3))
-    day = "d" * int(rng.integers(1, 3))
-    month = "d" * int(rng.integers(1, 3))
-    year = "d" * int(rng.choice([2, 4]))
-    separator = "///.-"[int(rng.integers(5))]
+        hour = "d" * rng.integers(1, 3)
+        return hour + ":dd" * rng.integers(1, 3)
+    day = "d" * rng.integers(1, 3)
+    month = "d" * rng.integers(1, 3)
+    year = "d" * rng.choice([2, 4])
+    separator = "///.-"[rng.integers(5)]
     parts = [year, month, day] if rng.random() < 0.2 else [day, month, year]
     return separator.join(parts)
 
@@ -66,8 +66,8 @@ def groups(rng: Generator, count: int) -> str:
 def word(rng: Generator) -> str:
     """Write a word, or one to three other things."""
     if rng.random() < 0.5:
-        return "L" + "l" * int(rng.integers(2, 7))
-    return "*" * int(rng.integers(1, 4))
+        return "L" + "l" * rng.integers(2, 7)
+    return "*" * rng.integers(1, 4)
 
 
 def words(rng: Generator, count: int) -> str:

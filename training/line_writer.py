@@ -13,15 +13,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from app.picture.maps import Map
-from training import omniglot
+from training import characters, non_digits, omniglot
 from training.alphabet import OTHER, SPACE, class_of
-from training.characters import (
-    invented_character,
-    letter,
-    look_alike,
-    printed_lines,
-    scribble,
-)
 from training.data import NOTHING, Digits
 from training.drawing import resized
 from training.line_text import (
@@ -32,7 +25,6 @@ from training.line_text import (
     SMALL_KINDS,
     ZERO_KINDS,
 )
-from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
 from training.strokes import Digit, felt, pen, smaller
 from training.writing import Row, Span, mark, written
@@ -59,7 +51,13 @@ SLANTS = {(-0.1, 0.1): 0.5, (-0.15, 0.45): 0.35, (0.2, 0.75): 0.15}
 # Heights of other things, in digit heights.
 HEIGHTS = {"l": (0.55, 0.75), "=": (0.25, 0.5)}
 OTHER_HEIGHTS = (0.6, 1.15)
-THINGS = (invented_character, scribble, printed_lines, shape, texture)
+THINGS = (
+    characters.invented_character,
+    characters.scribble,
+    characters.printed_lines,
+    non_digits.shape,
+    non_digits.texture,
+)
 
 T = TypeVar("T")
 Pen = Callable[[Digit], Map]  # redraws a digit
@@ -117,7 +115,7 @@ class Writer:
         self.stretch = rng.uniform(0.7, 1.25)
         self.pen_width = rng.uniform(0.05, 0.13)
         count = len(glyphs.labels)
-        first = int(rng.integers(count - 2 * NEARBY))
+        first = rng.integers(count - 2 * NEARBY)
         # In MNIST's order, 7 often follows 6.
         self.digits = first + 2 * rng.permutation(NEARBY)
         if rng.random() >= SAME_HAND:
@@ -200,7 +198,7 @@ class Writer:
 
     def other(self, kind: str) -> Sign:
         """Draw what is neither digit nor mark: a letter, a sign or any other thing."""
-        while (ink := crop(self.thing(kind))) is None:
+        while (ink := non_digits.crop(self.thing(kind))) is None:
             pass
         height = self.rng.uniform(*HEIGHTS.get(kind, OTHER_HEIGHTS))
         width = min(ink.shape[1] * height / len(ink), 3)
@@ -214,9 +212,9 @@ class Writer:
         """Draw a letter, a sign or any other thing on a canvas."""
         rng = self.rng
         if kind in SIGN_KINDS:
-            return look_alike(NOTHING, rng, kind)
+            return characters.look_alike(NOTHING, rng, kind)
         if kind == "*" and len(self.glyphs.others) and rng.random() < REAL:
             return omniglot.character(self.glyphs.others, rng)
         if kind in LETTER_KINDS or rng.random() < LETTER_SHARE:
-            return letter(NOTHING, rng, ALPHABET)
+            return characters.letter(NOTHING, rng, ALPHABET)
         return THINGS[rng.integers(len(THINGS))](NOTHING, rng)

@@ -31,7 +31,6 @@ import torch.nn.functional as F
 from onnx import ModelProto
 from onnx.helper import set_model_props
 from torch import Generator, Tensor, nn
-from tqdm import tqdm
 
 from app.text.ctc import best_path, symbols_of
 from app.text.line_network import LineNetwork
@@ -51,11 +50,11 @@ from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
 from training.graph import Graph
-from training.line_ink import InkLine
+from training.line_ink import InkLine, Lines
 from training.line_paper import painted_strips
 from training.line_pictures import OwnLine, Text
 from training.others import rows_for_others
-from training.pretrained import Pretrained, widened
+from training.pretrained import Pretrained, metadata_of, widened
 from training.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
 from training.run import (
     Row,
@@ -66,6 +65,7 @@ from training.run import (
     make_optimizer,
     new_folder,
     options_in,
+    progress,
     run_to_resume,
     unfinished,
 )
@@ -131,7 +131,7 @@ def setup(
 
 
 def batches(
-    lines: Sequence[InkLine], size: int, rng: np.random.Generator
+    lines: Lines, size: int, rng: np.random.Generator
 ) -> Iterator[list[InkLine]]:
     """Yield full batches of lines of similar width, in random order."""
     order = rng.permutation(len(lines))
@@ -188,16 +188,16 @@ def objective(
     return read + HELD * divergence
 
 
-def train_epoch(
-    run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine]
-) -> float:
-    """Train for the run's next epoch; return its mean loss."""
+def next_epoch(
+    run: Run, original: nn.Module, lines: Lines, own: Sequence[OwnLine], held_out: Lines
+) -> Row:
+    """Train for the run's next epoch, and validate."""
     recipe: Recipe = run.config
     rng = np.random.default_rng([run.seed, run.epochs])
     generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
     steps = [*batches(lines, recipe.batch_size, rng)]
     total = 0.0
-    shown = tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)
+    shown = progress(steps, f"epoch {run.epochs + 1}")
     for step, batch in enumerate(shown):
         texts = [text_of(line) for line in batch]
         written = painted_strips(batch, generator)
@@ -207,14 +207,19 @@ def train_epoch(
         loss = objective(run.model(strips), before, texts, len(batch))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        progress = (run.epochs + step / len(steps)) / recipe.epochs
-        run.step(learning_rate(recipe.rate, progress))
+        completed = (run.epochs + step / len(steps)) / recipe.epochs
+        run.step(learning_rate(recipe.rate, completed))
         total += loss.item()
-    return total / len(steps)
+    validation_loss, error = validate(run.model, held_out)
+    return {
+        "training_loss": total / len(steps),
+        "validation_loss": validation_loss,
+        "validation_error": error,
+    }
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float]:
+def validate(network: nn.Module, lines: Lines) -> tuple[float, float]:
     """Compute the mean CTC loss of validation lines, and the share read wrongly.
 
     They are always painted in the same way.
@@ -234,23 +239,6 @@ def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float
     return loss / len(lines), wrong / len(lines)
 
 
-def next_epoch(
-    run: Run,
-    original: nn.Module,
-    lines: Sequence[InkLine],
-    own: Sequence[OwnLine],
-    held_out: Sequence[InkLine],
-) -> Row:
-    """Train for an epoch, and validate."""
-    training_loss = train_epoch(run, original, lines, own)
-    loss, error = validate(run.model, held_out)
-    return {
-        "training_loss": training_loss,
-        "validation_loss": loss,
-        "validation_error": error,
-    }
-
-
 def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
     """Mix the weights: a share of the way from the original to the tuned ones."""
     network = copy.deepcopy(original)
@@ -260,16 +248,11 @@ def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
     return network
 
 
-def metadata_of(model: ModelProto) -> dict[str, str]:
-    """Return the metadata of a file."""
-    return {entry.key: entry.value for entry in model.metadata_props}
-
-
 def finish(
     run: Run,
     start: ModelProto,
     output: Path,
-    held_out: Sequence[InkLine],
+    held_out: Lines,
     digits: Digits,
     tuned_on: Mapping[str, str],
 ) -> str:
@@ -411,8 +394,8 @@ def train(arguments: argparse.Namespace, plan: Plan) -> int:
     return status
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.lines",
         description="Make the file of the network for numbers.",
@@ -428,12 +411,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "--resume uses the pictures of the run that it resumes: leave out "
             "--pictures"
         )
-    return arguments
-
-
-def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
-    """Run the command line; return the exit status."""
-    return exit_status(lambda: train(parse(argv), plan))
+    return exit_status(lambda: train(arguments, plan))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def crop(ink: Map) -> Map | None:
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
     candidates = np.flatnonzero(np.isin(digits.labels, among))
-    return levels(digits.images[int(rng.choice(candidates))])
+    return levels(digits.images[rng.choice(candidates)])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
@@ -81,7 +81,7 @@ def shape(_: Digits, rng: Generator) -> Map:
     radii = shares * rng.uniform(15, 65, 2)
     corners = CANVAS / 2 + radii * on_circle(angles)
     image = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
+    ImageDraw.Draw(image).polygon(corners.ravel().tolist(), fill=255)
     ink = levels(image)
     if rng.random() < 0.5:
         ink = ink * (0.2 + 0.8 * blots(rng))

@@ -83,7 +83,7 @@ def is_used(name: str) -> bool:
 def character(characters: Characters, rng: Generator) -> Map:
     """Pick a character (105, 105) and draw it with a pen of random width."""
     picked = characters[int(rng.integers(len(characters)))]
-    return drawn(picked, int(rng.choice(PENS)))
+    return drawn(picked, rng.choice(PENS))
 
 
 def drawn(character: NDArray[np.uint8], radius: int) -> Map:

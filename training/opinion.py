@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.opinion import (
@@ -46,7 +45,8 @@ from training.drawing import extent, png
 from training.errors import exit_status
 from training.objective import NONE
 from training.omniglot import Characters, drawn
-from training.run import unfinished
+from training.pretrained import metadata_of
+from training.run import progress, unfinished
 from training.scenes import NUMBERS, SCENES, number, render
 
 SEED = 10**6  # of the pictures
@@ -142,7 +142,7 @@ def add_opinion(
         doubts(classifier, network, scenes(digits, characters)),
     )
     model = onnx.load(classifier.path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = metadata_of(model)
     metadata[WEIGHTS] = " ".join(f"{weight:.3f}" for weight in weights)
     metadata[FITTED_WITH] = network.sha256
     onnx.helper.set_model_props(model, metadata)
@@ -175,7 +175,7 @@ def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]
             digit = digits.images[index].numpy()
             yield render(scene, digit, SEED, index), int(digits.labels[index])
         for index in range(count if tall else 0):
-            character = frame_of(tall[int(rng.integers(len(tall)))])
+            character = frame_of(tall[rng.integers(len(tall))])
             yield render(scene, character, SEED, index), NONE
     for scene in NUMBERS:
         if scene != "frame":
@@ -196,9 +196,7 @@ def doubts(
     witness = Witness(network)
     labels = []
     is_doubted = []
-    for picture, label in tqdm(
-        pictures, "second opinion", unit="picture", leave=False, disable=None
-    ):
+    for picture, label in progress(pictures, "second opinion", unit="picture"):
         before = len(witness.heard)
         with suppress(PreprocessError):
             read_digit(picture, classifier, opinion=witness)
@@ -231,13 +229,12 @@ def best_opinion(*sets: Doubts) -> Weights:
         legible = (1 - everything.several) * single
         return wrong + legibility_loss(legible.logit(eps=CERTAIN), is_digit, shares)
 
-    exponent, scale, offset = best_weights(loss, 1, 1, 0)
-    return Weights(LINE_WEIGHT, exponent, scale, offset, *SURE)
+    return Weights._make([LINE_WEIGHT, *best_weights(loss, 1, 1, 0), *SURE])
 
 
 def fit(arguments: argparse.Namespace) -> int:
     """Fit the weights, and write the file; return the exit status."""
-    output: Path = arguments.output or arguments.model
+    output = arguments.output or arguments.model
     classifier = Classifier(arguments.model)
     network = LineNetwork(arguments.lines_model)
     _, held_out = data.split(data.load(arguments.data, train=True))
@@ -251,8 +248,8 @@ def fit(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.opinion",
         description="Fit how much the line network's second opinion on a digit counts.",
@@ -268,12 +265,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     p.add_argument("--output", help="model file to write (that of --model)", **FILE)
     add_data_options(p)
-    return parsed(p, argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    return exit_status(lambda: fit(parse(argv)))
+    arguments = parsed(p, argv)
+    return exit_status(lambda: fit(arguments))
 
 
 if __name__ == "__main__":

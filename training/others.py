@@ -6,7 +6,6 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from onnx import ModelProto
-from tqdm import tqdm
 
 from training.data import Digits
 from training.line_ink import ink_line
@@ -14,6 +13,7 @@ from training.line_paper import painted_strips
 from training.line_writer import Glyphs
 from training.omniglot import Characters
 from training.recogniser import characters_of, most_active
+from training.run import progress
 
 SEED = 0
 # Of `training.line_text`: characters, words, and nothing but paper.
@@ -24,8 +24,8 @@ def rows_for_others(
     pretrained: ModelProto,
     digits: Digits,
     characters: Characters,
-    pictures: int = 2_000,
-    count: int = 1_000,
+    pictures: int,
+    count: int,
 ) -> list[int]:
     """Choose the rows for something else: those most active on pictures of it."""
     rng = np.random.default_rng(SEED)
@@ -35,7 +35,7 @@ def rows_for_others(
     )
     glyphs = Glyphs(digits, characters, rng)
     highest = []
-    for _ in tqdm(range(pictures), "something else", leave=False, disable=None):
+    for _ in progress(range(pictures), "something else"):
         line = ink_line(glyphs, str(rng.choice(PATTERNS)), rng)
         if line is None:
             continue

@@ -11,13 +11,12 @@ Nothing of it is tuned.
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, numpy_helper
-from onnx.helper import make_node, make_tensor_value_info, set_model_props
+from onnx import ModelProto, numpy_helper
+from onnx.helper import make_node, set_model_props
 
 from training.config import FILE, PAGES_MODEL, parsed
 from training.errors import exit_status
@@ -70,13 +69,12 @@ def cut(pretrained: ModelProto) -> ModelProto:
         *graph.node,
         make_node("Squeeze", [graph.output[0].name], ["writing"], axes=[1]),
     ]
-    shape = ["N", "H", "W"]
-    pictures = make_tensor_value_info("pictures", TensorProto.FLOAT, shape)
-    writing = make_tensor_value_info("writing", TensorProto.FLOAT, shape)
-    return assembled(pretrained, "Finder", nodes, [pictures], [writing], weights)
+    shape = ("N", "H", "W")
+    pictures = ("pictures", shape)
+    return assembled(pretrained, "Finder", nodes, pictures, ("writing", shape), weights)
 
 
-def make(file: Path, output: Path, pretrained: Pretrained = PRETRAINED) -> int:
+def make(file: Path, output: Path, pretrained: Pretrained) -> int:
     """Make the file from the pretrained one; return the exit status."""
     model = halved(cut(pretrained.read(file)))
     origin = pretrained.origin("PP-OCRv6 small detector", "its input is grey")
@@ -90,8 +88,8 @@ def make(file: Path, output: Path, pretrained: Pretrained = PRETRAINED) -> int:
     return 0
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: Sequence[str] | None = None, pretrained: Pretrained = PRETRAINED) -> int:
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.pages",
         description="Make the file of the network for pages.",
@@ -105,14 +103,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"the file to write ({PAGES_MODEL})",
         **FILE,
     )
-    return parsed(p, argv)
-
-
-def main(argv: Sequence[str] | None = None, pretrained: Pretrained = PRETRAINED) -> int:
-    """Run the command line; return the exit status."""
-    arguments = parse(argv)
-    made = partial(make, arguments.pretrained, arguments.output, pretrained)
-    return exit_status(made)
+    arguments = parsed(p, argv)
+    return exit_status(lambda: make(arguments.pretrained, arguments.output, pretrained))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from torch import Tensor
 from app.picture.frame import FRAME_SIDE
 
 EXTENT_LEVEL = 0.3  # pixels above this belong to a digit's extent
+PER_IMAGE = (1, 2), True  # dim and keepdim: reduce (N, H, W) to (N, 1, 1)
 
 
 class Extent(NamedTuple):
@@ -68,8 +69,8 @@ def stroke_width(images: Tensor) -> Tensor:
     corner = padded[:, :-1, :-1]
     down = padded[:, 1:, :-1] - corner
     right = padded[:, :-1, 1:] - corner
-    outline = torch.hypot(down, right).sum(dim=(1, 2), keepdim=True)
-    ink = images.sum(dim=(1, 2), keepdim=True)
+    outline = torch.hypot(down, right).sum(*PER_IMAGE)
+    ink = images.sum(*PER_IMAGE)
     return 2 * ink / outline.clamp(min=1e-6)
 
 

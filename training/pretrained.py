@@ -13,14 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import (
-    ModelProto,
-    NodeProto,
-    TensorProto,
-    ValueInfoProto,
-    helper,
-    numpy_helper,
-)
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
@@ -29,6 +22,7 @@ WHEEL = "rapidocr 3.10.0"
 LICENSE = "Apache-2.0, copyright PaddlePaddle Authors"
 SHOWN = "data/rapidocr/models"
 FOLDER = DEFAULT_ROOT.parent / SHOWN
+Value = tuple[str, Sequence[str | int]]  # the name and the shape of an input or output
 HALF = ".half"  # ends the name of an array that is stored in 16 bits
 
 
@@ -75,6 +69,11 @@ class Pretrained(NamedTuple):
         return onnx.load_from_string(data)
 
 
+def metadata_of(model: ModelProto) -> dict[str, str]:
+    """Return the metadata of a file."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def halved(model: ModelProto) -> ModelProto:
     """Return a copy with weights in 16 bits, which are widened as it is loaded."""
     copy = deepcopy(model)
@@ -111,13 +110,17 @@ def assembled(
     pretrained: ModelProto,
     name: str,
     nodes: Sequence[NodeProto],
-    inputs: Sequence[ValueInfoProto],
-    outputs: Sequence[ValueInfoProto],
+    taken: Value,
+    given: Value,
     weights: Mapping[str, NDArray[Any]],
 ) -> ModelProto:
     """Make a model with the operators of the pretrained one."""
     arrays = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    graph = helper.make_graph(nodes, name, inputs, outputs, arrays)
+    ends = [
+        helper.make_tensor_value_info(value, TensorProto.FLOAT, shape)
+        for value, shape in (taken, given)
+    ]
+    graph = helper.make_graph(nodes, name, ends[:1], ends[1:], arrays)
     opset = pretrained.opset_import
     model = helper.make_model(graph, opset_imports=opset, ir_version=9)
     onnx.checker.check_model(model)

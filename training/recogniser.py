@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
-from onnx.helper import make_node, make_tensor_value_info, set_model_props
+from onnx import ModelProto, numpy_helper
+from onnx.helper import make_node, set_model_props
 from onnx.utils import Extractor
 
 from training.alphabet import CHARACTERS, MARKS, SPACE
-from training.pretrained import Pretrained, assembled, halved
+from training.pretrained import Pretrained, assembled, halved, metadata_of
 
 PRETRAINED = Pretrained(
     "PP-OCRv6_rec_small.onnx",
@@ -33,18 +33,12 @@ FEATURES = "p2o.pd_op.transpose.8.0"
 HEIGHT = 48
 STRIDE = 8
 PADDING = 160
-# Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written
-# digits best.
-DELAY = 0.3
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 # Names in the graph of the reader.
 HEAD = "head.weight"
 BIAS = "head.bias"
 LOGITS = "logits"
 LETTERS = string.ascii_letters
-# For a squared probability; with 0.4, as many numbers are read, but more words are read
-# as numbers.
-THRESHOLD = 0.5
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 # What serving needs to know.
 SPEC = {
@@ -53,9 +47,13 @@ SPEC = {
     "space": SPACE,
     "stride": str(STRIDE),
     "padding": str(PADDING),
-    "delay": str(DELAY),
+    # Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit
+    # written digits best.
+    "delay": "0.3",
     "least_contrast": str(LEAST_CONTRAST),
-    "threshold": str(THRESHOLD),
+    # For a squared probability; with 0.4, as many numbers are read, but more words are
+    # read as numbers.
+    "threshold": "0.5",
     **UNCALIBRATED,
 }
 Floats = NDArray[np.float32]
@@ -63,8 +61,7 @@ Floats = NDArray[np.float32]
 
 def characters_of(pretrained: ModelProto) -> list[str]:
     """Return the character of each row of the last layer; the blank's is empty."""
-    metadata = {entry.key: entry.value for entry in pretrained.metadata_props}
-    return ["", *metadata["character"].split("\n"), " "]
+    return ["", *metadata_of(pretrained)["character"].split("\n"), " "]
 
 
 def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
@@ -96,20 +93,10 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
     weights[BIAS] = arrays[f"{LAST}.b_0"][rows]
     numbers = {"zero": 0, "known": len(known), "all": len(rows), "axis": 2}
     weights |= {name: np.array([number]) for name, number in numbers.items()}
-    first = make_node("Unsqueeze", ["strips"], ["x"], axes=[1])
-    nodes = [first, *trunk.node, *head()]
-    classes = len(known) + 1
-    strips = make_tensor_value_info("strips", TensorProto.FLOAT, ["N", HEIGHT, "W"])
-    probabilities = make_tensor_value_info(
-        "probabilities", TensorProto.FLOAT, ["N", "T", classes]
-    )
-    return assembled(pretrained, "Reader", nodes, [strips], [probabilities], weights)
-
-
-def head() -> list[NodeProto]:
-    """Make the last layer, and sum what is something else."""
-    rest = "something else"
-    return [
+    rest = "something else"  # summed
+    nodes = [
+        make_node("Unsqueeze", ["strips"], ["x"], axes=[1]),
+        *trunk.node,
         make_node("MatMul", [FEATURES, HEAD], ["products"]),
         make_node("Add", ["products", BIAS], [LOGITS]),
         make_node("Softmax", [LOGITS], ["shares"], axis=2),
@@ -118,6 +105,9 @@ def head() -> list[NodeProto]:
         make_node("ReduceSum", ["rest"], [rest], axes=[2], keepdims=1),
         make_node("Concat", ["characters", rest], ["probabilities"], axis=2),
     ]
+    strips = ("strips", ("N", HEIGHT, "W"))
+    probabilities = ("probabilities", ("N", "T", len(known) + 1))
+    return assembled(pretrained, "Reader", nodes, strips, probabilities, weights)
 
 
 def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[int]:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from training.errors import TrainingError
 
@@ -20,6 +22,7 @@ Row = dict[str, float]
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 CHECKPOINT = "last.pt"  # in the run's folder: the run after its last epoch
 RECIPE = "config.json"  # likewise: its options
+progress = partial(tqdm, leave=False, disable=None)  # a bar, in a terminal only
 
 
 @dataclass

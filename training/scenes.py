@@ -212,12 +212,13 @@ photo = partial(scanned, light=sheets.shadowed)
 on_desk = partial(photo, desk=2)
 SHARP = Scene(on_desk, (350, 500), (1, 2.5))
 boxes = partial(in_cells, gap=(0.1, 0.4))
+ThinScene = partial(Scene, pens=(15, 25), felt=0)
 NumberScene = partial(Scene, height=(28, 90), room=(0.2, 1.5))
 SIDES = (8, 16, 28, 100, 300)
 SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     "clean": lambda digit, _: png(Image.fromarray(digit)),
     "large-canvas": Scene(on_canvas, room=(1.5, 10), felt=1),
-    "thin-pen": Scene(on_canvas, (150, 500), pens=(15, 25), felt=0),
+    "thin-pen": ThinScene(on_canvas, (150, 500)),
     "thick-marker": Scene(on_canvas, (150, 500), pens=(5, 8), felt=0),
     "white-on-black": Scene(partial(on_canvas, black=1)),
     "colour-on-colour": Scene(sheets.coloured),
@@ -231,18 +232,13 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
         layout=partial(ruled, spacing=(0.3, 1.2), darkness=(0.2, 0.4))
     ),
     "printed-box": Scene(layout=boxes, room=(0.16, 0.8)),
-    "faint-pencil": Scene(pens=(15, 25), felt=0, darkness=(0.2, 0.35)),
+    "faint-pencil": ThinScene(darkness=(0.2, 0.35)),
     "specks-and-smudges": Scene(partial(scanned, light=sheets.dirty)),
     "cut-off-neighbours": Scene(layout=among_others, room=(0.2, 1)),
     "slightly-cut": Scene(layout=partial(cut, share=0.05)),
     "quarter-cut": Scene(layout=partial(cut, share=0.25)),
-    "printed-grid": Scene(
-        layout=in_cells,
-        height=(50, 300),
-        room=(0.2, 0.9),
-        pens=(15, 25),
-        felt=0,
-        darkness=(0.35, 0.65),
+    "printed-grid": ThinScene(
+        layout=in_cells, height=(50, 300), room=(0.2, 0.9), darkness=(0.35, 0.65)
     ),
     "grid-through": Scene(
         layout=partial(ruled, spacing=(0.5, 1), darkness=(0.25, 0.7)), room=(0.3, 1)
@@ -252,41 +248,46 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     **{f"tight-{side}px-margin": tight(side, (1, 2)) for side in SIDES},
     **{f"tight-photo-{side}px": tight_photo(side) for side in (48, 100, 300)},
 }
-# What is written: patterns of `training.line_text`, with n for some digits and c for as
-# many in cells.
-NUMBERS: dict[str, tuple[str, Scene]] = {
-    "spaced": ("n", NumberScene()),
-    "tight": ("n", NumberScene(gap=TIGHT)),
-    "touching": ("n", NumberScene(gap=(-0.06, 0.1))),
-    "slanted": ("n", NumberScene(slant=(0.25, 0.6), gap=(0.05, 0.3))),
-    "with-signs": ("$n", NumberScene()),
-    "on-lines": (
-        "n",
-        NumberScene(layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7))),
-    ),
-    "in-cells": ("c", NumberScene(layout=boxes, room=(0.15, 0.8))),
-    "in-grid": ("c", NumberScene(layout=in_cells, room=(0.2, 0.9))),
-    "canvas": ("n", NumberScene(partial(on_canvas, black=0.3), room=(0.2, 4))),
-    "plain-1s": ("1d|d1|1dd|d1d|dd1|d11", NumberScene(on_canvas, room=(0.2, 4))),
-    "cheque": ("n", NumberScene(partial(scanned, light=sheets.patterned))),
-    "photo": ("n", NumberScene(photo, room=(0.6, 6))),
-    "on-desk": ("n", NumberScene(on_desk, height=(20, 80), room=(4, 7))),
-    "cut-out": ("n", NumberScene(cut_out, height=(14, 80))),
-    "clipped": ("n", NumberScene(layout=among_others, room=(0.06, 0.5))),
-    "two-lines": ("n\nddd", NumberScene()),
-    "frame": ("d", NumberScene()),  # an MNIST image itself
-    "word": ("Ll|Lll|Llll|Lllll", NumberScene()),
-    "character": ("*", NumberScene()),
-    "things": ("**|***", NumberScene()),
-    "amounts": (
-        "d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd",
-        NumberScene(),
-    ),
-    "dates": ("dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd", NumberScene()),
-    "times": ("dd:dd|d:dd|d:dd:dd|dd:dd:dd", NumberScene()),
-    "columns": ("dd dd|ddd ddd|ddd dd|dd dddd", NumberScene()),
-}
 MARKED = ("amounts", "dates", "times", "columns")  # of which the text counts as written
+# The frame is an MNIST image itself.
+NUMBERS: dict[str, Scene] = {
+    "spaced": NumberScene(),
+    "tight": NumberScene(gap=TIGHT),
+    "touching": NumberScene(gap=(-0.06, 0.1)),
+    "slanted": NumberScene(slant=(0.25, 0.6), gap=(0.05, 0.3)),
+    "with-signs": NumberScene(),
+    "on-lines": NumberScene(
+        layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7))
+    ),
+    "in-cells": NumberScene(layout=boxes, room=(0.15, 0.8)),
+    "in-grid": NumberScene(layout=in_cells, room=(0.2, 0.9)),
+    "canvas": NumberScene(partial(on_canvas, black=0.3), room=(0.2, 4)),
+    "plain-1s": NumberScene(on_canvas, room=(0.2, 4)),
+    "cheque": NumberScene(partial(scanned, light=sheets.patterned)),
+    "photo": NumberScene(photo, room=(0.6, 6)),
+    "on-desk": NumberScene(on_desk, height=(20, 80), room=(4, 7)),
+    "cut-out": NumberScene(cut_out, height=(14, 80)),
+    "clipped": NumberScene(layout=among_others, room=(0.06, 0.5)),
+    "two-lines": NumberScene(),
+    **dict.fromkeys(("frame", "word", "character", "things"), NumberScene()),
+    **dict.fromkeys(MARKED, NumberScene()),
+}
+# What is written, if not n: patterns of `training.line_text`, with n for some digits
+# and c for as many in cells.
+PATTERNS = {
+    "with-signs": "$n",
+    "in-cells": "c",
+    "in-grid": "c",
+    "plain-1s": "1d|d1|1dd|d1d|dd1|d11",
+    "two-lines": "n\nddd",
+    "word": "Ll|Lll|Llll|Lllll",
+    "character": "*",
+    "things": "**|***",
+    "amounts": "d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd",
+    "dates": "dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd",
+    "times": "dd:dd|d:dd|d:dd:dd|dd:dd:dd",
+    "columns": "dd dd|ddd ddd|ddd dd|dd dddd",
+}
 
 
 def generator_of(scene: str, seed: int, index: int) -> Generator:
@@ -307,15 +308,14 @@ def number(
     It has `lengths` digits, at least and at most, if that is not its pattern's choice.
     """
     rng = generator_of(scene, seed, index)
-    first = int(rng.integers(max(1, len(digits) - FROM)))
+    first = rng.integers(max(1, len(digits) - FROM))
     fewest, most = lengths
-    count = int(rng.integers(fewest, most + 1))
-    digits = digits.take(torch.arange(first, min(first + FROM, len(digits))))
+    count = rng.integers(fewest, most + 1)
+    digits = digits.take(slice(first, first + FROM))
     if scene == "frame":
         return png(Image.fromarray(digits.images[0].numpy())), str(
             int(digits.labels[0])
         )
-    patterns, draw = NUMBERS[scene]
-    pattern = str(rng.choice(patterns.split("|")))
+    pattern = str(rng.choice(PATTERNS.get(scene, "n").split("|")))
     pattern = pattern.replace("n", "d" * count).replace("c", "\t".join("d" * count))
-    return draw.number(pattern, digits, rng)
+    return NUMBERS[scene].number(pattern, digits, rng)

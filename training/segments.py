@@ -120,7 +120,7 @@ def cuts(
     there is no ink.
     """
     own = [upright[source == index] for index in np.unique(source[source > 0])]
-    spans = [(float(some.min()), float(some.max())) for some in own]
+    spans = [(some.min(), some.max()) for some in own]
     places = [-np.inf, np.inf]
     for (_, end), (begin, _) in pairwise(spans):
         places.append((end + begin) / 2 + rng.normal(0, STRAY * HEIGHT))

@@ -58,7 +58,7 @@ def cut_out(
 ) -> bytes:
     """Crop to the ink, as another program would: dark or light, greyscale or binary."""
     mask = hardened(ink, rng)
-    cropped = np.pad(mask[extent(mask, 0)], int(rng.choice(margins)))
+    cropped = np.pad(mask[extent(mask, 0)], rng.choice(margins))
     return on_canvas(cropped, height, rng, black=0.5)
 
 

@@ -5,19 +5,27 @@ MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 stra
 the bottom. Slant, size and pen are varied by `training.augment`.
 """
 
-import math
 from collections.abc import Callable
+from math import pi, radians
 
 import torch
 from torch import Generator, Tensor
 
 from app.picture.frame import FRAME_SIDE
 from training.noise import Random
-from training.pen import EXTENT_LEVEL, draw, extent, ink_column, points, stroke_width
+from training.pen import (
+    EXTENT_LEVEL,
+    PER_IMAGE,
+    draw,
+    extent,
+    ink_column,
+    points,
+    stroke_width,
+)
 from training.resampling import affine_grid, sample
 
 Range = tuple[float, float]
-RIGHT = math.pi / 2  # an angle, from downwards
+RIGHT = pi / 2  # an angle, from downwards
 # Heights at which the upper bow of a 3 begins, is widest, and ends.
 BOW = 0, 0.35, 0.65
 
@@ -138,8 +146,8 @@ def curled(nines: Ink) -> Tensor:
     radius = nines.random(2, 5.5)
     radii = radius * points(nines.random(1, 1), nines.random(0.5, 1))
     # 0 goes straight down.
-    first = nines.random(math.radians(-80), math.radians(20)).clamp(max=0)
-    last = nines.random(math.radians(70), math.radians(190))
+    first = nines.random(radians(-80), radians(20)).clamp(max=0)
+    last = nines.random(radians(70), radians(190))
     share = torch.linspace(0, 1, 7, device=first.device)[:, None]
     angles = first + share * (last - first)
     circle = points(angles.cos() - first.cos(), angles.sin() - first.sin())  # (N, 7, 2)
@@ -163,8 +171,8 @@ def closed(fours: Ink) -> Tensor:
     is_left = fours.columns < fours.middle[:, :, :1]
     left = fours.part(is_upper & is_left)
     right = fours.part(is_upper & ~is_left)
-    has_left = left.images.amax(dim=(1, 2), keepdim=True) > EXTENT_LEVEL
-    has_right = right.images.amax(dim=(1, 2), keepdim=True) > EXTENT_LEVEL
+    has_left = left.images.amax(*PER_IMAGE) > EXTENT_LEVEL
+    has_right = right.images.amax(*PER_IMAGE) > EXTENT_LEVEL
     has_both = has_left & has_right
     return torch.where(has_both, fours.with_stroke(left.top, right.top), fours.images)
 
@@ -175,7 +183,7 @@ def waved(sevens: Ink) -> Tensor:
     # 0 to 1 over the width.
     along = (sevens.columns - box.left) / box.width.clamp(min=1)
     height = sevens.random(1.5, 4.5)
-    rise = height * (2 * math.pi * along / sevens.random(0.65, 0.85)).cos()
+    rise = height * (2 * pi * along / sevens.random(0.65, 0.85)).cos()
     near_top = (1 - 2 * sevens.height).clamp(0, 1)
     identity = torch.eye(2, 3, device=rise.device)
     wave = warped(sevens.images, identity, near_top * rise)
@@ -186,7 +194,7 @@ def tailed(zeros: Ink) -> Tensor:
     """Add a tail to 0s, which curls from the top into the inside."""
     side = 1 - 2 * zeros.random.integers(0, 2)[:, None, None]
     share = torch.linspace(0, 1, 8, device=side.device)[:, None]
-    turn = side * zeros.random(math.radians(80), math.radians(250)) * share
+    turn = side * zeros.random(radians(80), radians(250)) * share
     inner = 1 - zeros.random(0.4, 0.8) * share
     radii = points(zeros.box.width, zeros.box.height) / 2
     circle = points(turn.sin(), -turn.cos())  # (N, 8, 2)

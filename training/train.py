@@ -29,7 +29,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from app.digit.classifier import CLASSES, Classifier
 from app.text.line_network import LineNetwork
@@ -42,6 +41,7 @@ from training.errors import exit_status, until_interrupted
 from training.examples import prepared
 from training.export import export
 from training.model import DigitNet, Ensemble, folded, logits_of
+from training.noise import Random
 from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
@@ -55,6 +55,7 @@ from training.run import (
     make_optimizer,
     new_folder,
     options_in,
+    progress,
     run_to_resume,
 )
 
@@ -108,8 +109,8 @@ def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]
         run.model.keep_statistics()
     total = torch.zeros((), device=place)
     wrong = torch.zeros((), device=place)
-    progress = tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)
-    for step, index in enumerate(progress):
+    shown = progress(batches, f"epoch {run.epochs + 1}")
+    for step, index in enumerate(shown):
         images, labels = mixed(digits.take(index), others, generator, config.augment)
         is_short = config.precision == "bf16"
         with torch.autocast(place.type, torch.bfloat16, enabled=is_short):
@@ -130,9 +131,7 @@ def mixed(
     Returns images (N, 28, 28) float32 in [0, 1] and labels (N,).
     """
     count = round(OTHERS * len(digits)) if len(others) else 0
-    index = torch.randint(
-        len(others) or 1, (count,), generator=generator, device=generator.device
-    )
+    index = Random(count, generator).integers(0, len(others) or 1)
     batch = digits.with_others(others[index])
     images = batch.images.float() / 255
     if is_augmented:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from app.picture.frame import FRAME_SIDE
 from training.noise import Random
-from training.pen import draw, points
+from training.pen import PER_IMAGE, draw, points
 from training.resampling import resized
 
 MIDDLE = (FRAME_SIDE - 1) / 2
@@ -50,7 +50,7 @@ def coarsened(images: Tensor, random: Random) -> Tensor:
     """Shrink to 10 to 19 pixels a side, and enlarge; binarise every second image."""
     side = int(Random(1, random.generator).integers(10, 20))
     coarse = resized(images, (side, side), "area")
-    is_ink = coarse > 0.4 * coarse.amax(dim=(1, 2), keepdim=True)
+    is_ink = coarse > 0.4 * coarse.amax(*PER_IMAGE)
     coarse[::2] = is_ink[::2].float()
     return resized(coarse, (FRAME_SIDE, FRAME_SIDE))
 

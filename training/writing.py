@@ -109,8 +109,9 @@ class Row:
             start = max(0, round(start + shift))
         end = start + mask.shape[1]
         more = max(0, end - self.strip.shape[1])
-        self.strip = np.pad(self.strip, ((0, 0), (0, more)))
-        self.source = np.pad(self.source, ((0, 0), (0, more)))
+        wider = ((0, 0), (0, more))
+        self.strip = np.pad(self.strip, wider)
+        self.source = np.pad(self.source, wider)
         self.count += 1
         ink = self.strip[rows, start:end]
         self.source[rows, start:end][mask > ink] = self.count
