@@ -1,16 +1,10 @@
-"""Models of the Open Inference Protocol V2, and an example of each."""
+"""Models of the Open Inference Protocol V2."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import FailFast, Field
 
-from app.answers.responses import (
-    DIGITS_EXAMPLE,
-    PREDICTION_EXAMPLE,
-    Complete,
-    Described,
-    Omitted,
-)
+from app.answers.responses import Complete, Described, Omitted
 from app.digit.classifier import CLASSES, PIXELS
 
 NAME = "digits"
@@ -155,31 +149,3 @@ class ServerReady(Complete):
     """The service is ready."""
 
     ready: Literal[True] = True
-
-
-VERSION_EXAMPLE = DIGITS_EXAMPLE["version"]
-REQUEST_EXAMPLE = {
-    "inputs": [
-        {
-            "name": "picture",
-            "shape": [1],
-            "datatype": "BYTES",
-            "parameters": {"content_type": "base64"},
-            "data": ["iVBORw0KGgo…"],
-        }
-    ],
-    "outputs": [{"name": "digit"}, {"name": "probabilities"}],
-}
-RESPONSE_EXAMPLE = {
-    "model_name": NAME,
-    "model_version": VERSION_EXAMPLE,
-    "outputs": [
-        {"name": "digit", "shape": [1], "datatype": "INT64", "data": [7]},
-        {
-            "name": "probabilities",
-            "shape": [1, 10],
-            "datatype": "FP32",
-            "data": PREDICTION_EXAMPLE["probabilities"],
-        },
-    ],
-}
