@@ -138,10 +138,10 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
     if line.alternatives is not None:
-        answer.alternatives = []
-        for written, share in line.alternatives:
-            other = Alternative(text=written, confidence=round(share, 6))
-            answer.alternatives.append(other)
+        answer.alternatives = [
+            Alternative(text=written, confidence=round(share, 6))
+            for written, share in line.alternatives
+        ]
     if line.has_form is not None:
         answer.format = line.has_form
         answer.value = line.value

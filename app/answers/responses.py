@@ -5,7 +5,7 @@ The command line, too, parses responses with them.
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from pydantic.json_schema import SkipJsonSchema
 
 from app.digit.patches import PATCHES
@@ -14,6 +14,7 @@ LEGIBLE = 0.5  # legibility below which a picture probably does not show one who
 # Of fields that an answer leaves out, but that are never null in it.
 Omitted = SkipJsonSchema[None]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
 OfPatches = Annotated[list[Item], Field(min_length=PATCHES, max_length=PATCHES)]
 Frame = Annotated[
@@ -48,10 +49,10 @@ class Complete(Described):
 class Box(Described):
     """A bounding box, in pixels of the upright picture."""
 
-    left: int = Field(ge=0)
-    top: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    left: NonNegativeInt
+    top: NonNegativeInt
+    width: Count
+    height: Count
 
 
 class Classification(Described):
@@ -92,7 +93,7 @@ class Layer(Described):
 class Unit(Described):
     """A unit of the first hidden layer."""
 
-    unit: int = Field(ge=0)
+    unit: NonNegativeInt
     weights: str
     """Its weights, a 28×28 PNG as a data URI: blue above 0, orange below,
     black at 0.
@@ -186,8 +187,8 @@ class Line(Described):
 class Size(Described):
     """The size of a picture, in pixels."""
 
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    width: Count
+    height: Count
 
 
 class Written(Described):
@@ -239,7 +240,7 @@ class Text(Written):
 class Numbered(Described):
     """A page of a document."""
 
-    page: int = Field(ge=1)
+    page: Count
     """Its number, from 1 on."""
 
 

@@ -64,11 +64,6 @@ class Inference:
                 "the JSON."
             )
 
-    @property
-    def has_frames(self) -> bool:
-        """Whether the input is frames, not pictures."""
-        return self.input.name == "pixels"
-
     def pictures(self) -> list[bytes]:
         """Return the encoded pictures in the input `picture`."""
         count = self.count("BYTES", [])

@@ -167,7 +167,7 @@ async def infer(
     """Read the digit on each of up to 256 pictures, or frames in the network's input
     format.
     """
-    if inference.has_frames:
+    if inference.input.name == "pixels":
         readings = service.read_frames(inference.frames())
     else:
         options = DigitOptions(parameters.page, parameters.opinion)

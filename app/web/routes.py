@@ -251,29 +251,15 @@ def sure(answer: Answer, least: float) -> Answer:
     """Return an answer; raise NotSure if its confidence, or its legibility if it has
     one, is lower.
     """
-    if answer.confidence < least:
-        raise errors.NotSure(
-            f"The confidence is {in_full(answer.confidence)}: a person should look "
-            "at the picture.",
-            answer,
-        )
-    if isinstance(answer, responses.Prediction) and answer.legibility < least:
-        raise errors.NotSure(
-            f"The legibility is {in_full(answer.legibility)}: a person should look "
-            "at the picture.",
-            answer,
-        )
+    for name in ("confidence", "legibility"):
+        share = getattr(answer, name, 1)
+        if share < least:
+            # With all its digits: one that is rounded could be the least.
+            in_full = f"{Decimal(str(share)):f}"
+            raise errors.NotSure(
+                f"The {name} is {in_full}: a person should look at the picture.", answer
+            )
     return answer
-
-
-def in_full(share: float) -> str:
-    """Write a probability with all its digits, since one that is rounded could be the
-    least that was asked for.
-
-    >>> in_full(0.99999), in_full(0.00002)
-    ('0.99999', '0.00002')
-    """
-    return f"{Decimal(str(share)):f}"
 
 
 @unguarded.head("/health", include_in_schema=False)
@@ -291,7 +277,7 @@ async def health(request: Request, service: Serving) -> responses.Health:
     return responses.Health(
         version=request.app.version,
         corrections=service.corrections is not None,
-        models=request.app.state.models,
+        models=request.app.state.networks.about,
     )
 
 

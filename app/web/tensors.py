@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field
+from pydantic import FailFast, Field, NonNegativeInt
 
 from app.answers.responses import Complete, Described, Omitted
 from app.digit.classifier import CLASSES, PIXELS
@@ -14,7 +14,7 @@ OutputName = Literal["digit", "probabilities", "legibility"]
 class InputParameters(Described):
     """Parameters of an input tensor."""
 
-    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data_size: NonNegativeInt | None = None
     """Number of bytes after the JSON, in place of data."""
     content_type: Literal["base64"] | None = None
     """Encoding of the pictures in data."""
