@@ -108,8 +108,9 @@ class Corrections:
             "page": page,
             "label": label,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **answer,
         }
-        written = json.dumps({**content, **answer}).encode()
+        written = json.dumps(content).encode()
         try:
             known = label_in(record) if is_file(file) else ""
             if known == label:

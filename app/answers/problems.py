@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from app.answers import errors as web
-from app.answers.responses import Document, Prediction, Problem, Text
+from app.answers.responses import Problem
 from app.corrections import NotStored
 from app.digit.reading import NotADigit
 from app.picture import errors as picture
@@ -88,13 +88,7 @@ class ProblemType(NamedTuple):
     title: str
     headers: Mapping[str, str]
 
-    def problem(
-        self,
-        detail: str,
-        instance: str,
-        request_id: str,
-        reading: Prediction | Text | Document | None = None,
-    ) -> Problem:
+    def problem(self, detail: str, instance: str, request_id: str) -> Problem:
         """Return a problem of this type for a request."""
         problem = Problem(
             type=f"/problems/{self.name}",
@@ -106,8 +100,6 @@ class ProblemType(NamedTuple):
         )
         if "/v2" in instance:  # a root path may precede it
             problem.error = detail
-        if reading:
-            problem.reading = reading
         return problem
 
     def example(self, path: str) -> dict[str, Any]:

@@ -14,16 +14,9 @@ LEGIBLE = 0.5  # legibility below which a picture probably does not show one who
 # Of fields that an answer leaves out, but that are never null in it.
 Omitted = SkipJsonSchema[None]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+OneOrMore = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
 OfPatches = Annotated[list[Item], Field(min_length=PATCHES, max_length=PATCHES)]
-Frame = Annotated[
-    str | Omitted,
-    Field(
-        description="With ?frame=true: the network's input, a 28×28 PNG, white on "
-        "black, as a data URI."
-    ),
-]
 Model = Annotated[
     str,
     Field(
@@ -51,8 +44,8 @@ class Box(Described):
 
     left: NonNegativeInt
     top: NonNegativeInt
-    width: Count
-    height: Count
+    width: OneOrMore
+    height: OneOrMore
 
 
 class Classification(Described):
@@ -74,7 +67,10 @@ class Prediction(Classification):
     second_opinion: bool = False
     """Whether the network for numbers was asked too, since there was a doubt."""
     model: Model
-    frame: Frame = None
+    frame: str | Omitted = None
+    """With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data
+    URI.
+    """
     box: Box | Omitted = None
     """With ?frame=true: the digit's box in the upright picture."""
 
@@ -187,8 +183,8 @@ class Line(Described):
 class Size(Described):
     """The size of a picture, in pixels."""
 
-    width: Count
-    height: Count
+    width: OneOrMore
+    height: OneOrMore
 
 
 class Written(Described):
@@ -240,7 +236,7 @@ class Text(Written):
 class Numbered(Described):
     """A page of a document."""
 
-    page: Count
+    page: OneOrMore
     """Its number, from 1 on."""
 
 

@@ -31,11 +31,10 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
 class OfCorrection(Parameters):
     """What is in the picture."""
 
-    label: str = Field(
-        pattern=LABEL,
-        description="The digit in the picture, the number as it is written, with "
-        "newlines between lines, or `none`.",
-    )
+    label: str = Field(pattern=LABEL)
+    """The digit in the picture, the number as it is written, with newlines between
+    lines, or `none`.
+    """
 
 
 guarded = APIRouter()  # as in `app.web.routes`

@@ -78,23 +78,24 @@ class WithoutDefaults(GenerateJsonSchema):
 
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with schemas that no route's signature has."""
-    if not app.openapi_schema:
-        _, schemas = models_json_schema(
-            [(model, "validation") for model in BODIES],
-            ref_template="#/components/schemas/{model}",
-            schema_generator=WithoutDefaults,
-        )
-        document = FastAPI.openapi(app)
-        document["components"]["schemas"] |= schemas["$defs"]
-        additions = json.loads(ADDITIONS.read_text(encoding="utf-8"))
-        for paths, methods in additions.items():
-            for path in paths.split():
-                merge(document["paths"][path], methods)
-        for methods in document["paths"].values():
-            for operation in methods.values():
-                for parameter in operation.get("parameters", []):
-                    parameter["schema"] = without_null(parameter["schema"])
-        app.openapi_schema = with_unbroken_lines(document)
+    if app.openapi_schema:
+        return app.openapi_schema
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in BODIES],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=WithoutDefaults,
+    )
+    document = FastAPI.openapi(app)
+    document["components"]["schemas"] |= schemas["$defs"]
+    additions = json.loads(ADDITIONS.read_text(encoding="utf-8"))
+    for paths, methods in additions.items():
+        for path in paths.split():
+            merge(document["paths"][path], methods)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = without_null(parameter["schema"])
+    app.openapi_schema = with_unbroken_lines(document)
     return app.openapi_schema
 
 

@@ -180,5 +180,7 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
     answers = list(map(values_of, readings))
-    names: tuple[OutputName, ...] = get_args(OutputName)
-    return {name: np.array([answer[name] for answer in answers]) for name in names}
+    return {
+        name: np.array([answer[name] for answer in answers])
+        for name in get_args(OutputName)
+    }

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, NonNegativeInt
 
 from app.answers import errors, problems
 from app.answers.problems import OF_BODY, OF_PICTURE
@@ -52,8 +52,7 @@ async def check_version(
 
 
 def of_model(
-    router: APIRouter,
-    method: str,
+    method: Callable[..., Callable[[Endpoint], Endpoint]],
     path: str,
     summary: str,
     response_model: type[BaseModel],
@@ -62,23 +61,19 @@ def of_model(
     """Add an endpoint of the model, with and without its version in the path."""
     described = problems.documentation(MODEL + path, *raised)
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, InvalidField)
+    add = partial(
+        method, response_model=response_model, response_model_exclude_none=True
+    )
 
     def decorate(endpoint: Endpoint) -> Endpoint:
-        add = partial(
-            router.add_api_route,
-            endpoint=endpoint,
-            methods=[method],
-            response_model=response_model,
-            response_model_exclude_none=True,
-        )
-        add(MODEL + path, summary=summary, responses=described)
+        add(MODEL + path, summary=summary, responses=described)(endpoint)
         add(
             f"{MODEL}/versions/{{version}}{path}",
             name=f"{endpoint.__name__}_of_version",
             summary=f"{summary}, by its version",
             responses=unknown | described,
             dependencies=[Depends(check_version)],
-        )
+        )(endpoint)
         return endpoint
 
     return decorate
@@ -109,7 +104,7 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
     return tensors.ServerReady()
 
 
-@of_model(unguarded, "GET", "", "The model's metadata", tensors.ModelMetadata)
+@of_model(unguarded.get, "", "The model's metadata", tensors.ModelMetadata)
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the
     inputs.
@@ -118,8 +113,7 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
 
 
 @of_model(
-    unguarded,
-    "GET",
+    unguarded.get,
     "/ready",
     "Is the model ready?",
     tensors.ModelReady,
@@ -135,10 +129,9 @@ async def read_inference(
     request: Request,
     service: Serving,
     json_bytes: Annotated[
-        int | None,
+        NonNegativeInt | None,
         Header(
             alias=HEADER,
-            ge=0,
             description="Length of the JSON in bytes, if a tensor follows it.",
         ),
     ] = None,
@@ -151,8 +144,7 @@ async def read_inference(
 
 
 @of_model(
-    guarded,
-    "POST",
+    guarded.post,
     "/infer",
     "Read the digit in each picture, or frame",
     tensors.InferResponse,

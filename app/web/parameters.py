@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import ConfigDict
 from pydantic import Field as Parameter
 
-from app.answers.responses import Count, Described, Share
+from app.answers.responses import Described, OneOrMore, Share
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
 from app.text.forms import DateOrder, Format
@@ -40,7 +40,7 @@ class Parameters(Described):
 
     model_config = ConfigDict(extra="forbid")
 
-    page: Count | None = None
+    page: OneOrMore | None = None
     """Which page of a TIFF or PDF. If it has several, `/read` reads all by default."""
 
 

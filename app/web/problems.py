@@ -49,10 +49,11 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, dict[str, s
     """
     problem_type, detail = type_and_detail(request, error)
     request.state.service.metrics.rejected.labels(problem_type.name).inc()
-    reading = error.reading if isinstance(error, NotSure) else None
     problem = problem_type.problem(
-        detail, request.scope["path"], request.state.request_id, reading
+        detail, request.scope["path"], request.state.request_id
     )
+    if isinstance(error, NotSure):
+        problem.reading = error.reading
     headers = dict(problem_type.headers)
     if isinstance(error, Overloaded | Busy):
         headers["Retry-After"] = str(error.seconds)

@@ -103,6 +103,11 @@ class TensorMetadata(Described):
     shape: list[int]
 
 
+def tensor(name: str, datatype: str, *each: int) -> TensorMetadata:
+    """Describe a tensor by the shape of each picture's part of it."""
+    return TensorMetadata(name=name, datatype=datatype, shape=[-1, *each])
+
+
 class ModelMetadata(Complete):
     """The metadata of the model. A request has one of its inputs."""
 
@@ -110,16 +115,13 @@ class ModelMetadata(Complete):
     versions: list[str]
     platform: str = "onnxruntime_onnx"
     inputs: list[TensorMetadata] = Field(
-        default=[
-            TensorMetadata(name="picture", datatype="BYTES", shape=[-1]),
-            TensorMetadata(name="pixels", datatype="FP32", shape=[-1, PIXELS]),
-        ]
+        default=[tensor("picture", "BYTES"), tensor("pixels", "FP32", PIXELS)]
     )
     outputs: list[TensorMetadata] = Field(
         default=[
-            TensorMetadata(name="digit", datatype="INT64", shape=[-1]),
-            TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, CLASSES]),
-            TensorMetadata(name="legibility", datatype="FP32", shape=[-1]),
+            tensor("digit", "INT64"),
+            tensor("probabilities", "FP32", CLASSES),
+            tensor("legibility", "FP32"),
         ]
     )
 
