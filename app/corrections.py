@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ class NotStored(Exception):
     """A correction cannot be stored; the message says why and what to do."""
 
 
+@dataclass
 class Corrections:
     """A folder that corrections are added to, by several processes at once; used within
     one event loop.
@@ -58,15 +60,12 @@ class Corrections:
         Maximum time to store a correction.
     """
 
-    def __init__(
-        self, folder: Path, max_number: int, max_bytes: int, seconds: float
-    ) -> None:
-        self.folder = folder
-        self.max_number = max_number
-        self.max_bytes = max_bytes
-        self.seconds = seconds
-        # Corrections are stored one at a time: each scans the folder, in a thread.
-        self.storing = asyncio.Lock()
+    folder: Path
+    max_number: int
+    max_bytes: int
+    seconds: float
+    # Corrections are stored one at a time: each scans the folder, in a thread.
+    storing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def add(
         self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1
@@ -109,8 +108,9 @@ class Corrections:
             "page": page,
             "label": label,
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            **answer,
         }
-        written = json.dumps({**content, **answer}).encode()
+        written = json.dumps(content).encode()
         try:
             known = label_in(record) if is_file(file) else ""
             if known == label:

@@ -86,9 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # text.
         redirect_slashes=False,
     )
-    app.state.models = networks.about
-    app.state.has_opinion = networks.opinion is not None
-    app.state.files = networks.files._asdict()
+    app.state.networks = networks
     keys = Keys(settings.api_keys, settings.api_keys_file, metrics.authenticated)
     guard = [Depends(Authentication(keys))] if keys.names else []
     for module in (routes, open_inference):

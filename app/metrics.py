@@ -6,6 +6,7 @@ worker that is scraped sums them.
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 from prometheus_client import (
@@ -48,114 +49,92 @@ class Metrics:
 
     def __init__(self, models: Mapping[str, Mapping[str, str]]) -> None:
         self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        # Summed over live workers.
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livesum")
+        histogram = partial(Histogram, registry=self.registry)
+        seconds = partial(histogram, buckets=SECONDS)
         # Of a single worker: several have no common memory or start.
         ProcessCollector(registry=self.registry)
-        self.requests = self.counter(
-            "digits_requests", "Requests, by route and status.", "route", "status"
+        self.requests = counter(
+            "digits_requests", "Requests, by route and status.", ["route", "status"]
         )
-        self.request_seconds = self.histogram(
+        self.request_seconds = seconds(
             "digits_request_seconds",
             "Seconds from request headers to response.",
-            SECONDS,
-            "route",
+            ["route"],
         )
-        self.authenticated = self.counter(
+        self.authenticated = counter(
             "digits_authenticated_requests",
             "Requests with an API key, by the name of the key.",
-            "key",
+            ["key"],
         )
-        self.in_flight = self.gauge(
-            "digits_requests_in_flight", "Requests in progress."
-        )
-        self.rejected = self.counter(
+        self.in_flight = gauge("digits_requests_in_flight", "Requests in progress.")
+        self.rejected = counter(
             "digits_rejected",
             "Requests, and pictures of a batch, answered with an error, by type of "
             "error.",
-            "reason",
+            ["reason"],
         )
-        self.queue_depth = self.gauge(
+        self.queue_depth = gauge(
             "digits_queue_depth",
             "Pictures waiting or being read, small and large.",
-            "queue",
+            ["queue"],
         )
-        self.queue_seconds = self.histogram(
-            "digits_queue_wait_seconds",
-            "Seconds that a picture waited.",
-            SECONDS,
-            "queue",
+        self.queue_seconds = seconds(
+            "digits_queue_wait_seconds", "Seconds that a picture waited.", ["queue"]
         )
-        self.decoders = self.gauge(
+        self.decoders = gauge(
             "digits_decoders", "Number of decoder processes, as configured."
         )
-        self.decoders_killed = self.counter(
+        self.decoders_killed = counter(
             "digits_decoders_killed",
             "Decoder processes that crashed or were killed while they read a picture.",
         )
-        self.batch_size = self.histogram(
+        self.batch_size = histogram(
             "digits_batch_size",
             "Size of the batch, for each picture in it.",
-            BATCH_SIZES,
+            buckets=BATCH_SIZES,
         )
         self.stage_seconds = {
-            "decode": self.histogram(
-                "digits_decode_seconds", "Seconds to decode a picture.", SECONDS
+            "decode": seconds("digits_decode_seconds", "Seconds to decode a picture."),
+            "preprocess": seconds(
+                "digits_preprocess_seconds", "Seconds to find candidates in a picture."
             ),
-            "preprocess": self.histogram(
-                "digits_preprocess_seconds",
-                "Seconds to find candidates in a picture.",
-                SECONDS,
-            ),
-            "inference": self.histogram(
+            "inference": seconds(
                 "digits_inference_seconds",
                 "Seconds to compute what the network says of a picture's batches, or "
                 "to read a number.",
-                SECONDS,
             ),
         }
-        predictions = self.counter(
-            "digits_predictions", "Digits returned, by digit.", "digit"
+        predictions = counter(
+            "digits_predictions", "Digits returned, by digit.", ["digit"]
         )
         self.predictions = [predictions.labels(digit) for digit in range(10)]
-        self.confidence = self.histogram(
-            "digits_confidence", "Confidence of the digits returned.", PROBABILITIES
+        self.confidence = histogram(
+            "digits_confidence",
+            "Confidence of the digits returned.",
+            buckets=PROBABILITIES,
         )
-        self.legibility = self.histogram(
+        self.legibility = histogram(
             "digits_legibility",
             "Legibility of the digits read, including those refused.",
-            PROBABILITIES,
+            buckets=PROBABILITIES,
         )
-        self.text_length = self.histogram(
-            "digits_text_length", "Number of digits in a text.", LENGTHS
+        self.text_length = histogram(
+            "digits_text_length", "Number of digits in a text.", buckets=LENGTHS
         )
-        self.corrections = self.counter(
-            "digits_corrections", "Corrections stored, by label.", "label"
+        self.corrections = counter(
+            "digits_corrections", "Corrections stored, by label.", ["label"]
         )
-        info = self.gauge(
+        info = gauge(
             "digits_model_info",
             "Number of workers, for each model file. The labels give its version and "
             "architecture.",
-            "model",
-            "version",
-            "architecture",
+            ["model", "version", "architecture"],
         )
         for name, about in models.items():
             info.labels(name, about["version"], about.get("architecture", "")).set(1)
-
-    def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """Create a counter."""
-        return Counter(name, text, labels, registry=self.registry)
-
-    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        """Create a gauge, which is summed over live workers."""
-        return Gauge(
-            name, text, labels, registry=self.registry, multiprocess_mode="livesum"
-        )
-
-    def histogram(
-        self, name: str, text: str, bounds: tuple[float, ...], *labels: str
-    ) -> Histogram:
-        """Create a histogram with these upper bucket bounds."""
-        return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format, summed over all workers."""

@@ -7,7 +7,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, field_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.picture.formats import MAX_PIXELS
@@ -80,19 +88,19 @@ class Settings(BaseSettings):
     """
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Comma-separated origins whose pages may call the API. `*` allows all."""
-    max_upload_bytes: int = Field(default=20_000_000, gt=0)
+    max_upload_bytes: PositiveInt = 20_000_000
     """Maximum size of a request body, in bytes."""
-    max_held_bytes: int = Field(default=50_000_000, gt=0)
+    max_held_bytes: PositiveInt = 50_000_000
     """Maximum total size of the request bodies in memory, in bytes, per worker."""
-    body_timeout_seconds: float = Field(default=30, gt=0)
+    body_timeout_seconds: PositiveFloat = 30
     """Maximum time for a request body to arrive, in seconds."""
-    client_timeout_seconds: float = Field(default=10, gt=0)
+    client_timeout_seconds: PositiveFloat = 10
     """Maximum time to wait for a client, in seconds: to send its request headers, to
     finish a refused body, or to read its response.
     """
-    max_pixels: int = Field(default=MAX_PIXELS, gt=0)
+    max_pixels: PositiveInt = MAX_PIXELS
     """Maximum number of pixels (width × height) of a picture."""
-    max_pages: int = Field(default=20, gt=0)
+    max_pages: PositiveInt = 20
     """Maximum number of pages of a PDF or TIFF that one request reads."""
     min_legibility: float = Field(default=0, ge=0, le=1)
     """Minimum legibility, except for `/read` and `/corrections`. Pictures below it get
@@ -102,9 +110,9 @@ class Settings(BaseSettings):
     """Folder for corrections. If it is set, `/corrections` stores pictures in it; it
     must exist.
     """
-    max_corrections: int = Field(default=10_000, gt=0)
+    max_corrections: PositiveInt = 10_000
     """Maximum number of corrections in the folder."""
-    max_corrections_bytes: int = Field(default=1_000_000_000, gt=0)
+    max_corrections_bytes: PositiveInt = 1_000_000_000
     """Maximum total size of the folder of corrections, in bytes."""
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()), ge=1, le=MAX_PROCESSES
@@ -114,15 +122,15 @@ class Settings(BaseSettings):
     """Maximum memory for one picture and its file in a decoder, in bytes.
     Linux only.
     """
-    queue_seconds: float = Field(default=5, gt=0)
+    queue_seconds: PositiveFloat = 5
     """Maximum time that a picture waits for its turn, in seconds. A request that would
     wait longer is refused at once.
     """
-    drain_seconds: int = Field(default=1, ge=0)
+    drain_seconds: NonNegativeInt = 1
     """Time after SIGTERM, in seconds, during which `/health` answers 503 and the
     service still listens.
     """
-    shutdown_timeout_seconds: int = Field(default=9, ge=0)
+    shutdown_timeout_seconds: NonNegativeInt = 9
     """Maximum time for running requests to finish, in seconds, after Ctrl-C or
     `DIGITS_DRAIN_SECONDS`.
     """
@@ -166,9 +174,8 @@ class Settings(BaseSettings):
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """Reject what no browser sends as the origin of a page."""
-        for origin in origins:
-            if not ORIGIN.fullmatch(origin):
-                raise ValueError("write origins as https://example.org, without a path")
+        if not all(map(ORIGIN.fullmatch, origins)):
+            raise ValueError("write origins as https://example.org, without a path")
         return origins
 
 

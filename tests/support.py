@@ -701,6 +701,16 @@ LINE = {
     "marks": [{"mark": "-", "box": {"left": 1, "top": 4, "width": 2, "height": 1}}],
 }
 NUMBER = {"text": "-7", "confidence": 0.9, "lines": [LINE], "model": "8d41b6e05c72"}
+HEALTH = {
+    "status": "ok",
+    "version": "1.0.0",
+    "corrections": False,
+    "models": {
+        "digits": {"version": "1f0c2a9b7d3e"},
+        "lines": {"version": "8d41b6e05c72", "characters": "0123456789.,-/: +%"},
+        "pages": {"version": "c2710e95d4ab"},
+    },
+}
 
 Response = tuple[int, dict[str, str], object]
 Respond = Callable[[BaseHTTPRequestHandler], Response]

@@ -13,11 +13,10 @@ from itertools import product
 
 import pytest
 
-from app.answers.responses import CORRUPT_IMAGE, HEALTH_EXAMPLE
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.picture.errors import MAX_DIGITS
-from support import LINE, NUMBER, SEVEN, Respond, answering, busy
+from support import HEALTH, LINE, NUMBER, SEVEN, Respond, answering, busy
 
 
 @contextmanager
@@ -146,7 +145,15 @@ def test_several_pictures_are_asked_about_together_and_the_busy_ones_again():
 
 def failure_of(status: int, detail: str) -> dict:
     """Return the result of a picture that could not be read."""
-    return {"error": CORRUPT_IMAGE | {"status": status, "detail": detail}}
+    problem = {
+        "type": "/problems/corrupt-image",
+        "title": "The picture is damaged",
+        "status": status,
+        "detail": detail,
+        "instance": "/predict/batch",
+        "request_id": "7",
+    }
+    return {"error": problem}
 
 
 @pytest.mark.parametrize("status", [413, 500])
@@ -181,7 +188,7 @@ WRONG = [
     (read, {**NUMBER, "lines": [{**LINE, "digits": [7]}]}),
     (Service.about, {}),
     (Service.about, {"models": {}}),
-    (Service.about, {**HEALTH_EXAMPLE, "models": {"digits": {}}}),
+    (Service.about, {**HEALTH, "models": {"digits": {}}}),
 ]
 
 

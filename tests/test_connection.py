@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.answers.responses import HEALTH_EXAMPLE
 from app.cli.answers import NoService
 from app.cli.client import Service
-from support import SEVEN, answering, assert_shown, tool
+from support import HEALTH, SEVEN, answering, assert_shown, tool
 
 
 def why(url: str) -> str:
@@ -86,14 +85,14 @@ def certificate(tmp_path_factory) -> Path:
 
 def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    with answering(lambda _: (200, {}, HEALTH_EXAMPLE), certificate) as url:
+    with answering(lambda _: (200, {}, HEALTH), certificate) as url:
         assert why(url) == (
             f"{url} has an untrusted certificate (self-signed certificate): "
             "set SSL_CERT_FILE to the certificate of its authority."
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with closing(Service(url, None, 1)) as service:
-            assert service.about() == HEALTH_EXAMPLE
+            assert service.about() == HEALTH
 
 
 def test_unreadable_certificates_are_reported(monkeypatch, tmp_path):

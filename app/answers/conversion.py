@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Sequence
 from io import BytesIO
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,24 +32,15 @@ from app.picture import maps
 from app.text import text
 
 
-class Values(TypedDict):
-    """What every answer about a digit says, rounded."""
-
-    digit: int
-    confidence: float
-    probabilities: list[float]
-    legibility: float
-
-
-def values_of(read: Reading | text.Digit) -> Values:
-    """Return the values of a digit that was read."""
+def values_of(read: Reading | text.Digit) -> dict[str, Any]:
+    """Return what every answer about a digit says, rounded."""
     probabilities = read.probabilities.astype(np.float64).round(6).tolist()
-    return Values(
-        digit=read.digit,
-        confidence=probabilities[read.digit],
-        probabilities=probabilities,
-        legibility=round(read.legibility, 6),
-    )
+    return {
+        "digit": read.digit,
+        "confidence": probabilities[read.digit],
+        "probabilities": probabilities,
+        "legibility": round(read.legibility, 6),
+    }
 
 
 def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
@@ -67,7 +58,6 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     decreases = evidence(classifier, reading.frame, reading.digit, reading.runner_up)
-    found = layers(classifier, reading.frame)
     explanation = prediction_of(reading, model, with_frame=True).model_dump()
     return Explanation(
         **explanation,
@@ -75,7 +65,8 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
         runner_up=reading.runner_up,
         evidence=decreases.round(4).tolist(),
         layers=[
-            Layer(shape=shape, picture=picture_of(sheet)) for shape, sheet in found
+            Layer(shape=shape, picture=picture_of(sheet))
+            for shape, sheet in layers(classifier, reading.frame)
         ],
     )
 
@@ -138,10 +129,10 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
     if line.alternatives is not None:
-        answer.alternatives = []
-        for written, share in line.alternatives:
-            other = Alternative(text=written, confidence=round(share, 6))
-            answer.alternatives.append(other)
+        answer.alternatives = [
+            Alternative(text=written, confidence=round(share, 6))
+            for written, share in line.alternatives
+        ]
     if line.has_form is not None:
         answer.format = line.has_form
         answer.value = line.value

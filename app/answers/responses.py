@@ -1,11 +1,11 @@
-"""Response models of the endpoints, and an example of each.
+"""Response models of the endpoints.
 
 The command line, too, parses responses with them.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from pydantic.json_schema import SkipJsonSchema
 
 from app.digit.patches import PATCHES
@@ -14,15 +14,9 @@ LEGIBLE = 0.5  # legibility below which a picture probably does not show one who
 # Of fields that an answer leaves out, but that are never null in it.
 Omitted = SkipJsonSchema[None]
 Share = Annotated[float, Field(ge=0, le=1)]
+OneOrMore = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
 OfPatches = Annotated[list[Item], Field(min_length=PATCHES, max_length=PATCHES)]
-Frame = Annotated[
-    str | Omitted,
-    Field(
-        description="With ?frame=true: the network's input, a 28×28 PNG, white on "
-        "black, as a data URI."
-    ),
-]
 Model = Annotated[
     str,
     Field(
@@ -48,10 +42,10 @@ class Complete(Described):
 class Box(Described):
     """A bounding box, in pixels of the upright picture."""
 
-    left: int = Field(ge=0)
-    top: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    left: NonNegativeInt
+    top: NonNegativeInt
+    width: OneOrMore
+    height: OneOrMore
 
 
 class Classification(Described):
@@ -73,7 +67,10 @@ class Prediction(Classification):
     second_opinion: bool = False
     """Whether the network for numbers was asked too, since there was a doubt."""
     model: Model
-    frame: Frame = None
+    frame: str | Omitted = None
+    """With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data
+    URI.
+    """
     box: Box | Omitted = None
     """With ?frame=true: the digit's box in the upright picture."""
 
@@ -92,7 +89,7 @@ class Layer(Described):
 class Unit(Described):
     """A unit of the first hidden layer."""
 
-    unit: int = Field(ge=0)
+    unit: NonNegativeInt
     weights: str
     """Its weights, a 28×28 PNG as a data URI: blue above 0, orange below,
     black at 0.
@@ -186,8 +183,8 @@ class Line(Described):
 class Size(Described):
     """The size of a picture, in pixels."""
 
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    width: OneOrMore
+    height: OneOrMore
 
 
 class Written(Described):
@@ -239,7 +236,7 @@ class Text(Written):
 class Numbered(Described):
     """A page of a document."""
 
-    page: int = Field(ge=1)
+    page: OneOrMore
     """Its number, from 1 on."""
 
 
@@ -348,119 +345,3 @@ class Health(Complete):
     """The version of each model and the metadata of its file. `second_opinion_used`
     says whether the second one also decides about digits.
     """
-
-
-DIGITS_EXAMPLE = {
-    "version": "1f0c2a9b7d3e",
-    "architecture": "784-1280-1280-864-256-11",
-    "second_opinion_used": "yes",
-}
-LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: +%"}
-PAGES_EXAMPLE = {"version": "c2710e95d4ab", "architecture": "PP-OCRv6 small detector"}
-TEXT_MODEL_EXAMPLE = f"{LINES_EXAMPLE['version']}+{PAGES_EXAMPLE['version']}"
-PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
-REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
-BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
-SEVEN = {
-    "digit": 7,
-    "confidence": 0.999,
-    "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001],
-    "legibility": 0.998,
-}
-PREDICTION_EXAMPLE = {
-    **SEVEN,
-    "second_opinion": False,
-    "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}",
-}
-NO_EVIDENCE = [0.0] * 7
-EVIDENCE = [0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]
-EXPLANATION_EXAMPLE = {
-    **PREDICTION_EXAMPLE,
-    "frame": PNG_EXAMPLE,
-    "box": BOX_EXAMPLE,
-    "ink": PNG_EXAMPLE,
-    "runner_up": 9,
-    "evidence": [NO_EVIDENCE, *[EVIDENCE] * 5, NO_EVIDENCE],
-    "layers": [{"shape": [20, 8, 8], "picture": PNG_EXAMPLE}],
-}
-UNIT_EXAMPLE = {"unit": 17, "weights": PNG_EXAMPLE}
-CORRUPT_IMAGE = {
-    "type": "/problems/corrupt-image",
-    "title": "The picture is damaged",
-    "status": 422,
-    "detail": "The picture is cut off or damaged: image file is truncated.",
-    "instance": "/predict/batch",
-    "request_id": REQUEST_ID_EXAMPLE,
-}
-PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
-
-
-def digit_example(digit: int, left: int) -> dict[str, Any]:
-    """Return an example of a digit in a line."""
-    probabilities = [0.0] * 8 + [0.01, 0.0]
-    probabilities[digit] = 0.99
-    return {
-        "digit": digit,
-        "confidence": 0.99,
-        "probabilities": probabilities,
-        "legibility": 0.98,
-        "box": {"left": left, "top": 30, "width": 40, "height": 90},
-    }
-
-
-AMOUNT = {
-    "text": "12.50",
-    "confidence": 0.97,
-    "box": {"left": 40, "top": 30, "width": 210, "height": 92},
-    "digits": list(map(digit_example, (1, 2, 5, 0), (40, 90, 160, 210))),
-    "marks": [
-        {"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}
-    ],
-}
-TEXT_EXAMPLE = {
-    "text": "12.50",
-    "confidence": 0.96,
-    "lines": [AMOUNT],
-    "model": TEXT_MODEL_EXAMPLE,
-}
-TOO_COMPLEX = {
-    **CORRUPT_IMAGE,
-    "type": "/problems/too-complex",
-    "title": "The picture takes too much memory or time to decode",
-    "detail": "The picture takes too long to decode, or crashes its decoder: re-save "
-    "it and try again.",
-    "instance": "/read",
-}
-DOCUMENT_EXAMPLE = {
-    "pages": [
-        {"page": 1, "text": "12.50", "confidence": 0.96, "lines": [AMOUNT]},
-        {"page": 2, "error": TOO_COMPLEX},
-    ],
-    "text": "12.50\f",
-    "confidence": 0.0,
-    "model": TEXT_MODEL_EXAMPLE,
-}
-TEXTS_EXAMPLE = {
-    "results": [TEXT_EXAMPLE, {"error": {**TOO_COMPLEX, "instance": "/read/batch"}}]
-}
-HEALTH_EXAMPLE = {
-    "status": "ok",
-    "version": "1.0.0",
-    "corrections": False,
-    "models": {
-        "digits": DIGITS_EXAMPLE,
-        "lines": LINES_EXAMPLE,
-        "pages": PAGES_EXAMPLE,
-    },
-}
-
-
-def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - JSON or a model
-    """Return the OpenAPI response of a route that succeeds, with an example."""
-    return {200: {"content": {"application/json": {"example": example}}}}
-
-
-def documentation_of(**examples: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Return the same, with an example of each kind of answer."""
-    named = {name: {"value": example} for name, example in examples.items()}
-    return {200: {"content": {"application/json": {"examples": named}}}}

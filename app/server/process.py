@@ -39,10 +39,12 @@ def serve(settings: Settings) -> None:
     require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
+    networks = app.state.networks
     try:
-        versions = {name: about["version"] for name, about in app.state.models.items()}
+        about = networks.about.items()
+        versions = {name: each["version"] for name, each in about}
         LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
-        if settings.second_opinion and not app.state.has_opinion:
+        if settings.second_opinion and not networks.opinion:
             LOG.warning(
                 f"Digits are read without a second opinion, since {settings.model} has "
                 f"no weights for it that were fitted with {settings.lines_model}: "
@@ -86,7 +88,7 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        for name, path in app.state.files.items():
+        for name, path in app.state.networks.files._asdict().items():
             os.environ[f"{PREFIX}{name.upper()}"] = str(path or "none")
         of_workers = config("app.server.worker:create_worker_app", settings)
         Workers(of_workers, [listener]).run()

@@ -14,7 +14,7 @@ from app.text.field import InvalidField, require_readable
 from app.text.forms import DIGITS
 from app.text.text import TextOptions
 from app.web.parameters import Parameters
-from app.web.routes import OF_ONE_PICTURE, REQUEST
+from app.web.routes import OF_ONE_PICTURE
 from app.web.service import Service, Serving
 from app.web.uploads import Upload
 
@@ -31,11 +31,10 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
 class OfCorrection(Parameters):
     """What is in the picture."""
 
-    label: str = Field(
-        pattern=LABEL,
-        description="The digit in the picture, the number as it is written, with "
-        "newlines between lines, or `none`.",
-    )
+    label: str = Field(pattern=LABEL)
+    """The digit in the picture, the number as it is written, with newlines between
+    lines, or `none`.
+    """
 
 
 guarded = APIRouter()  # as in `app.web.routes`
@@ -89,15 +88,12 @@ def is_from_elsewhere(request: Request) -> bool:
     tags=["pictures"],
     status_code=201,
     responses={
-        201: {"content": {"application/json": {"example": {"stored": True}}}},
         200: {
             "description": "The picture is already stored with this label",
             "model": responses.Stored,
-            "content": {"application/json": {"example": {"stored": False}}},
         },
         **problems.documentation("/corrections", *OF_CORRECTIONS),
     },
-    openapi_extra=REQUEST,
 )
 async def correct(
     request: Request,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ sans-serif; color: #3452c7; }
 # The bodies of requests.
 BODIES = PictureForm, PicturesForm, EncodedPicture, InferRequest
 LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # within a paragraph
-SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
+HERE = Path(__file__).parent
+SWAGGER = HERE / "swagger"  # its files, from npm
+# By path, or by several: the bodies of requests, and examples of responses.
+ADDITIONS = HERE / "openapi.json"
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,20 +78,34 @@ class WithoutDefaults(GenerateJsonSchema):
 
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with schemas that no route's signature has."""
-    if not app.openapi_schema:
-        _, schemas = models_json_schema(
-            [(model, "validation") for model in BODIES],
-            ref_template="#/components/schemas/{model}",
-            schema_generator=WithoutDefaults,
-        )
-        document = FastAPI.openapi(app)
-        document["components"]["schemas"] |= schemas["$defs"]
-        for methods in document["paths"].values():
-            for operation in methods.values():
-                for parameter in operation.get("parameters", []):
-                    parameter["schema"] = without_null(parameter["schema"])
-        app.openapi_schema = with_unbroken_lines(document)
+    if app.openapi_schema:
+        return app.openapi_schema
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in BODIES],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=WithoutDefaults,
+    )
+    document = FastAPI.openapi(app)
+    document["components"]["schemas"] |= schemas["$defs"]
+    additions = json.loads(ADDITIONS.read_text(encoding="utf-8"))
+    for paths, methods in additions.items():
+        for path in paths.split():
+            merge(document["paths"][path], methods)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = without_null(parameter["schema"])
+    app.openapi_schema = with_unbroken_lines(document)
     return app.openapi_schema
+
+
+def merge(document: dict[str, Any], additions: dict[str, Any]) -> None:
+    """Add what a document lacks, at any depth."""
+    for name, value in additions.items():
+        if isinstance(value, dict):
+            merge(document.setdefault(name, {}), value)
+        else:
+            document[name] = value
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:

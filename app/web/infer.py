@@ -64,11 +64,6 @@ class Inference:
                 "the JSON."
             )
 
-    @property
-    def has_frames(self) -> bool:
-        """Whether the input is frames, not pictures."""
-        return self.input.name == "pixels"
-
     def pictures(self) -> list[bytes]:
         """Return the encoded pictures in the input `picture`."""
         count = self.count("BYTES", [])
@@ -185,5 +180,7 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
     answers = list(map(values_of, readings))
-    names: tuple[OutputName, ...] = get_args(OutputName)
-    return {name: np.array([answer[name] for answer in answers]) for name in names}
+    return {
+        name: np.array([answer[name] for answer in answers])
+        for name in get_args(OutputName)
+    }

@@ -31,9 +31,10 @@ class Keys:
     def __init__(
         self, given: Sequence[SecretStr], file: Path | None, requests: Counter
     ) -> None:
-        self.given: dict[bytes, str] = {}
-        for number, key in enumerate(given, 1):
-            self.given[key.get_secret_value().encode()] = f"key-{number}"
+        self.given = {
+            key.get_secret_value().encode(): f"key-{number}"
+            for number, key in enumerate(given, 1)
+        }
         self.file = file
         self.requests = requests
         self.stamp = stamp_of(file)

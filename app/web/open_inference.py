@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, NonNegativeInt
 
-from app.answers import errors, problems, responses
+from app.answers import errors, problems
 from app.answers.problems import OF_BODY, OF_PICTURE
 from app.digit.reading import DigitOptions, NotADigit, Reading
 from app.picture.errors import BlankImage
@@ -18,31 +18,11 @@ from app.web import tensors
 from app.web.bodies import arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
-from app.web.routes import BINARY
 from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MODEL = "/v2/models/digits"
-BODY: dict[str, Any] = {
-    "application/json": {
-        "schema": {"$ref": "#/components/schemas/InferRequest"},
-        "example": tensors.REQUEST_EXAMPLE,
-    },
-    "application/octet-stream": BINARY,
-}
-BODY_RULES = (
-    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the "
-    "JSON."
-)
-ANSWER: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            "application/json": {"example": tensors.RESPONSE_EXAMPLE},
-            "application/octet-stream": BINARY,
-        }
-    }
-}
 OF_INFER = {
     *OF_BODY,
     *OF_PICTURE,
@@ -72,44 +52,34 @@ async def check_version(
 
 
 def of_model(
-    router: APIRouter,
-    method: str,
+    method: Callable[..., Callable[[Endpoint], Endpoint]],
     path: str,
     summary: str,
     response_model: type[BaseModel],
-    responses: dict[int | str, Any],
-    openapi_extra: dict[str, Any] | None = None,
+    *raised: type[Exception],
 ) -> Callable[[Endpoint], Endpoint]:
     """Add an endpoint of the model, with and without its version in the path."""
+    described = problems.documentation(MODEL + path, *raised)
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, InvalidField)
+    add = partial(
+        method, response_model=response_model, response_model_exclude_none=True
+    )
 
     def decorate(endpoint: Endpoint) -> Endpoint:
-        add = partial(
-            router.add_api_route,
-            endpoint=endpoint,
-            methods=[method],
-            response_model=response_model,
-            response_model_exclude_none=True,
-            openapi_extra=openapi_extra,
-        )
-        add(MODEL + path, summary=summary, responses=responses)
+        add(MODEL + path, summary=summary, responses=described)(endpoint)
         add(
             f"{MODEL}/versions/{{version}}{path}",
             name=f"{endpoint.__name__}_of_version",
             summary=f"{summary}, by its version",
-            responses=unknown | responses,
+            responses=unknown | described,
             dependencies=[Depends(check_version)],
-        )
+        )(endpoint)
         return endpoint
 
     return decorate
 
 
-@unguarded.get(
-    "/v2",
-    summary="The service's metadata",
-    responses=responses.documentation(tensors.ServerMetadata(version="1.0.0")),
-)
+@unguarded.get("/v2", summary="The service's metadata")
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
     """Return the name and version of the service, and the protocol extensions it
     supports.
@@ -117,11 +87,7 @@ async def server_metadata(request: Request) -> tensors.ServerMetadata:
     return tensors.ServerMetadata(version=request.app.version)
 
 
-@unguarded.get(
-    "/v2/health/live",
-    summary="Does the service run?",
-    responses=responses.documentation(tensors.ServerLive()),
-)
+@unguarded.get("/v2/health/live", summary="Does the service run?")
 async def server_live() -> tensors.ServerLive:
     """Report that the service is running."""
     return tensors.ServerLive()
@@ -130,8 +96,7 @@ async def server_live() -> tensors.ServerLive:
 @unguarded.get(
     "/v2/health/ready",
     summary="Is the service ready?",
-    responses=responses.documentation(tensors.ServerReady())
-    | problems.documentation("/v2/health/ready", errors.ShuttingDown),
+    responses=problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
 async def server_ready(service: Serving) -> tensors.ServerReady:
     """Report whether the service is ready: 503 as soon as it is told to stop."""
@@ -139,14 +104,7 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
     return tensors.ServerReady()
 
 
-@of_model(
-    unguarded,
-    "GET",
-    "",
-    "The model's metadata",
-    tensors.ModelMetadata,
-    responses.documentation(tensors.ModelMetadata(versions=[tensors.VERSION_EXAMPLE])),
-)
+@of_model(unguarded.get, "", "The model's metadata", tensors.ModelMetadata)
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the
     inputs.
@@ -155,13 +113,11 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
 
 
 @of_model(
-    unguarded,
-    "GET",
+    unguarded.get,
     "/ready",
     "Is the model ready?",
     tensors.ModelReady,
-    responses.documentation(tensors.ModelReady())
-    | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
+    errors.ShuttingDown,
 )
 async def model_ready(service: Serving) -> tensors.ModelReady:
     """Report whether the model is ready: 503 as soon as the service is told to stop."""
@@ -173,10 +129,9 @@ async def read_inference(
     request: Request,
     service: Serving,
     json_bytes: Annotated[
-        int | None,
+        NonNegativeInt | None,
         Header(
             alias=HEADER,
-            ge=0,
             description="Length of the JSON in bytes, if a tensor follows it.",
         ),
     ] = None,
@@ -189,13 +144,11 @@ async def read_inference(
 
 
 @of_model(
-    guarded,
-    "POST",
+    guarded.post,
     "/infer",
     "Read the digit in each picture, or frame",
     tensors.InferResponse,
-    ANSWER | problems.documentation(f"{MODEL}/infer", *OF_INFER),
-    {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
+    *OF_INFER,
 )
 async def infer(
     request: Request,
@@ -206,7 +159,7 @@ async def infer(
     """Read the digit on each of up to 256 pictures, or frames in the network's input
     format.
     """
-    if inference.has_frames:
+    if inference.input.name == "pixels":
         readings = service.read_frames(inference.frames())
     else:
         options = DigitOptions(parameters.page, parameters.opinion)

@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import ConfigDict
 from pydantic import Field as Parameter
 
-from app.answers.responses import Described
+from app.answers.responses import Described, OneOrMore, Share
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
 from app.text.forms import DateOrder, Format
@@ -40,7 +40,7 @@ class Parameters(Described):
 
     model_config = ConfigDict(extra="forbid")
 
-    page: int | None = Parameter(default=None, ge=1)
+    page: OneOrMore | None = None
     """Which page of a TIFF or PDF. If it has several, `/read` reads all by default."""
 
 
@@ -56,7 +56,7 @@ class OfDigit(OfPicture):
 
     frame: bool = False
     """Also return the network's input, and its box in the picture."""
-    min_confidence: float = Parameter(default=0, ge=0, le=1)
+    min_confidence: Share = 0
     """An answer with a lower confidence or legibility gets the error `not-sure`, with
     the answer in it.
     """
@@ -99,7 +99,7 @@ class OfText(Parameters):
     """
     alternatives: int = Parameter(default=0, ge=0, le=10)
     """Number of other texts to return for each line."""
-    min_confidence: float = Parameter(default=0, ge=0, le=1)
+    min_confidence: Share = 0
     """An answer with a lower confidence gets the error `not-sure`, with the answer in
     it.
     """

@@ -8,9 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.answers.errors import NotSure, Overloaded
-from app.answers.problems import INVALID_PARAMETER, MEDIA_TYPE, TYPES, ProblemType
+from app.answers.problems import MEDIA_TYPE, TYPES, ProblemType
 from app.answers.responses import Problem
 from app.serving.decoders import Busy
+from app.text.field import InvalidField
 from app.web.parameters import in_words
 
 LOG = structlog.get_logger()
@@ -30,7 +31,7 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
             f"There is no {request.method} {request.scope['path']}: {advice}.",
         )
     if isinstance(error, RequestValidationError):
-        return INVALID_PARAMETER, in_words(error.errors())
+        return TYPES[InvalidField], in_words(error.errors())
     if type(error) in TYPES:
         notes = getattr(error, "__notes__", [])  # of which picture it is
         return TYPES[type(error)], ": ".join([*notes, str(error)])
@@ -48,10 +49,11 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, dict[str, s
     """
     problem_type, detail = type_and_detail(request, error)
     request.state.service.metrics.rejected.labels(problem_type.name).inc()
-    reading = error.reading if isinstance(error, NotSure) else None
     problem = problem_type.problem(
-        detail, request.scope["path"], request.state.request_id, reading
+        detail, request.scope["path"], request.state.request_id
     )
+    if isinstance(error, NotSure):
+        problem.reading = error.reading
     headers = dict(problem_type.headers)
     if isinstance(error, Overloaded | Busy):
         headers["Retry-After"] = str(error.seconds)

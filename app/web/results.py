@@ -6,7 +6,6 @@ The answer may be larger than all pictures together, so it is not held in memory
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -79,23 +78,3 @@ def weight_of(parameters: str) -> float:
     """Return the weight among the parameters of a media range, by default 1."""
     found = WEIGHT.search(parameters.replace(" ", ""))
     return float(found[1]) if found else 1
-
-
-def documentation(
-    example: dict[str, list[Any]], *kinds: type[BaseModel]
-) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI response of a route that answers with results of these kinds,
-    with an example of them.
-    """
-    line = {
-        "anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]
-    }
-    lines = {
-        f"line {number}": {"value": result}
-        for number, result in enumerate(example["results"], 1)
-    }
-    content = {
-        "application/json": {"example": example},
-        LINES_KIND: {"schema": line, "examples": lines},
-    }
-    return {200: {"content": content}}

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -26,7 +26,6 @@ from app.web.parameters import (
     PictureParameters,
     TextParameters,
 )
-from app.web.payloads import BINARY_FILE
 from app.web.problems import problem_of
 from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import Upload, Uploads
@@ -34,30 +33,8 @@ from app.web.uploads import Upload, Uploads
 Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.Document)
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
+post = partial(guarded.post, tags=["pictures"], response_model_exclude_unset=True)
 
-
-BINARY = {"schema": BINARY_FILE}
-FORM = {"schema": {"$ref": "#/components/schemas/PictureForm"}}
-OBJECT = {
-    "schema": {"$ref": "#/components/schemas/EncodedPicture"},
-    "example": {"image": responses.PNG_EXAMPLE},
-}
-BODY: dict[str, Any] = {
-    "multipart/form-data": FORM,
-    "application/octet-stream": BINARY,
-    "application/json": OBJECT,
-}
-BODY_RULES = (
-    "The format of the picture is detected from its content; the declared type of a "
-    "raw body is ignored."
-)
-REQUEST: dict[str, Any] = {
-    "requestBody": {"required": True, "description": BODY_RULES, "content": BODY}
-}
-SEVERAL_FORM = {"schema": {"$ref": "#/components/schemas/PicturesForm"}}
-SEVERAL_REQUEST: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}
-}
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
 OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, InvalidField}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
@@ -76,14 +53,10 @@ OF_READ = OF_ONE_PICTURE | {
 }
 
 
-@guarded.post(
+@post(
     "/predict",
     summary="Read a digit",
-    tags=["pictures"],
-    response_model_exclude_unset=True,
-    responses=responses.documentation(responses.PREDICTION_EXAMPLE)
-    | problems.documentation("/predict", *OF_PREDICT),
-    openapi_extra=REQUEST,
+    responses=problems.documentation("/predict", *OF_PREDICT),
 )
 async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
@@ -94,17 +67,11 @@ async def predict(
     return await answer_with_digit(request, service, parameters, picture)
 
 
-@guarded.post(
+@post(
     "/predict/batch",
     summary="Read a digit in each of several pictures",
-    tags=["pictures"],
     response_model=responses.Predictions,
-    response_model_exclude_unset=True,
-    responses=results.documentation(
-        responses.PREDICTIONS_EXAMPLE, responses.Prediction, responses.Failure
-    )
-    | problems.documentation("/predict/batch", *OF_BATCH),
-    openapi_extra=SEVERAL_REQUEST,
+    responses=problems.documentation("/predict/batch", *OF_BATCH),
 )
 async def predict_batch(
     request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
@@ -136,13 +103,10 @@ async def answer_with_digit(
     return sure(answer, parameters.min_confidence)
 
 
-@guarded.post(
+@post(
     "/explain",
     summary="Explain how a digit is read",
-    tags=["pictures"],
-    responses=responses.documentation(responses.EXPLANATION_EXAMPLE)
-    | problems.documentation("/explain", *OF_EXPLAIN),
-    openapi_extra=REQUEST,
+    responses=problems.documentation("/explain", *OF_EXPLAIN),
 )
 async def explain(
     request: Request, service: Serving, parameters: PictureParameters, picture: Upload
@@ -166,10 +130,8 @@ async def explain(
     "/explain/units/{unit}",
     summary="The weights of a unit of the first layer",
     tags=["pictures"],
-    responses=responses.documentation(responses.UNIT_EXAMPLE)
-    | problems.documentation(
-        "/explain/units/{unit}",
-        *(errors.UnknownUnit, errors.Unauthorized, InvalidField),
+    responses=problems.documentation(
+        "/explain/units/{unit}", errors.UnknownUnit, errors.Unauthorized, InvalidField
     ),
 )
 def unit_weights(service: Serving, unit: int) -> responses.Unit:
@@ -185,16 +147,8 @@ def unit_weights(service: Serving, unit: int) -> responses.Unit:
     return responses.Unit(unit=unit, weights=conversion.data_uri(pixels))
 
 
-@guarded.post(
-    "/read",
-    summary="Read numbers",
-    tags=["pictures"],
-    response_model_exclude_unset=True,
-    responses=responses.documentation_of(
-        picture=responses.TEXT_EXAMPLE, document=responses.DOCUMENT_EXAMPLE
-    )
-    | problems.documentation("/read", *OF_READ),
-    openapi_extra=REQUEST,
+@post(
+    "/read", summary="Read numbers", responses=problems.documentation("/read", *OF_READ)
 )
 async def read(
     request: Request, service: Serving, parameters: TextParameters, picture: Upload
@@ -209,17 +163,11 @@ async def read(
     return await answer_with_text(request, service, parameters, picture, turns)
 
 
-@guarded.post(
+@post(
     "/read/batch",
     summary="Read numbers in each of several pictures",
-    tags=["pictures"],
     response_model=responses.Texts,
-    response_model_exclude_unset=True,
-    responses=results.documentation(
-        responses.TEXTS_EXAMPLE, responses.Text, responses.Document, responses.Failure
-    )
-    | problems.documentation("/read/batch", *OF_BATCH),
-    openapi_extra=SEVERAL_REQUEST,
+    responses=problems.documentation("/read/batch", *OF_BATCH),
 )
 async def read_batch(
     request: Request, service: Serving, parameters: TextParameters, pictures: Uploads
@@ -303,29 +251,15 @@ def sure(answer: Answer, least: float) -> Answer:
     """Return an answer; raise NotSure if its confidence, or its legibility if it has
     one, is lower.
     """
-    if answer.confidence < least:
-        raise errors.NotSure(
-            f"The confidence is {in_full(answer.confidence)}: a person should look "
-            "at the picture.",
-            answer,
-        )
-    if isinstance(answer, responses.Prediction) and answer.legibility < least:
-        raise errors.NotSure(
-            f"The legibility is {in_full(answer.legibility)}: a person should look "
-            "at the picture.",
-            answer,
-        )
+    for name in ("confidence", "legibility"):
+        share = getattr(answer, name, 1)
+        if share < least:
+            # With all its digits: one that is rounded could be the least.
+            in_full = f"{Decimal(str(share)):f}"
+            raise errors.NotSure(
+                f"The {name} is {in_full}: a person should look at the picture.", answer
+            )
     return answer
-
-
-def in_full(share: float) -> str:
-    """Write a probability with all its digits, since one that is rounded could be the
-    least that was asked for.
-
-    >>> in_full(0.99999), in_full(0.00002)
-    ('0.99999', '0.00002')
-    """
-    return f"{Decimal(str(share)):f}"
 
 
 @unguarded.head("/health", include_in_schema=False)
@@ -333,8 +267,7 @@ def in_full(share: float) -> str:
     "/health",
     summary="Is the service ready?",
     tags=["service"],
-    responses=responses.documentation(responses.HEALTH_EXAMPLE)
-    | problems.documentation("/health", errors.ShuttingDown),
+    responses=problems.documentation("/health", errors.ShuttingDown),
 )
 async def health(request: Request, service: Serving) -> responses.Health:
     """Report whether the service is ready, and its models: 503 as soon as it is told to
@@ -344,16 +277,11 @@ async def health(request: Request, service: Serving) -> responses.Health:
     return responses.Health(
         version=request.app.version,
         corrections=service.corrections is not None,
-        models=request.app.state.models,
+        models=request.app.state.networks.about,
     )
 
 
-@unguarded.get(
-    "/health/live",
-    summary="Does the service run?",
-    tags=["service"],
-    responses=responses.documentation({"status": "ok"}),
-)
+@unguarded.get("/health/live", summary="Does the service run?", tags=["service"])
 async def live() -> responses.Live:
     """Report that the service runs, even if it is told to stop: for a liveness
     probe.

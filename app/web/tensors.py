@@ -1,16 +1,10 @@
-"""Models of the Open Inference Protocol V2, and an example of each."""
+"""Models of the Open Inference Protocol V2."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field
+from pydantic import FailFast, Field, NonNegativeInt
 
-from app.answers.responses import (
-    DIGITS_EXAMPLE,
-    PREDICTION_EXAMPLE,
-    Complete,
-    Described,
-    Omitted,
-)
+from app.answers.responses import Complete, Described, Omitted
 from app.digit.classifier import CLASSES, PIXELS
 
 NAME = "digits"
@@ -20,7 +14,7 @@ OutputName = Literal["digit", "probabilities", "legibility"]
 class InputParameters(Described):
     """Parameters of an input tensor."""
 
-    binary_data_size: int | None = Field(default=None, ge=0)
+    binary_data_size: NonNegativeInt | None = None
     """Number of bytes after the JSON, in place of data."""
     content_type: Literal["base64"] | None = None
     """Encoding of the pictures in data."""
@@ -109,6 +103,11 @@ class TensorMetadata(Described):
     shape: list[int]
 
 
+def tensor(name: str, datatype: str, *each: int) -> TensorMetadata:
+    """Describe a tensor by the shape of each picture's part of it."""
+    return TensorMetadata(name=name, datatype=datatype, shape=[-1, *each])
+
+
 class ModelMetadata(Complete):
     """The metadata of the model. A request has one of its inputs."""
 
@@ -116,16 +115,13 @@ class ModelMetadata(Complete):
     versions: list[str]
     platform: str = "onnxruntime_onnx"
     inputs: list[TensorMetadata] = Field(
-        default=[
-            TensorMetadata(name="picture", datatype="BYTES", shape=[-1]),
-            TensorMetadata(name="pixels", datatype="FP32", shape=[-1, PIXELS]),
-        ]
+        default=[tensor("picture", "BYTES"), tensor("pixels", "FP32", PIXELS)]
     )
     outputs: list[TensorMetadata] = Field(
         default=[
-            TensorMetadata(name="digit", datatype="INT64", shape=[-1]),
-            TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, CLASSES]),
-            TensorMetadata(name="legibility", datatype="FP32", shape=[-1]),
+            tensor("digit", "INT64"),
+            tensor("probabilities", "FP32", CLASSES),
+            tensor("legibility", "FP32"),
         ]
     )
 
@@ -155,31 +151,3 @@ class ServerReady(Complete):
     """The service is ready."""
 
     ready: Literal[True] = True
-
-
-VERSION_EXAMPLE = DIGITS_EXAMPLE["version"]
-REQUEST_EXAMPLE = {
-    "inputs": [
-        {
-            "name": "picture",
-            "shape": [1],
-            "datatype": "BYTES",
-            "parameters": {"content_type": "base64"},
-            "data": ["iVBORw0KGgo…"],
-        }
-    ],
-    "outputs": [{"name": "digit"}, {"name": "probabilities"}],
-}
-RESPONSE_EXAMPLE = {
-    "model_name": NAME,
-    "model_version": VERSION_EXAMPLE,
-    "outputs": [
-        {"name": "digit", "shape": [1], "datatype": "INT64", "data": [7]},
-        {
-            "name": "probabilities",
-            "shape": [1, 10],
-            "datatype": "FP32",
-            "data": PREDICTION_EXAMPLE["probabilities"],
-        },
-    ],
-}
