@@ -23,6 +23,7 @@ import onnxruntime as ort
 from app import malloc
 
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
+Values = NDArray[np.float32]
 # An input or output, float32: its name; its shape without N, None for any length.
 Node = tuple[str, list[int | None]]
 
@@ -118,20 +119,14 @@ class Model:
         return session
 
     def run(
-        self,
-        name: str,
-        values: NDArray[np.float32],
-        wanted: Sequence[str] | None = None,
-    ) -> list[NDArray[np.float32]]:
+        self, name: str, values: Values, wanted: Sequence[str] | None = None
+    ) -> list[Values]:
         """Compute outputs for an input; raise MemoryError if memory is short."""
         session = self.session
         try:
-            outputs: list[NDArray[np.float32]] = session.run(
-                wanted or self.outputs, {name: values}
-            )
+            return [*session.run(wanted or self.outputs, {name: values})]
         except Exception as error:  # ONNX Runtime's own; nothing else can fail here
             raise MemoryError from error
-        return outputs
 
     def unload(self) -> None:
         """Free the session until the network runs again."""

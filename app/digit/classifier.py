@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterable
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.network import Model, Node
+from app.network import Model, Node, Values
 from app.picture.frame import FRAME_SIDE
 
 PIXELS = FRAME_SIDE**2
@@ -39,18 +39,16 @@ class Classes(NamedTuple):
         (N,) float32 in [0, 1]: the probability that a frame shows one whole digit.
     """
 
-    probabilities: NDArray[np.float32]
-    legibility: NDArray[np.float32]
+    probabilities: Values
+    legibility: Values
 
     def split(self, counts: Iterable[int]) -> list["Classes"]:
         """Split the output into that of consecutive groups, by the number of frames in
         each.
         """
-        ends = accumulate(counts, initial=0)
-        return [
-            Classes(self.probabilities[begin:end], self.legibility[begin:end])
-            for begin, end in pairwise(ends)
-        ]
+        *ends, _ = accumulate(counts)
+        parts = (np.split(values, ends) for values in self)
+        return [*map(Classes, *parts)]
 
 
 class Classifier(Model):
@@ -79,45 +77,34 @@ class Classifier(Model):
         super().__init__(
             path, [nodes, nodes[:-1]].__contains__, expected, "training.train", INSIDE
         )
-        widths = {
-            node.name: node.shape[-1]
-            for node in self.session.get_outputs()
-            if node.name.startswith(INSIDE)
-        }
-        shapes = [shape_in(text) for text in self.metadata.get("layers", "").split()]
-        names = [f"hidden_0_{number}" for number in range(len(shapes))]
-        is_complete = FIRST_WEIGHTS in widths and [
-            math.prod(shape) for shape in shapes
-        ] == [*map(widths.get, names)]
-        self._hidden = [*zip(names, shapes, strict=True)] if is_complete else []
+        widths = {node.name: node.shape[-1:] for node in self.session.get_outputs()}
+        texts = enumerate(self.metadata.get("layers", "").split())
+        shapes = {f"hidden_0_{number}": shape_in(text) for number, text in texts}
+        is_complete = FIRST_WEIGHTS in widths and all(
+            widths.get(name) == [math.prod(shape)] for name, shape in shapes.items()
+        )
+        self.shapes = shapes if is_complete else {}
 
-    def hidden(
-        self, frame: NDArray[np.float32]
-    ) -> list[tuple[tuple[int, int, int], NDArray[np.float32]]]:
+    def hidden(self, frame: Values) -> list[tuple[tuple[int, int, int], Values]]:
         """Compute the activations of each hidden layer of the first network for a
         frame, with the shape of its maps.
         """
-        if not self._hidden:
+        if not self.shapes:
             return []
-        names, shapes = zip(*self._hidden, strict=True)
-        return [
-            *zip(
-                shapes, self.run("pixels", frame.reshape(1, PIXELS), names), strict=True
-            )
-        ]
+        maps = self.run("pixels", frame.reshape(1, PIXELS), [*self.shapes])
+        return [*zip(self.shapes.values(), maps, strict=True)]
 
     def first_weights(self) -> NDArray[np.generic]:
         """Return the weights of the first hidden layer of the first network, (784,
         units); without units if unknown.
         """
-        if not self._hidden:
+        if not self.shapes:
             return np.zeros((PIXELS, 0), np.float32)
-        (weights,) = self.run(
-            "pixels", np.zeros((1, PIXELS), np.float32), [FIRST_WEIGHTS]
-        )
+        nothing = np.zeros((1, PIXELS), np.float32)
+        (weights,) = self.run("pixels", nothing, [FIRST_WEIGHTS])
         return weights if len(weights) == PIXELS else weights.T
 
-    def __call__(self, frames: NDArray[np.float32]) -> Classes:
+    def __call__(self, frames: Values) -> Classes:
         """Classify frames.
 
         Parameters
@@ -131,7 +118,4 @@ class Classifier(Model):
             Probabilities (N, 10) and legibility (N,).
         """
         probabilities, *legibility = self.run("pixels", frames.reshape(-1, PIXELS))
-        return Classes(
-            probabilities,
-            legibility[0] if legibility else np.ones(len(frames), np.float32),
-        )
+        return Classes(probabilities, *legibility or [np.ones(len(frames), np.float32)])

@@ -43,7 +43,7 @@ def layers(classifier: Classifier, frame: Map) -> list[Layer]:
     return [Layer(shape, side_by_side(maps.reshape(shape))) for shape, maps in hidden]
 
 
-def side_by_side(maps: NDArray[np.float32]) -> Map:
+def side_by_side(maps: Map) -> Map:
     """Arrange maps (n, h, w) in rows, scaled to [0, 1]."""
     count, height, width = maps.shape
     gap = int(height > 1)
@@ -52,7 +52,7 @@ def side_by_side(maps: NDArray[np.float32]) -> Map:
     activity /= max(float(activity.max()), SMALLEST)
     tiles = np.pad(activity, ((0, -count % columns), (0, gap), (0, gap)))
     rows = tiles.reshape(-1, columns, height + gap, width + gap)
-    sheet: Map = rows.swapaxes(1, 2).reshape(-1, columns * (width + gap))
+    sheet = rows.swapaxes(1, 2).reshape(-1, columns * (width + gap))
     return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 
@@ -64,9 +64,7 @@ def weights_in_colour(classifier: Classifier, unit: int) -> NDArray[np.uint8] | 
     weights = classifier.first_weights()  # (784, units)
     if not 0 <= unit < weights.shape[1]:
         return None
-    of_unit: Map = weights[:, unit].astype(np.float32)
-    share = of_unit / max(float(np.abs(of_unit).max()), SMALLEST)
-    share = share.reshape(FRAME_SIDE, FRAME_SIDE, 1)
+    share = weights[:, unit].astype(np.float32).reshape(FRAME_SIDE, FRAME_SIDE, 1)
+    share /= max(float(np.abs(share).max()), SMALLEST)
     colours = np.where(share > 0, POSITIVE, NEGATIVE) * np.abs(share)
-    pixels: NDArray[np.uint8] = colours.round().astype(np.uint8)
-    return pixels
+    return colours.round().astype(np.uint8)

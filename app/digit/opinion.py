@@ -7,10 +7,9 @@ around it. So they err on different pictures.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.digit.classifier import Classifier
-from app.network import ModelError, log_odds_of
+from app.network import ModelError, Values, log_odds_of
 from app.picture.decode import Picture
 from app.picture.maps import Box
 from app.text.ctc import BLANK, TINY
@@ -70,12 +69,11 @@ class Seen(NamedTuple):
     several: float
 
 
-class SecondOpinion:
+class SecondOpinion(NamedTuple):
     """Asks the line network about a digit, and combines both opinions."""
 
-    def __init__(self, network: LineNetwork, weights: Weights) -> None:
-        self.network = network
-        self.weights = weights
+    network: LineNetwork
+    weights: Weights
 
     @classmethod
     def of(cls, classifier: Classifier, network: LineNetwork) -> "SecondOpinion | None":
@@ -97,12 +95,8 @@ class SecondOpinion:
             ) from error
 
     def __call__(
-        self,
-        picture: Picture,
-        box: Box,
-        probabilities: NDArray[np.float32],
-        legibility: float,
-    ) -> tuple[NDArray[np.float32], float, bool]:
+        self, picture: Picture, box: Box, probabilities: Values, legibility: float
+    ) -> tuple[Values, float, bool]:
         """Combine what both networks see in a box.
 
         Parameters
@@ -142,8 +136,8 @@ def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
 
 
 def combined(
-    probabilities: NDArray[np.float32], legibility: float, seen: Seen, weights: Weights
-) -> tuple[NDArray[np.float32], float]:
+    probabilities: Values, legibility: float, seen: Seen, weights: Weights
+) -> tuple[Values, float]:
     """Combine what both networks see, and calibrate it."""
     logits, odds = uncalibrated(probabilities, legibility, seen, weights.lines)
     likely = np.exp(weights.exponent * (logits - logits.max()))
@@ -154,7 +148,7 @@ def combined(
 
 
 def uncalibrated(
-    probabilities: NDArray[np.float32], legibility: float, seen: Seen, lines: float
+    probabilities: Values, legibility: float, seen: Seen, lines: float
 ) -> tuple[Floats, float]:
     """Return the logits (10,) of digits, and the log-odds of one digit alone.
 
@@ -173,8 +167,7 @@ def digit_probabilities(digits: Floats, blank: Floats) -> Floats:
     probabilities of digits (T, 10) and of blanks (T,) in columns.
     """
     before = 1.0
-    during = np.zeros(digits.shape[1])
-    after = np.zeros(digits.shape[1])
+    during = after = np.zeros(digits.shape[1])
     for nothing, each in zip(blank, digits, strict=True):
         after = (after + during) * nothing
         during = (during + before) * each

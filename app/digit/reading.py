@@ -12,13 +12,12 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from app.digit.candidates import Candidate, candidates, ink_around
 from app.digit.classifier import Classes, Classifier
 from app.digit.opinion import SecondOpinion
-from app.network import log_odds_of
+from app.network import Values, log_odds_of
 from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import decode_image, open_image
 from app.picture.errors import BlankImage
@@ -69,7 +68,7 @@ class Reading(NamedTuple):
 
     frame: Map
     box: Box
-    probabilities: NDArray[np.float32]
+    probabilities: Values
     legibility: float
     has_several: bool
     is_sure: bool = True
@@ -196,9 +195,9 @@ def read_digit(
 def read_digits(
     pictures: Iterable[bytes],
     classifier: Classifier,
-    opinion: SecondOpinion | None = None,
-    options: DigitOptions = AS_USUAL,
-    budget: Budget = UNLIMITED,
+    opinion: SecondOpinion | None,
+    options: DigitOptions,
+    budget: Budget,
 ) -> list[Reading | Exception]:
     """Read the digit in each of several pictures, whose frames share batches.
 
@@ -224,8 +223,8 @@ def read_digits(
 
 def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
     """Take a step of each job, whose frames share a batch; return those that go on."""
-    going: list[Job] = []
-    frames: list[Map] = []
+    going = []
+    frames = []
     for job in jobs:
         own = job.next_frames()
         if own is not None:
@@ -241,23 +240,18 @@ def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
             job.finish(error)
         return []
     end = perf_counter_ns()
-    first = 0
-    for job, own in zip(going, frames, strict=True):
-        last = first + len(own)
-        job.classes = Classes(
-            classes.probabilities[first:last], classes.legibility[first:last]
-        )
-        first = last
-        job.stages.append(Stage("wait", begin))
-        job.stages.append(Stage("inference", end, len(going)))
+    stages = Stage("wait", begin), Stage("inference", end, len(going))
+    for job, part in zip(going, classes.split(map(len, frames)), strict=True):
+        job.classes = part
+        job.stages += stages
     return going
 
 
 def judged(
     image: Image.Image,
     stages: list[Stage],
-    opinion: SecondOpinion | None = None,
-    options: DigitOptions = AS_USUAL,
+    opinion: SecondOpinion | None,
+    options: DigitOptions,
 ) -> Steps:
     """Decode a picture and judge which digit is in it, step by step.
 
@@ -303,10 +297,14 @@ def judged(
             "There is no ink in the picture: write the digit darker or larger, or crop "
             "closer to it."
         )
-    if opinion and (
-        reading.probabilities.max() < opinion.weights.confidence
-        or reading.legibility < opinion.weights.legibility
-        or any(not best.box.contains(other.box) for other in found if other is not best)
+    if (
+        opinion
+        and options.has_opinion
+        and (
+            reading.probabilities.max() < opinion.weights.confidence
+            or reading.legibility < opinion.weights.legibility
+            or not all(best.box.contains(other.box) for other in found)
+        )
     ):
         shares, legible, has_several = opinion(
             best.picture, best.box, reading.probabilities, reading.legibility
@@ -323,9 +321,7 @@ def judged(
 
 
 def chosen(
-    candidates: Sequence[Candidate],
-    probabilities: NDArray[np.float32],
-    legibility: NDArray[np.float32],
+    candidates: Sequence[Candidate], probabilities: Values, legibility: Values
 ) -> tuple[Candidate, Reading]:
     """Return the candidate that supports the most probable digit over all candidates
     most, and the reading.
@@ -333,44 +329,28 @@ def chosen(
     The log-odds of a candidate are those of its legibility, and its prior, which is
     lower if others are larger.
     """
-    if len(candidates) == 1:
-        (only,) = candidates
-        is_sure = is_sure_of(
-            log_odds_of(float(legibility[0])) + only.prior, probabilities[0]
-        )
-        return only, Reading(
-            only.frame, only.box, probabilities[0], float(legibility[0]), False, is_sure
-        )
-    largest = max(candidate.box.size for candidate in candidates)
-    odds = np.array(
-        [
-            log_odds_of(legible)
-            + candidate.prior
-            + math.log(candidate.box.size / largest)
-            for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
-        ]
-    )
+    pairs = [*zip(candidates, legibility.tolist(), strict=True)]
+    largest = max(each.box.size for each in candidates)
+    log_odds = []
+    for each, legible in pairs:
+        share = math.log(each.box.size / largest)
+        log_odds.append(log_odds_of(legible) + each.prior + share)
+    odds = np.array(log_odds)
     weights = np.exp((odds - odds.max()) / ALIKE)
-    expected: NDArray[np.float32] = (weights @ probabilities / weights.sum()).astype(
-        np.float32
-    )
-    best = int((weights * probabilities[:, expected.argmax()]).argmax())
-    frame, box = candidates[best].frame, candidates[best].box
-    others = [
-        legible
-        for other, legible in zip(candidates, legibility.tolist(), strict=True)
-        if is_beside(box, other)
-    ]
+    expected = (weights @ probabilities / weights.sum()).astype(np.float32)
+    place = int((weights * probabilities[:, expected.argmax()]).argmax())
+    best, legible = pairs[place]
+    others = [share for other, share in pairs if is_beside(best.box, other)]
     beside = max(others, default=0.0)
-    legible = float(legibility[best]) * (1 - beside)
-    return candidates[best], Reading(
-        frame, box, expected, legible, beside > 0.5, is_sure_of(odds[best], expected)
+    is_sure = log_odds[place] >= log_odds_of(SURE) and expected.max() >= SURE
+    return best, Reading(
+        best.frame,
+        best.box,
+        expected,
+        legible * (1 - beside),
+        beside > 0.5,
+        bool(is_sure),
     )
-
-
-def is_sure_of(odds: float, probabilities: NDArray[np.float32]) -> bool:
-    """Return whether further views are unlikely to give a better reading."""
-    return odds >= log_odds_of(SURE) and float(probabilities.max()) >= SURE
 
 
 def is_beside(box: Box, other: Candidate) -> bool:

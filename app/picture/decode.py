@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
 
 from app.picture.errors import (
     CorruptImage,
@@ -27,13 +28,13 @@ from app.picture.formats import FORMATS, PDF, format_of
 from app.picture.maps import Box
 
 TURNS = {  # by EXIF orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations of pictures that lie on their side
 ALPHA_MODES = ("LA", "RGBA")
@@ -91,7 +92,7 @@ class Picture(NamedTuple):
         if not degrees:
             return self
         right = self.sheet_size[0] - self.left - self.image.width
-        image = self.image.transpose(Image.Transpose.ROTATE_90)
+        image = self.image.transpose(Transpose.ROTATE_90)
         once = Picture(image, self.height, self.width, self.scale, self.top, right)
         return once.turned(degrees - 90)
 
@@ -207,7 +208,7 @@ def decoded(image: Image.Image, side: int) -> Picture:
     image = reduced(plain(image), side)
     scale = max(width, height) / max(image.size)
     if orientation in SIDEWAYS:
-        return without_margins(Picture(image, height, width, scale))
+        width, height = height, width
     return without_margins(Picture(image, width, height, scale))
 
 

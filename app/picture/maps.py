@@ -65,9 +65,9 @@ class Box(NamedTuple):
 
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""
-        top = self.top + down
-        left = self.left + right
-        return Box(top, self.bottom + down, left, self.right + right)
+        return Box(
+            self.top + down, self.bottom + down, self.left + right, self.right + right
+        )
 
 
 def smooth(grey: Map) -> Map:
@@ -127,5 +127,4 @@ def connected(inked: Mask) -> Labels:
     of odd width.
     """
     as_bytes = inked.view(np.uint8)
-    labels: Labels = cc3d.connected_components(as_bytes, connectivity=8)
-    return labels
+    return cc3d.connected_components(as_bytes, connectivity=8)

@@ -99,8 +99,7 @@ class Runs(NamedTuple):
     @property
     def mask(self) -> Mask:
         """(H, W) bool: the runs that may be lines."""
-        mask: Mask = self.may_be_lines[self.found.labels]
-        return mask
+        return self.may_be_lines[self.found.labels]
 
 
 def printed(runs: Runs, others: Mask, width: float) -> Mask:

@@ -88,15 +88,13 @@ class Networks(NamedTuple):
         self, data: bytes, options: DigitOptions = AS_USUAL, budget: Budget = UNLIMITED
     ) -> Reading:
         """Read the digit in a picture, with a second opinion if it is wanted."""
-        opinion = self.opinion if options.has_opinion else None
-        return read_digit(data, self.digits, opinion, options, budget)
+        return read_digit(data, self.digits, self.opinion, options, budget)
 
     def read_digits(
         self, pictures: Iterable[bytes], options: DigitOptions, budget: Budget
     ) -> list[Reading | Exception]:
         """Read the digit in each of several pictures, or return the error."""
-        opinion = self.opinion if options.has_opinion else None
-        return read_digits(pictures, self.digits, opinion, options, budget)
+        return read_digits(pictures, self.digits, self.opinion, options, budget)
 
     def read_text(
         self, data: bytes, options: TextOptions = AS_WRITTEN, budget: Budget = UNLIMITED

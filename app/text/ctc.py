@@ -36,8 +36,7 @@ class Span(NamedTuple):
 
 def best_path(probabilities: Probabilities) -> Path:
     """Return the most probable path."""
-    path: Path = probabilities.argmax(axis=1).tolist()
-    return path
+    return [*probabilities.argmax(axis=1).tolist()]
 
 
 def best_path_with(
@@ -49,7 +48,7 @@ def best_path_with(
     the class of each, and the number of counted symbols so far.
     """
     classes = np.arange(probabilities.shape[1])
-    is_same = classes == classes[:, None]  # (C, C)
+    is_same = np.eye(len(classes), dtype=bool)
     is_counted = np.isin(classes, counted)
     likely = np.where(probabilities >= MIN_PROBABILITY, probabilities, 0)
     with np.errstate(divide="ignore"):
@@ -57,10 +56,10 @@ def best_path_with(
     # By number and class; the last row is for more than are wanted.
     reached = np.full((count + 2, len(classes)), -np.inf)
     reached[is_counted.astype(int), classes] = logs[0]
-    none = np.full((1, len(classes)), -np.inf)
     steps = []  # for each column, the class of the one before: by number and class
     for column in logs[1:]:
-        fewer = np.concatenate([none, reached[:-1]])  # by the number before
+        fewer = np.roll(reached, 1, axis=0)  # by the number before
+        fewer[0] = -np.inf
         before = np.where(is_counted[:, None], fewer[:, None], reached[:, None])
         changed = np.where(is_same, -np.inf, before)  # number, to, from
         best = changed.max(axis=2)

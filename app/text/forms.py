@@ -87,16 +87,14 @@ class Grammar:
     is_spaced: bool = False
 
     @cached_property
-    def compiled(self) -> list[tuple[regex.Pattern[str], float]]:
+    def compiled(self) -> dict[regex.Pattern[str], float]:
         """The patterns, compiled."""
         rows = self.patterns.items()
-        return [(regex.compile(pattern), weight) for pattern, weight in rows]
+        return {regex.compile(pattern): weight for pattern, weight in rows}
 
     def can_begin(self, text: str) -> bool:
         """Return whether some text of this form begins like this."""
-        return any(
-            pattern.fullmatch(text, partial=True) for pattern, _ in self.compiled
-        )
+        return any(pattern.fullmatch(text, partial=True) for pattern in self.compiled)
 
     def meaning(self, text: str) -> Meaning | None:
         """Return what a text means; None if it does not have this form."""
@@ -104,7 +102,7 @@ class Grammar:
         if not fewest <= sum(map(str.isdigit, text)) <= most:
             return None
         weights = defaultdict[str, float](float)
-        for pattern, weight in self.compiled:
+        for pattern, weight in self.compiled.items():
             if match := pattern.fullmatch(text):
                 with suppress(ValueError):
                     weights[self.value(match)] += weight

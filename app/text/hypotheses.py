@@ -33,6 +33,8 @@ CLEARLY = 1.25
 # Width of the strips that are read to find out which way is up, in pixels.
 SAMPLE = 5_000
 Row = tuple[Transcript, ...]  # beside each other, from left to right
+# By the number of digits: the probability, and the fields of each strip so far.
+Best = dict[int, tuple[float, list[list[FieldReading]]]]
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,7 @@ class LineReader:
         shapes = np.array([line.length / line.height for line in lines])
         if (shapes > MAX_SHAPE).any():
             raise TooMuchWriting
-        widths: Floats = spec.padding * np.ceil(spec.height * shapes / spec.padding)
-        return widths
+        return spec.padding * np.ceil(spec.height * shapes / spec.padding)
 
     def strips(
         self, sheet: Sheet, lines: Sequence[Line], stretch: float = 1.0
@@ -288,14 +289,13 @@ def of_form_and_length(
     A strip has the form, or is empty.
     """
     digits = empty[0].spec.digits
-    # By the number of digits: the probability, and the fields of each strip so far.
-    best: dict[int, tuple[float, list[list[FieldReading]]]] = {0: (1.0, [])}
+    best: Best = {0: (1.0, [])}
     for transcript in empty:
         readings = [(0, transcript.confidence, list[FieldReading]())]
         for field in transcript.fields(grammar, 0, len(transcript.output)):
             count = sum(symbol in digits for symbol in field.symbols)
             readings.append((count, field.likelihood, [field]))
-        longer = dict[int, tuple[float, list[list[FieldReading]]]]()
+        longer: Best = {}
         for before, (probability, read) in best.items():
             for count, likelihood, fields in readings:
                 total = before + count
@@ -332,7 +332,7 @@ def shape_of(lines: Sequence[Line]) -> float:
 def upright(scores: Mapping[int, float]) -> int:
     """Return the turn with the highest score; the first if none is clearly better."""
     first = next(iter(scores))
-    best = max(scores, key=lambda turn: scores[turn])
+    best = max(scores, key=scores.__getitem__)
     return best if scores[best] > CLEARLY * scores[first] else first
 
 
@@ -350,8 +350,9 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
 
 def best_of(found: Sequence[Hypothesis]) -> Hypothesis:
     """Return the hypothesis for which most speaks; if empty, the least certain."""
-    order = sorted(found, key=lambda each: (-each.score, each.certainty))
-    return order[0] if order else Hypothesis()
+    return min(
+        found, key=lambda each: (-each.score, each.certainty), default=Hypothesis()
+    )
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:

@@ -112,8 +112,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     points = step * np.stack([columns + 0.5, rows + 0.5], axis=1)  # (pixels, 2)
     tilt = tilts(points, starts, counts)
     edges = edges_along(points, tilt.repeat(counts), starts, step)  # (4, lines)
-    top, bottom, left, right = edges
-    sides = np.stack([bottom - top, right - left])
+    sides = edges[1::2] - edges[::2]  # (2, lines)
     areas = sides.prod(axis=0)
     perimeters = 2 * sides.sum(axis=0)
     growth = finding.growth * areas / perimeters
@@ -186,7 +185,7 @@ def turned(
 
 def without_overlaps(lines: list[Line]) -> list[Line]:
     """Join lines that share most of the smaller one, so that nothing is read twice."""
-    while len(groups := overlapping(lines)) < len(lines):
+    while lines and len(groups := overlapping(lines)) < len(lines):
         lines = [joined(group) for group in groups]
     return lines
 
@@ -195,10 +194,8 @@ def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
     """Put each line with the larger one that shares most of its area, if one does."""
     tilt = tilt_of(lines)
     ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
-    lengths = [line.length for line in ordered]
-    heights = [line.height for line in ordered]
-    sizes = np.column_stack([lengths, heights])  # (n, 2)
-    centres = np.array([line.level_centre(tilt) for line in ordered]).reshape(-1, 2)
+    sizes = np.array([(line.length, line.height) for line in ordered])  # (n, 2)
+    centres = np.array([line.level_centre(tilt) for line in ordered])
     low = centres - sizes / 2
     high = centres + sizes / 2
     groups = dict[int, list[Line]]()

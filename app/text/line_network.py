@@ -5,11 +5,11 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.network import Model, ModelError, Node
+from app.network import Model, ModelError, Node, Values
 from app.text.ctc import Probabilities
 from app.text.line_spec import LineSpec
+from app.text.strips import Pixels
 
 # Of the padded strips of a batch together, in pixels. Wider batches take longer per
 # strip, and more memory: on one core, 1.3 times as long at 1,600.
@@ -46,10 +46,9 @@ class LineNetwork(Model):
         )
         (strips,) = self.session.get_inputs()
         (probabilities,) = self.session.get_outputs()
-        height = strips.shape[1]
         classes = probabilities.shape[2]
         try:
-            self.spec = LineSpec.of(height, self.metadata)
+            self.spec = LineSpec.of(strips.shape[1], self.metadata)
         except (KeyError, ValueError) as error:
             raise ModelError(
                 f"{path}: its metadata do not describe a network for numbers "
@@ -63,7 +62,7 @@ class LineNetwork(Model):
             )
 
     def __call__(
-        self, strips: Sequence[NDArray[np.uint8]], padding: int | None = None
+        self, strips: Sequence[Pixels], padding: int | None = None
     ) -> list[Probabilities]:
         """Compute what is written in each strip; those of one width share a batch.
 
@@ -106,11 +105,11 @@ def batches(widths: Sequence[int]) -> Iterator[list[int]]:
             yield places[begin : begin + size]
 
 
-def normalised(pixels: NDArray[np.uint8], least_contrast: float) -> NDArray[np.float32]:
+def normalised(pixels: Pixels, least_contrast: float) -> Values:
     """Scale grey levels (H, w): the ground, their median, to 0, the farthest to ±1."""
     levels = pixels - np.float32(np.median(pixels))
     contrast = max(np.float32(least_contrast), np.abs(levels).max())
-    strip: NDArray[np.float32] = levels / contrast
+    strip: Values = levels / contrast
     return strip
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_type_hints
 
 from app.network import log_odds_of
 from app.text.ctc import BLANK, Probabilities
@@ -57,19 +58,9 @@ class LineSpec:
 
         Raises KeyError if something is missing, and ValueError if it is wrong.
         """
-        spec = cls(
-            height,
-            int(metadata["stride"]),
-            int(metadata["padding"]),
-            float(metadata["delay"]),
-            float(metadata["least_contrast"]),
-            metadata["characters"],
-            metadata["marks"],
-            metadata["space"],
-            float(metadata["threshold"]),
-            float(metadata["confidence_scale"]),
-            float(metadata["confidence_offset"]),
-        )
+        said = {**metadata, "height": height}
+        types = get_type_hints(cls)
+        spec = cls(**{name: types[name](said[name]) for name in types})
         read = DIGITS + spec.marks + spec.space
         if (
             not is_set(spec.characters)

@@ -28,6 +28,7 @@ LEVEL = 0.3  # ink threshold
 WIDER = 1.3  # slender digits in a row are told apart better if they are wider
 AROUND = 2.0  # height of a strip around a digit, in digit lengths
 WIDEST = 10 / 3  # its width over its height
+Pixels = NDArray[np.uint8]
 
 
 class Strip(NamedTuple):
@@ -44,7 +45,7 @@ class Strip(NamedTuple):
         Width and height of the upright picture.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     place: Floats
     size: tuple[int, int]
 
@@ -152,11 +153,13 @@ class Sheet(NamedTuple):
         height = math.ceil(line.bottom) - above
         part = Image.new("L", (width, height), self.ground)
         part.paste(self.grey, (-first, -above))
-        left = line.left - first
-        right = line.right - first
-        top = line.top - above
-        bottom = line.bottom - above
-        return part, (left, top, right, bottom)
+        box = (
+            line.left - first,
+            line.top - above,
+            line.right - first,
+            line.bottom - above,
+        )
+        return part, box
 
 
 def fullest(values: NDArray[np.float32], length: int) -> int:
@@ -164,8 +167,7 @@ def fullest(values: NDArray[np.float32], length: int) -> int:
 
     Its middle counts most.
     """
-    length = min(length, len(values))
-    window = np.hanning(length + 2)[1:-1]
+    window = np.hanning(min(length, len(values)) + 2)[1:-1]
     sums = np.convolve(values, window, "valid")
     return int(sums.argmax())
 

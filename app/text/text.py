@@ -235,9 +235,7 @@ def read_text(
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
-    scores = dict[int, float]()
-    for turn, ways in found.items():
-        scores[turn] = max((way.score for way in ways), default=0.0)
+    scores = {turn: best_of(ways).score for turn, ways in found.items()}
     turn = upright(scores)
     text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
@@ -315,10 +313,9 @@ def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
     line = TextLine(text, confidence, around, tuple(digits), tuple(marks))
     if alternatives:
         left = (1 - confidence) / max(1 - probability, TINY)  # which they share
-        others = []
-        for other, share in alternatives_of(row, alternatives):
-            others.append((other, min(1.0, left * share)))
-        line = line._replace(alternatives=tuple(others))
+        found = alternatives_of(row, alternatives)
+        others = tuple((other, min(1.0, left * share)) for other, share in found)
+        line = line._replace(alternatives=others)
     if not row[0].grammar:
         return line
     if not all(each.has_form for each in row):
