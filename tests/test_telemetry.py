@@ -14,9 +14,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from support import Response, answering, drawing, encode, serving, until
 
-STAGES = ["wait", "decode", "preprocess", "inference"]
-# In the event loop, a picture waits for its batch.
-HERE = ["wait", "decode", "preprocess", "wait", "inference"]
+# A picture waits for its turn, and its frames for their batch.
+STAGES = ["wait", "decode", "preprocess", "wait", "inference"]
+# In the event loop, its header is decoded before.
+HERE = ["decode", *STAGES]
 REQUESTS = [
     ("/predict", "small", 200, HERE),
     ("/predict", "large", 200, STAGES),

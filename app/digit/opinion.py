@@ -4,6 +4,7 @@ The dense network sees ink that was cut out, the line network grey pixels with w
 around it. So they err on different pictures.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +70,8 @@ class Seen(NamedTuple):
     several: float
 
 
-class SecondOpinion(NamedTuple):
+@dataclass(eq=False)
+class SecondOpinion:
     """Asks the line network about a digit, and combines both opinions."""
 
     network: LineNetwork

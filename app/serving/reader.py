@@ -180,8 +180,8 @@ class Reader:
     ) -> Reading:
         """Read the digit in a picture that `open_small` began to open at this time."""
         stages = [Stage("begin", begin), Stage("decode", perf_counter_ns())]
-        opinion = self.networks.opinion if options.has_opinion else None
-        return await self.batcher(judged(image, stages, opinion, options), stages)
+        steps = judged(image, stages, self.networks.opinion, options)
+        return await self.batcher(steps, stages)
 
     async def read_large(self, data: bytes, options: DigitOptions) -> Reading:
         """Read the digit in a picture of any size, in a decoder process."""
