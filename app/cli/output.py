@@ -9,14 +9,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
-import typer
+from typer import BadParameter
 
-from app.answers.responses import Prediction, Text
 from app.cli import results
 from app.cli.answers import Unanswered, in_order
 from app.cli.messages import say, tolerate_encoding_errors
 from app.cli.pictures import Picture
-from app.cli.records import Csv, Json
+from app.cli.records import Answer, Csv, Json
 from app.printable import printable
 
 MANY = 20  # minimum number of pictures for a progress bar
@@ -24,7 +23,7 @@ JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 # Files that are larger are read one by one, so that few of them are held.
 TOGETHER_BYTES = 65_536
 
-Answers = Sequence[Prediction | Text | Unanswered]
+Answers = Sequence[Answer | Unanswered]
 # What reads pictures, or the same page of each.
 Ask = Callable[[Sequence[bytes], int | None], Answers]
 
@@ -32,7 +31,7 @@ Ask = Callable[[Sequence[bytes], int | None], Answers]
 class Format(Protocol):
     """An output format; None means that nothing is written."""
 
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str | None:
+    def answer(self, picture: Picture, answer: Answer) -> str | None:
         """Return the output for a picture that was read."""
 
     def failure(self, picture: Picture, why: str) -> str | None:
@@ -43,7 +42,7 @@ class Format(Protocol):
 class Output:
     """How and where answers are written, as asked for on the command line.
 
-    Raises typer.BadParameter.
+    Raises BadParameter.
     """
 
     as_json: bool = False
@@ -55,13 +54,13 @@ class Output:
 
     def __post_init__(self) -> None:
         if self.as_json and self.as_csv:
-            raise typer.BadParameter("--json and --csv cannot be used together.")
+            raise BadParameter("--json and --csv cannot be used together.")
         if self.file and self.file.suffix.lower() not in (".csv", *JSON_ENDINGS):
-            raise typer.BadParameter(
+            raise BadParameter(
                 f"{self.file} must end in .csv, {', '.join(JSON_ENDINGS)}."
             )
         if self.resume and not self.file:
-            raise typer.BadParameter("--resume needs --output.")
+            raise BadParameter("--resume needs --output.")
 
     def write(
         self,
@@ -154,7 +153,7 @@ def answers_to(ask: Ask, pictures: Sequence[Picture]) -> Answers:
     together.
     """
     page = pictures[0].page
-    answers: dict[int, Prediction | Text | Unanswered] = {}
+    answers: dict[int, Answer | Unanswered] = {}
     small: dict[int, bytes] = {}
     for place, picture in enumerate(pictures):
         try:

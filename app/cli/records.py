@@ -20,6 +20,7 @@ from app.answers.spreadsheet import (
 from app.cli.pictures import Picture
 from app.printable import printable
 
+Answer = Prediction | Text
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
 END = "unsure model error page"
 OF_DIGIT = f"file digit confidence p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 legibility {END}"
@@ -30,12 +31,12 @@ OF_LINE = (
 COLUMNS = {"digit": OF_DIGIT.split(), "text": OF_LINE.split()}
 
 
-def is_unsure(answer: Prediction | Text | Line, least: float) -> bool:
+def is_unsure(answer: Answer | Line, least: float) -> bool:
     """Return whether the confidence or the legibility is below the least wanted."""
     return min(answer.confidence, legibility(answer)) < least
 
 
-def legibility(answer: Prediction | Text | Line) -> float:
+def legibility(answer: Answer | Line) -> float:
     """Return the lowest legibility of a digit in an answer, 1 if it has no digit."""
     if isinstance(answer, Prediction):
         return answer.legibility
@@ -60,7 +61,7 @@ class Json:
     def __init__(self, least: float = 0.0) -> None:
         self.least = least
 
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the line of a picture that was read."""
         values = named(picture) | answer.model_dump(exclude_unset=True)
         if self.least:
@@ -102,7 +103,7 @@ class Csv:
         self.columns = COLUMNS[kind]
         self.has_header = has_header
 
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the rows of a picture that was read."""
         own = named(picture) | {"model": answer.model, "confidence": answer.confidence}
         own |= self.unsure(answer)
@@ -127,7 +128,7 @@ class Csv:
             "alternatives": self.text_cell(others),
         }
 
-    def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
+    def unsure(self, answer: Answer | Line) -> dict[str, str]:
         """Return the cell that says whether a person should look at the picture."""
         return {"unsure": "yes" if is_unsure(answer, self.least) else ""}
 
