@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
 from app.answers.responses import LEGIBLE
-from app.answers.spreadsheet import table_of
+from app.answers.spreadsheet import line_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import LINE_IN_CSV, SCHEMA, by_line
 from app.bulk.source import Part
@@ -30,6 +30,7 @@ from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
 OF_BOTH_KINDS = ["confidence", "legibility", "model", "error", "page"]
+OF_TEXT = ["line", "format", "value"]
 # The path of a row, and the page and the number of pages of a document.
 Location = tuple[str, int | None, int | None]
 
@@ -116,11 +117,10 @@ class Destination:
     def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
         """Write all rows of a part so far, in place of those written before."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
-        with self.place.filesystem.open_output_stream(
-            unfinished, compression=None
-        ) as file:
-            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
-        self.place.filesystem.move(unfinished, self.file_of(part))
+        system = self.place.filesystem
+        table = pa.Table.from_pylist(rows, SCHEMA)
+        pq.write_table(table, unfinished, compression="zstd", filesystem=system)
+        system.move(unfinished, self.file_of(part))
 
     def tidy(self) -> None:
         """Delete the unfinished files of lost workers, once all parts are done."""
@@ -143,20 +143,15 @@ class Destination:
 
     def write_csv(self, file: TextIO) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
-        columns = ["path", "key", self.kind, *OF_BOTH_KINDS]
-        if self.kind == "text":
-            columns += ["line", "format", "value"]
-        for line in table_of(columns, self.rows_in_csv()):
-            file.write(f"{line}\n")
-
-    def rows_in_csv(self) -> Iterator[dict[str, Any]]:
-        """Yield the cells of each row of CSV."""
         stored = ["path", "key", self.kind, *OF_BOTH_KINDS]
+        columns = stored + (OF_TEXT if self.kind == "text" else [])
+        file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*stored, "lines"):
             lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
             for row in batch.set_column(len(stored), "lines", lines).to_pylist():
                 row["error"] = row["error"] and row["error"]["detail"]
-                yield from by_line(row)
+                for cells in by_line(row):
+                    file.write(f"{line_of(map(cells.get, columns))}\n")
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None

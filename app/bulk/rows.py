@@ -83,13 +83,10 @@ def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
         digits = [digit["legibility"] for digit in line["digits"]]
         cells = {
             "line": number,
-            "text": line["text"],
-            "confidence": line["confidence"],
             "legibility": min(digits, default=1.0),
             "format": YES_OR_NO[line["format"]],
-            "value": line["value"],
         }
-        rows.append(row | cells)
+        rows.append(row | line | cells)
     return rows or [row]
 
 

@@ -4,6 +4,7 @@ A path identifies a picture, or a document of several pages: the path of its fil
 a Parquet file followed by # and the row number.
 """
 
+from bisect import bisect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -142,14 +143,10 @@ class Table:
         `first` to `last`.
         """
         ends = ends_of_groups(file)
-        begins = [0, *ends]
-        groups: list[int] = []
-        for index, end in enumerate(ends):
-            if first < end and last >= begins[index]:
-                groups.append(index)
+        groups = range(bisect(ends, first), bisect(ends[:-1], last) + 1)
         columns = [self.column, self.key] if self.key else [self.column]
         top, *fields = self.column.split(".")
-        row = begins[groups[0]]
+        row = [0, *ends][groups.start]
         for batch in file.iter_batches(ROWS, groups, columns):
             pictures = batch.column(top)
             if fields:

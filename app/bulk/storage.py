@@ -83,11 +83,10 @@ class Place(NamedTuple):
 
         for parent, _, names in os.walk(self.path, onerror=fail):
             for name in names:
-                path = Path(parent, name)
-                if path.is_file():
-                    # Raises UnicodeEncodeError for other names than UTF-8.
-                    path.as_posix().encode()
-                    yield path.as_posix()
+                path = Path(parent, name).as_posix()
+                if os.path.isfile(path):
+                    path.encode()  # UnicodeEncodeError unless the name is UTF-8
+                    yield path
 
     def stored_files(self) -> Iterator[str]:
         """Yield the files in object storage."""

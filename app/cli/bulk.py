@@ -10,7 +10,7 @@ from app.answers.responses import LEGIBLE
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
-from app.bulk.source import Files, Part, Source, Table
+from app.bulk.source import Files, Table
 from app.bulk.storage import Place, place_of
 from app.cli.answers import InvalidOption
 from app.cli.messages import say
@@ -60,7 +60,13 @@ def read_all(
     total = sum(map(len, parts))
     say(f"{total:,} pictures to read.", err=True)
     if parts:
-        show(progress(parts, pictures, results, settings, workers, address), total)
+        if address:
+            from app.bulk import cluster
+
+            done = cluster.run(parts, pictures, results, settings, address, workers)
+        else:
+            done = run(parts, pictures, results, settings, workers or usable_cores())
+        show(done, total)
         parts = parts_left(everything, results)
     results.tidy()
     if csv:
@@ -83,22 +89,6 @@ def require_apart(results: Place, source: Place) -> None:
             f"{results} is in {source}, where Parquet files are read: choose a folder "
             "outside of it."
         )
-
-
-def progress(
-    parts: list[Part],
-    source: Source,
-    results: Destination,
-    settings: Settings,
-    workers: int | None,
-    address: str | None,
-) -> Iterator[int]:
-    """Read the parts; yield the number of pictures in each as it completes."""
-    if not address:
-        return run(parts, source, results, settings, workers or usable_cores())
-    from app.bulk import cluster
-
-    return cluster.run(parts, source, results, settings, address, workers)
 
 
 def show(done: Iterator[int], total: int) -> None:

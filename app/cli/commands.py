@@ -232,11 +232,10 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
-    of_texts = {"characters": characters, "format": format, "date": date}
-    for name, given in of_texts.items():
+    field = Field(None, characters, format, date)
+    for name, given in vars(field).items():
         if given is not None and not read:
             raise BadParameter(f"--{name} needs --read.")
-    field = Field(characters=characters, format=format, date=date)
     models = {"model": model, "lines_model": lines_model}
     with clean_exit(), configured(models) as settings:
         try:

@@ -13,8 +13,8 @@ from app.answers.responses import Line, Prediction, Text
 from app.answers.spreadsheet import (
     YES_OR_NO,
     formula_of,
+    line_of,
     quantity_of,
-    table_of,
     unescaped,
 )
 from app.cli.pictures import Picture
@@ -58,7 +58,7 @@ def key_of(record: Mapping[str, Any]) -> tuple[str, str]:
 class Json:
     """One JSON object per line and picture."""
 
-    def __init__(self, least: float = 0.0) -> None:
+    def __init__(self, least: float) -> None:
         self.least = least
 
     def answer(self, picture: Picture, answer: Answer) -> str:
@@ -90,18 +90,12 @@ class Csv:
     written as it is.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        least: float = 0.0,
-        for_spreadsheet: bool = False,
-        has_header: bool = True,
-    ) -> None:
+    def __init__(self, kind: str, least: float, for_spreadsheet: bool) -> None:
         self.least = least
         self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
         self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
         self.columns = COLUMNS[kind]
-        self.has_header = has_header
+        self.has_header = True
 
     def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the rows of a picture that was read."""
@@ -141,7 +135,9 @@ class Csv:
 
         On a terminal, a file name cannot control it.
         """
-        written = "\n".join(table_of(self.columns, rows, self.has_header))
+        lines = [line_of(self.columns)] if self.has_header else []
+        lines += [line_of(map(row.get, self.columns)) for row in rows]
+        written = "\n".join(lines)
         self.has_header = False
         at_terminal = sys.stdout and sys.stdout.isatty()
         return printable(written, kept="\n") if at_terminal else written
@@ -154,11 +150,10 @@ class Csv:
         whole = text[: text.rfind("\n") + 1]
         rows = csv.reader(StringIO(whole, newline=""))
         header = next(rows, [])
-        found = [dict(zip(self.columns, self.columns, strict=True))]
+        records: list[Record] = [(("file", "page"), f"{line_of(self.columns)}\n")]
         for row in rows:
             if len(row) == len(header):
-                found.append(dict(zip(header, map(unescaped, row), strict=True)))
-        lines = table_of(self.columns, found, has_header=False)
-        return [
-            (key_of(row), f"{line}\n") for row, line in zip(found, lines, strict=True)
-        ]
+                record = dict(zip(header, map(unescaped, row), strict=True))
+                line = line_of(map(record.get, self.columns))
+                records.append((key_of(record), f"{line}\n"))
+        return records

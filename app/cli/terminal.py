@@ -33,7 +33,7 @@ MIN_DOUBT = 0.01
 class Lines:
     """A line for each picture that was read; the others are named on standard error."""
 
-    def __init__(self, least: float = 0.0) -> None:
+    def __init__(self, least: float) -> None:
         self.least = least
 
     def answer(self, picture: Picture, answer: Answer) -> str:
