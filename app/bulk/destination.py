@@ -33,6 +33,7 @@ OF_BOTH_KINDS = ["confidence", "legibility", "model", "error", "page"]
 OF_TEXT = ["line", "format", "value"]
 # The path of a row, and the page and the number of pages of a document.
 Location = tuple[str, int | None, int | None]
+Pages = defaultdict[str, set[int]]  # of each document, those that have a row
 
 
 class Summary(NamedTuple):
@@ -86,7 +87,7 @@ class Destination:
         """Return the paths of all pictures and whole documents that have their rows."""
         return progress_of(self.places())[0]
 
-    def pages(self) -> dict[str, set[int]]:
+    def pages(self) -> Pages:
         """Return, for each document of which some pages have no row, the others."""
         return progress_of(self.places(ds.field("page").is_valid()))[1]
 
@@ -165,12 +166,12 @@ class Destination:
         )
 
 
-def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]]:
+def progress_of(rows: Iterable[Location]) -> tuple[set[str], Pages]:
     """Return the paths that have all their rows, and for each other document the pages
     that have one.
     """
     complete = set[str]()
-    pages_of = defaultdict[str, set[int]](set)
+    pages_of = Pages(set)
     for path, page, pages in rows:
         if page is None or pages is None:
             complete.add(path)

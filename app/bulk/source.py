@@ -72,7 +72,7 @@ class Files:
 
         From object storage, several files are read at once.
         """
-        if self.place.is_local:
+        if not self.place.scheme:
             yield from map(self.picture, part)
             return
         with ThreadPoolExecutor(DOWNLOADS) as pool:
@@ -159,18 +159,17 @@ class Table:
                 row += 1
 
     def checked_ends(self, path: str) -> list[int]:
-        """Return the ends of a file's row groups, after checking its columns."""
-        try:
-            with self.opened(path) as file:
-                self.check_columns(path, file.schema_arrow)
-                return ends_of_groups(file)
-        except (OSError, pa.ArrowException) as error:
-            raise BulkError(f"{path} cannot be read: {error}") from error
+        """Return the ends of a file's row groups.
 
-    def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError if a file lacks the column of pictures or the key, or one of
+        Raises BulkError if the file lacks the column of pictures or the key, or one of
         them has another type.
         """
+        try:
+            with self.opened(path) as file:
+                schema = file.schema_arrow
+                ends = ends_of_groups(file)
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{path} cannot be read: {error}") from error
         kind = type_of(schema, self.column.split("."))
         missing = [self.column] if kind is None else []
         if self.key and self.key not in schema.names:
@@ -189,6 +188,7 @@ class Table:
             raise BulkError(
                 f"{path}: the key {self.key} contains {kind}, not texts or numbers."
             )
+        return ends
 
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file, to be read little by little."""

@@ -94,10 +94,9 @@ class Worker:
         done, pages = progress_of(
             (row["path"], row["page"], row["pages"]) for row in rows
         )
-        left: dict[str, set[int]] = {}
-        for path in part:
-            if path not in done:
-                left[path] = self.pages.get(path, set()) | pages.get(path, set())
+        left = {
+            path: self.pages[path] | pages[path] for path in part if path not in done
+        }
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):

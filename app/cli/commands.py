@@ -103,8 +103,7 @@ def predict(
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    models = {"model": model}
-    with answerer(context, local, url, api_key, jobs, models) as reader:
+    with answerer(context, local, url, api_key, jobs, {"model": model}) as reader:
         pictures = whole_files(files, page)
         failed = output.write(
             "digit", reader.predict, pictures, reader.at_once, reader.batch

@@ -91,9 +91,8 @@ def certainty(answer: Answer) -> float:
 
 def doubts(answer: Prediction) -> Iterator[str]:
     """Yield what else a picture might show: another digit, none or several."""
-    shares = dict(enumerate(answer.probabilities))
-    del shares[answer.digit]
-    share, digit = max((share, digit) for digit, share in shares.items())
+    shares = ((share, digit) for digit, share in enumerate(answer.probabilities))
+    share, digit = max(other for other in shares if other[1] != answer.digit)
     if share >= MIN_DOUBT:
         yield f"or {digit} ({percent(share)})"
     if said := legibility_in_words(answer):
@@ -146,20 +145,21 @@ def facts(about: Mapping[str, Any]) -> str:
     """Return the facts about a service, then about each of its models, one per line;
     each figure with its pictures.
     """
-    service = {name: value for name, value in about.items() if name != "models"}
+    service = dict(about)
+    models = service.pop("models")
     groups = [service] if service else []
-    for name, model in about["models"].items():
+    for name, model in models.items():
         metadata = dict(model or {"version": "none"})
-        for figure in metadata.keys() & MEASURED.get(name, {}).keys():
-            metadata[figure] += f" ({MEASURED[name][figure]})"
+        measured = MEASURED.get(name, {})
+        for figure in metadata.keys() & measured:
+            metadata[figure] += f" ({measured[figure]})"
         version = {f"{name} model": metadata.pop("version", "")}
         groups.append(version | dict(sorted(metadata.items())))
     indent = max(len(name) for group in groups for name in group) + 2
-    shown: list[str] = []
+    lines: list[str] = []
     for group in groups:
-        lines = [fact(name, value, indent) for name, value in group.items()]
-        shown.append("\n".join(lines))
-    return "\n\n".join(shown)
+        lines += ["", *(fact(name, value, indent) for name, value in group.items())]
+    return "\n".join(lines[1:])
 
 
 def fact(name: str, value: object, indent: int) -> str:
@@ -206,14 +206,11 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
     """Show a progress bar on standard error, advanced by each call; other output
     appears above it.
     """
-    columns = (
+    screen()  # created before standard output is redirected
+    with Progress(
         TextColumn("{task.completed} of {task.total}"),
         BarColumn(),
         TimeRemainingColumn(),
-    )
-    screen()  # created before standard output is redirected
-    with Progress(
-        *columns,
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
