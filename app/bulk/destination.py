@@ -11,7 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple, TextIO
 from uuid import uuid4
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ from pyarrow.fs import FileSelector
 from app.answers.responses import LEGIBLE
 from app.answers.spreadsheet import line_of
 from app.bulk.errors import BulkError
-from app.bulk.rows import LINE_IN_CSV, SCHEMA, by_line
+from app.bulk.rows import LINE_IN_CSV, SCHEMA, Row, by_line
 from app.bulk.source import Part
 from app.bulk.storage import Place
 from app.text.field import ANYTHING, Field
@@ -105,17 +105,17 @@ class Destination:
         """
         return f"{self.place.path}/{self.prefix}{digest_of(json.dumps(part))}.parquet"
 
-    def rows_of(self, part: Part) -> list[dict[str, Any]]:
+    def rows_of(self, part: Part) -> list[Row]:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
         if not self.place.filesystem.get_file_info(path).is_file:
             return []
-        rows: list[dict[str, Any]] = pq.read_table(
+        rows: list[Row] = pq.read_table(
             path, schema=SCHEMA, filesystem=self.place.filesystem
         ).to_pylist()
         return rows
 
-    def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
+    def write(self, part: Part, rows: list[Row]) -> None:
         """Write all rows of a part so far, in place of those written before."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
         system = self.place.filesystem

@@ -149,10 +149,6 @@ class Service:
         response = self.send(self.client.build_request("GET", "health"))
         return self.content(response, Health).model_dump()
 
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-
     def answer(
         self, path: str, model: type[Content], picture: bytes
     ) -> Content | Unanswered:

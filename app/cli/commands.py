@@ -8,7 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -285,7 +285,8 @@ def answerer(
                     )
             from app.cli.client import Service
 
-            with closing(Service(url, key, jobs or AT_ONCE)) as service:
+            service = Service(url, key, jobs or AT_ONCE)
+            with service.client:
                 yield service
             return
         source = context.get_parameter_source("url")

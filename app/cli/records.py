@@ -5,7 +5,7 @@ not be read.
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -75,11 +75,9 @@ class Json:
     @staticmethod
     def parsed(text: str) -> list[Record]:
         """Return the picture in each complete line, and the line."""
-        records: list[Record] = []
-        for line in StringIO(text, newline=""):
-            if line.endswith(("}\n", "}\r\n")):
-                records.append((key_of(json.loads(line)), line))
-        return records
+        lines = StringIO(text, newline="")
+        whole = (line for line in lines if line.endswith(("}\n", "}\r\n")))
+        return [(key_of(json.loads(line)), line) for line in whole]
 
 
 class Csv:
@@ -92,8 +90,8 @@ class Csv:
 
     def __init__(self, kind: str, least: float, for_spreadsheet: bool) -> None:
         self.least = least
-        self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
-        self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
+        self.text_cell = formula_of if for_spreadsheet else str
+        self.value_cell = quantity_of if for_spreadsheet else str
         self.columns = COLUMNS[kind]
         self.has_header = True
 

@@ -158,14 +158,12 @@ def facts(about: Mapping[str, Any]) -> str:
     indent = max(len(name) for group in groups for name in group) + 2
     lines: list[str] = []
     for group in groups:
-        lines += ["", *(fact(name, value, indent) for name, value in group.items())]
+        lines.append("")
+        for name, value in group.items():
+            heading = printable(name).replace("_", " ").ljust(indent)
+            fact = Text.assemble((heading, "bold"), printable(str(value)))
+            lines.append(rendered(fact))
     return "\n".join(lines[1:])
-
-
-def fact(name: str, value: object, indent: int) -> str:
-    """Return a name and its value on one line."""
-    heading = printable(name).replace("_", " ").ljust(indent)
-    return rendered(Text.assemble((heading, "bold"), printable(str(value))))
 
 
 def percent(share: float) -> str:
