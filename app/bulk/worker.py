@@ -86,14 +86,15 @@ class Worker:
         A picture that could not be read because of a fault has no row, so that it is
         left to be read again.
         """
-        rows = self.destination.rows_of(part)
+        destination = self.destination
+        rows = destination.rows_of(part)
         done, pages = progress_of(
             (row["path"], row["page"], row["pages"]) for row in rows
         )
         left = {
             path: self.pages[path] | pages[path] for path in part if path not in done
         }
-        characters = self.destination.field.characters
+        characters = destination.field.characters
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):
@@ -102,16 +103,16 @@ class Worker:
                 else:
                     cells = picture._asdict()
                     del cells["data"]
-                    model = self.destination.model
-                    rows.append(cells | cells_of(outcome, model, characters))
+                    cells |= cells_of(outcome, destination.model, characters)
+                    rows.append(cells)
                 if rows and time.monotonic() - written >= self.seconds:
-                    self.destination.write(part, rows)
+                    destination.write(part, rows)
                     written = time.monotonic()
         finally:
             # This process could not end while it has others.
             self.reader.decoders.close()
         if rows:
-            self.destination.write(part, rows)
+            destination.write(part, rows)
         return len(part)
 
     async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:

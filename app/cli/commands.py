@@ -21,7 +21,7 @@ from app.cli.corrections import corrections
 from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
 from app.printable import printable
-from app.text.field import Field
+from app.text.field import Field, InvalidField
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -337,7 +337,7 @@ def clean_exit() -> Iterator[None]:
     """
     try:
         yield
-    except InvalidOption as error:
+    except (InvalidOption, InvalidField) as error:
         raise BadParameter(printable(str(error))) from error
     except (NoService, Unanswered) as error:
         raise failure(printable(str(error))) from error

@@ -5,13 +5,12 @@ from typing import Any
 
 from app.answers import conversion
 from app.answers.responses import Prediction, Text
-from app.cli.answers import AS_WRITTEN, InvalidOption, ReadOptions, Unanswered
+from app.cli.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.digit.reading import DigitOptions, NotADigit
 from app.picture.budget import Budget
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from app.settings import Settings
-from app.text.field import InvalidField
 from app.text.text import TURNS, ImpossibleLength, TextOptions
 
 
@@ -55,12 +54,12 @@ class Local:
         page: int | None = None,
         options: ReadOptions = AS_WRITTEN,
     ) -> list[Text | Unanswered]:
-        """Return the text in each picture, or why there is no answer."""
+        """Return the text in each picture, or why there is no answer.
+
+        Raises InvalidField.
+        """
         field = options.field
-        try:
-            field.require_possible(self.networks.lines.spec)
-        except InvalidField as error:
-            raise InvalidOption(str(error)) from error
+        field.require_possible(self.networks.lines.spec)
         how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
         model = self.networks.text_model
         answers: list[Text | Unanswered] = []
