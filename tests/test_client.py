@@ -6,7 +6,7 @@ import threading
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import product
@@ -21,8 +21,10 @@ from support import HEALTH, LINE, NUMBER, SEVEN, Respond, answering, busy
 
 @contextmanager
 def asking(respond: Respond) -> Iterator[Service]:
-    with answering(respond) as url, closing(Service(url, None, at_once=2)) as service:
-        yield service
+    with answering(respond) as url:
+        service = Service(url, None, at_once=2)
+        with service.client:
+            yield service
 
 
 def predict(service: Service):
@@ -59,7 +61,7 @@ def asking_without_waiting(respond: Respond) -> Iterator[tuple[Service, list[flo
     pauses: list[float] = []
     with answering(respond) as url:
         service = Service(url, None, at_once=2, sleep=pauses.append)
-        with closing(service):
+        with service.client:
             yield service, pauses
 
 

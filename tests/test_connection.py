@@ -3,7 +3,6 @@ sockets.
 """
 
 import subprocess
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,7 +90,8 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
             "set SSL_CERT_FILE to the certificate of its authority."
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        with closing(Service(url, None, 1)) as service:
+        service = Service(url, None, 1)
+        with service.client:
             assert service.about() == HEALTH
 
 

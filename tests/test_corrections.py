@@ -349,6 +349,7 @@ def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     return {page.file.read_bytes(): label for page, label in labels.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIFF", "PDF"])
 def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
     service, folder, digits, classifier, tmp_path, kind

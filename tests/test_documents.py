@@ -45,6 +45,7 @@ def read(client, file: bytes, query: str = "") -> dict:
     return answer.json()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIFF", "PDF"])
 def test_all_pages_are_read_as_alone(client, pages, kind):
     file = document(pages, kind)
@@ -98,6 +99,7 @@ def test_a_damaged_page_has_its_problem_and_the_others_are_read(client, pages):
     assert second == {"page": 2, "error": error}
 
 
+@pytest.mark.slow
 def test_a_hostile_page_costs_only_itself(client, pages):
     good = (A4, shown(pages[0]))
     slow = (A4, COSTLY)
@@ -112,6 +114,7 @@ def test_a_hostile_page_costs_only_itself(client, pages):
     assert answer[4]["error"]["type"] == "/problems/corrupt-image"
 
 
+@pytest.mark.slow
 def test_more_pages_than_one_request_reads_are_a_problem_that_names_the_parameter(
     client, pages
 ):

@@ -163,6 +163,7 @@ def test_all_known_characters_may_be_requested(client):
     assert answer.json()["characters"] == signs
 
 
+@pytest.mark.slow
 def test_amounts_in_parentheses_are_negative(client):
     right = 0
     for seed in range(30):
@@ -224,6 +225,7 @@ def test_the_truth_need_not_be_among_the_likeliest_readings():
     assert found[wanted] == pytest.approx(probability, rel=0.05)
 
 
+@pytest.mark.slow
 def test_eight_of_ten_dates_with_slashes_are_read_as_dates(client):
     right = 0
     for seed in range(30):

@@ -107,6 +107,7 @@ def is_taken_for_a_digit(reading: Reading) -> bool:
     return min(reading.legibility, reading.probabilities.max()) > 0.9
 
 
+@pytest.mark.slow
 def test_a_whole_number_is_no_digit(digits, labels, opinion, classifier):
     written = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
     taken_alone = 0

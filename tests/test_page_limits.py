@@ -26,6 +26,8 @@ from support import (
     written,
 )
 
+pytestmark = pytest.mark.slow
+
 TOO_MUCH = (
     "There is too much writing or noise in the picture: crop it to fewer lines, or "
     "send it sharper."

@@ -243,6 +243,7 @@ def test_too_much_writing_is_refused_in_time(client, digits):
         assert time.perf_counter() - started < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [
@@ -259,6 +260,7 @@ def test_too_much_writing_is_a_problem_however_it_is_asked(client, digits, name,
     assert_too_much_writing(client, OVER_A_LIMIT[name](digits), query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [0, 90, 180])
 def test_forty_rows_on_a_page_are_read_also_on_its_side(client, digits, labels, turn):
     shuffled = np.random.default_rng(0).permutation(len(digits))
@@ -321,6 +323,7 @@ def test_a_number_is_read_among_more_specks_than_there_may_be_pieces_of_writing(
     assert read(client, encode(sheet))["text"] == "720"
 
 
+@pytest.mark.slow
 def test_digits_that_are_too_small_to_be_read_leave_no_sure_answer(client, digits):
     rows = digits[:200].reshape(20, 10, 28, 28)
     sheet = number(*rows, scale=2)
@@ -341,6 +344,7 @@ def test_an_empty_ruled_page_is_read_as_empty(client):
     assert answer["confidence"] > 0.7
 
 
+@pytest.mark.slow
 def test_a_page_is_read_if_only_its_columns_are_too_many(client, digits):
     """On its side, it has 35 lines."""
     rows = digits[:490:7].reshape(2, 35, 28, 28)

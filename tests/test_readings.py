@@ -86,6 +86,7 @@ def written(digits) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     ["?min_confidence=0.9&alternatives=2", "?page=1&marks=false&frame=true&length=2"],
@@ -94,6 +95,7 @@ def test_each_text_of_a_batch_is_answered_in_order_as_alone(client, written, que
     assert_answered_as_alone(client, written, "/read", query)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_the_results_are_the_same_as_lines_of_json(client, written, route):
     headers = {"x-request-id": "the-same"}
@@ -165,6 +167,7 @@ def test_a_batch_is_a_form_of_at_most_256_pictures(client, seven, route, headers
         assert "curl" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("route", "field", "value"),
     [("/predict/batch", "digit", 7), ("/read/batch", "text", "7")],
@@ -227,6 +230,7 @@ def test_texts_that_cannot_start_in_time_are_refused(client, written, monkeypatc
     assert {each["error"]["type"] for each in results} == {"/problems/overloaded"}
 
 
+@pytest.mark.slow
 def test_one_text_of_a_batch_is_read_at_once(client, digits):
     pictures = [encode(number(digits[[350, 120]]))] * 20
     _, most = results_and_longest_queues(client, pictures, "/read/batch")

@@ -21,6 +21,8 @@ from support import (
 )
 
 # Of the faintest ink, so that `number` draws all of its columns.
+pytestmark = pytest.mark.slow
+
 GAP = np.ones((28, 30), np.uint8)
 SIGNS = {"-": MINUS, ".": POINT, " ": GAP, "1": inked((28, 3), (4, 24, 0, 3))}
 DIGITS, LABELS = load_sheet()

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from io import StringIO
 
 # How it begins. Apostrophes may precede it, since one more is put before them.
@@ -17,18 +17,6 @@ QUANTITY = re.compile(
 )
 MOST_DIGITS = 15  # a spreadsheet replaces further ones by zeros
 YES_OR_NO = {True: "yes", False: "no", None: ""}
-
-
-def table_of(
-    columns: Sequence[str],
-    rows: Iterable[Mapping[str, object]],
-    has_header: bool = True,
-) -> Iterator[str]:
-    """Yield the lines of a table, without line terminators; missing cells are empty."""
-    if has_header:
-        yield line_of(columns)
-    for row in rows:
-        yield line_of(map(row.get, columns))
 
 
 def line_of(cells: Iterable[object]) -> str:

@@ -46,14 +46,12 @@ def run(
                 num_cpus=1, max_restarts=-1, max_task_retries=RETRIES
             )
             # Workers need no keys, and run in another folder.
-            changed: dict[str, object] = {"api_keys": ()}
-            for name, file in zip(Files._fields, settings.files, strict=True):
-                if file:
-                    changed[name] = file.absolute()
-            settings = settings.model_copy(update=changed)
-            workers: list[ActorHandle[Worker]] = []
-            for _ in range(min(most_workers or free_cores, len(parts))):
-                workers.append(worker.remote(source, destination, settings))
+            named = zip(Files._fields, settings.files, strict=True)
+            files = {name: file.absolute() for name, file in named if file}
+            settings = settings.model_copy(update={"api_keys": (), **files})
+            given = source, destination, settings
+            count = min(most_workers or free_cores, len(parts))
+            workers = [worker.remote(*given) for _ in range(count)]
             yield from read_by(workers, parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
         reason = getattr(error, "cause", None) or error

@@ -11,7 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple, TextIO
 from uuid import uuid4
 
 import pyarrow as pa
@@ -21,17 +21,19 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
 from app.answers.responses import LEGIBLE
-from app.answers.spreadsheet import table_of
+from app.answers.spreadsheet import line_of
 from app.bulk.errors import BulkError
-from app.bulk.rows import LINE_IN_CSV, SCHEMA, by_line
+from app.bulk.rows import LINE_IN_CSV, SCHEMA, Row, by_line
 from app.bulk.source import Part
 from app.bulk.storage import Place
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
 OF_BOTH_KINDS = ["confidence", "legibility", "model", "error", "page"]
+OF_TEXT = ["line", "format", "value"]
 # The path of a row, and the page and the number of pages of a document.
 Location = tuple[str, int | None, int | None]
+Pages = defaultdict[str, set[int]]  # of each document, those that have a row
 
 
 class Summary(NamedTuple):
@@ -85,7 +87,7 @@ class Destination:
         """Return the paths of all pictures and whole documents that have their rows."""
         return progress_of(self.places())[0]
 
-    def pages(self) -> dict[str, set[int]]:
+    def pages(self) -> Pages:
         """Return, for each document of which some pages have no row, the others."""
         return progress_of(self.places(ds.field("page").is_valid()))[1]
 
@@ -103,24 +105,23 @@ class Destination:
         """
         return f"{self.place.path}/{self.prefix}{digest_of(json.dumps(part))}.parquet"
 
-    def rows_of(self, part: Part) -> list[dict[str, Any]]:
+    def rows_of(self, part: Part) -> list[Row]:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
         if not self.place.filesystem.get_file_info(path).is_file:
             return []
-        rows: list[dict[str, Any]] = pq.read_table(
+        rows: list[Row] = pq.read_table(
             path, schema=SCHEMA, filesystem=self.place.filesystem
         ).to_pylist()
         return rows
 
-    def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
+    def write(self, part: Part, rows: list[Row]) -> None:
         """Write all rows of a part so far, in place of those written before."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
-        with self.place.filesystem.open_output_stream(
-            unfinished, compression=None
-        ) as file:
-            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
-        self.place.filesystem.move(unfinished, self.file_of(part))
+        system = self.place.filesystem
+        table = pa.Table.from_pylist(rows, SCHEMA)
+        pq.write_table(table, unfinished, compression="zstd", filesystem=system)
+        system.move(unfinished, self.file_of(part))
 
     def tidy(self) -> None:
         """Delete the unfinished files of lost workers, once all parts are done."""
@@ -143,20 +144,15 @@ class Destination:
 
     def write_csv(self, file: TextIO) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
-        columns = ["path", "key", self.kind, *OF_BOTH_KINDS]
-        if self.kind == "text":
-            columns += ["line", "format", "value"]
-        for line in table_of(columns, self.rows_in_csv()):
-            file.write(f"{line}\n")
-
-    def rows_in_csv(self) -> Iterator[dict[str, Any]]:
-        """Yield the cells of each row of CSV."""
         stored = ["path", "key", self.kind, *OF_BOTH_KINDS]
+        columns = stored + (OF_TEXT if self.kind == "text" else [])
+        file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*stored, "lines"):
             lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
             for row in batch.set_column(len(stored), "lines", lines).to_pylist():
                 row["error"] = row["error"] and row["error"]["detail"]
-                yield from by_line(row)
+                for cells in by_line(row):
+                    file.write(f"{line_of(map(cells.get, columns))}\n")
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None
@@ -170,12 +166,12 @@ class Destination:
         )
 
 
-def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]]:
+def progress_of(rows: Iterable[Location]) -> tuple[set[str], Pages]:
     """Return the paths that have all their rows, and for each other document the pages
     that have one.
     """
     complete = set[str]()
-    pages_of = defaultdict[str, set[int]](set)
+    pages_of = Pages(set)
     for path, page, pages in rows:
         if page is None or pages is None:
             complete.add(path)

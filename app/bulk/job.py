@@ -26,12 +26,8 @@ WORKER: ContextVar[Callable[[], Worker]] = ContextVar("worker")
 def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
     """Return the parts without the pictures that already have a row."""
     done = destination.paths()
-    left: list[Part] = []
-    for part in parts:
-        paths = [path for path in part if path not in done]
-        if paths:
-            left.append(paths)
-    return left
+    left = ([path for path in part if path not in done] for part in parts)
+    return [part for part in left if part]
 
 
 def run(

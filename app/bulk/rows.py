@@ -11,6 +11,7 @@ from app.digit.reading import Reading
 from app.serving.decoders import Busy
 from app.text.text import Text
 
+Row = dict[str, Any]
 TEXT = pa.string()
 SHARE = pa.float32()
 SIDE = pa.int32()  # of a box, in pixels
@@ -63,7 +64,7 @@ UNREADABLE = "unreadable-file"
 
 def cells_of(
     outcome: Reading | Text | Exception, model: str, characters: str | None = None
-) -> dict[str, Any]:
+) -> Row:
     """Return the cells of an answer, as the service gives it, or of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
@@ -76,20 +77,17 @@ def cells_of(
     return {"model": model, "error": error_of(outcome)}
 
 
-def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
+def by_line(row: Row) -> list[Row]:
     """Return a row for each line of a text; a picture without any keeps its own."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for number, line in enumerate(row["lines"] or [], 1):
         digits = [digit["legibility"] for digit in line["digits"]]
         cells = {
             "line": number,
-            "text": line["text"],
-            "confidence": line["confidence"],
             "legibility": min(digits, default=1.0),
             "format": YES_OR_NO[line["format"]],
-            "value": line["value"],
         }
-        rows.append(row | cells)
+        rows.append(row | line | cells)
     return rows or [row]
 
 

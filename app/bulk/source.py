@@ -4,6 +4,7 @@ A path identifies a picture, or a document of several pages: the path of its fil
 a Parquet file followed by # and the row number.
 """
 
+from bisect import bisect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ class Files:
 
         From object storage, several files are read at once.
         """
-        if self.place.is_local:
+        if not self.place.scheme:
             yield from map(self.picture, part)
             return
         with ThreadPoolExecutor(DOWNLOADS) as pool:
@@ -142,14 +143,10 @@ class Table:
         `first` to `last`.
         """
         ends = ends_of_groups(file)
-        begins = [0, *ends]
-        groups: list[int] = []
-        for index, end in enumerate(ends):
-            if first < end and last >= begins[index]:
-                groups.append(index)
+        groups = range(bisect(ends, first), bisect(ends[:-1], last) + 1)
         columns = [self.column, self.key] if self.key else [self.column]
         top, *fields = self.column.split(".")
-        row = begins[groups[0]]
+        row = [0, *ends][groups.start]
         for batch in file.iter_batches(ROWS, groups, columns):
             pictures = batch.column(top)
             if fields:
@@ -162,18 +159,17 @@ class Table:
                 row += 1
 
     def checked_ends(self, path: str) -> list[int]:
-        """Return the ends of a file's row groups, after checking its columns."""
-        try:
-            with self.opened(path) as file:
-                self.check_columns(path, file.schema_arrow)
-                return ends_of_groups(file)
-        except (OSError, pa.ArrowException) as error:
-            raise BulkError(f"{path} cannot be read: {error}") from error
+        """Return the ends of a file's row groups.
 
-    def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError if a file lacks the column of pictures or the key, or one of
+        Raises BulkError if the file lacks the column of pictures or the key, or one of
         them has another type.
         """
+        try:
+            with self.opened(path) as file:
+                schema = file.schema_arrow
+                ends = ends_of_groups(file)
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{path} cannot be read: {error}") from error
         kind = type_of(schema, self.column.split("."))
         missing = [self.column] if kind is None else []
         if self.key and self.key not in schema.names:
@@ -192,6 +188,7 @@ class Table:
             raise BulkError(
                 f"{path}: the key {self.key} contains {kind}, not texts or numbers."
             )
+        return ends
 
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file, to be read little by little."""

@@ -34,15 +34,9 @@ class Place(NamedTuple):
     scheme: str
     pattern: str
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the file system is local or mounted."""
-        return not self.scheme
-
     def __str__(self) -> str:
-        return self.outside(
-            f"{self.path}/{self.pattern}" if self.pattern else self.path
-        )
+        pattern = f"/{self.pattern}" if self.pattern else ""
+        return self.outside(self.path + pattern)
 
     def outside(self, path: str) -> str:
         """Convert a path in the file system to its public name."""
@@ -59,7 +53,7 @@ class Place(NamedTuple):
         try:
             if not self.pattern and self.type is FileType.File:
                 return [self.path]
-            found = self.local_files() if self.is_local else self.stored_files()
+            found = self.stored_files() if self.scheme else self.local_files()
             return sorted(filter(self.includes, found))
         except UnicodeEncodeError as error:
             name = os.fsencode(error.object)
@@ -83,11 +77,10 @@ class Place(NamedTuple):
 
         for parent, _, names in os.walk(self.path, onerror=fail):
             for name in names:
-                path = Path(parent, name)
-                if path.is_file():
-                    # Raises UnicodeEncodeError for other names than UTF-8.
-                    path.as_posix().encode()
-                    yield path.as_posix()
+                path = Path(parent, name).as_posix()
+                if os.path.isfile(path):
+                    path.encode()  # UnicodeEncodeError unless the name is UTF-8
+                    yield path
 
     def stored_files(self) -> Iterator[str]:
         """Yield the files in object storage."""
@@ -101,14 +94,14 @@ class Place(NamedTuple):
         below = self.below(path)
         if not path.startswith(f"{self.path.rstrip('/')}/"):
             return False
-        if any(part.startswith(".") for part in below.split("/")):
+        if "/." in f"/{below}":
             return False
         pattern = glob_translate(self.pattern or "**")
         return re.fullmatch(pattern, below) is not None
 
     def below(self, path: str) -> str:
         """Return a path relative to the folder."""
-        return path[len(self.path) :].lstrip("/")
+        return path.removeprefix(self.path).lstrip("/")
 
 
 def place_of(name: str) -> Place:

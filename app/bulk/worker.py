@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.bulk.destination import Destination, progress_of
 from app.bulk.errors import BulkError
@@ -58,6 +58,7 @@ class Worker:
         self.destination = destination
         self.settings = settings
         self.seconds = seconds
+        self.is_of_digits = destination.kind == "digit"
         self.logged: set[type[Exception]] = set()
         networks = Networks.load(*settings.files, settings.second_opinion)
         model = networks.digit_model if self.is_of_digits else networks.text_model
@@ -78,11 +79,6 @@ class Worker:
         # What earlier workers have read of documents that they have not finished.
         self.pages = destination.pages()
 
-    @property
-    def is_of_digits(self) -> bool:
-        """Whether the results are digits, not texts."""
-        return self.destination.kind == "digit"
-
     async def read(self, part: Part) -> int:
         """Read a part and write its rows, also from time to time; return the number of
         pictures.
@@ -90,39 +86,34 @@ class Worker:
         A picture that could not be read because of a fault has no row, so that it is
         left to be read again.
         """
-        rows = self.destination.rows_of(part)
+        destination = self.destination
+        rows = destination.rows_of(part)
         done, pages = progress_of(
             (row["path"], row["page"], row["pages"]) for row in rows
         )
-        left: dict[str, set[int]] = {}
-        for path in part:
-            if path not in done:
-                left[path] = self.pages.get(path, set()) | pages.get(path, set())
+        left = {
+            path: self.pages[path] | pages[path] for path in part if path not in done
+        }
+        characters = destination.field.characters
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):
                 if isinstance(outcome, Exception) and is_fault(outcome):
                     self.log(picture.path, outcome)
                 else:
-                    rows.append(self.row_of(picture, outcome))
+                    cells = picture._asdict()
+                    del cells["data"]
+                    cells |= cells_of(outcome, destination.model, characters)
+                    rows.append(cells)
                 if rows and time.monotonic() - written >= self.seconds:
-                    self.destination.write(part, rows)
+                    destination.write(part, rows)
                     written = time.monotonic()
         finally:
             # This process could not end while it has others.
             self.reader.decoders.close()
         if rows:
-            self.destination.write(part, rows)
+            destination.write(part, rows)
         return len(part)
-
-    def row_of(
-        self, picture: Entry, outcome: Reading | Text | Exception
-    ) -> dict[str, Any]:
-        """Return the row of a picture or page."""
-        characters = self.destination.field.characters
-        own = picture._asdict()
-        del own["data"]
-        return own | cells_of(outcome, self.destination.model, characters)
 
     async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:
         """Read pictures, and yield each with its reading or text, or the error; of

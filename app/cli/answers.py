@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from app.text.field import ANYTHING, Field
+from app.text.field import ANYTHING, Field, InvalidField
 
 AHEAD = 16  # items started or done per worker while an earlier one is still in progress
 
@@ -58,7 +58,7 @@ def in_order(
                 yield started.popleft().result()
         while started:
             yield started.popleft().result()
-    except InvalidOption:
+    except (InvalidOption, InvalidField):
         # Wait for the others, so that no connection is closed during a request.
         pool.shutdown(cancel_futures=True)
         raise

@@ -10,13 +10,12 @@ from app.answers.responses import LEGIBLE
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
-from app.bulk.source import Files, Part, Source, Table
+from app.bulk.source import Files, Table
 from app.bulk.storage import Place, place_of
-from app.cli.answers import InvalidOption
 from app.cli.messages import say
 from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
-from app.text.field import Field, InvalidField
+from app.text.field import Field
 
 SECONDS = 10  # between lines about the progress
 
@@ -37,16 +36,13 @@ def read_all(
     """Read the pictures that have no row yet, on the Ray cluster at an address if
     given; then write all as CSV too.
 
-    Raises BulkError, ModelError or InvalidOption.
+    Raises BulkError, ModelError or InvalidField.
     """
     place = place_of(source)
     most = settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
     networks = Networks.load(*settings.files, settings.second_opinion)
-    try:
-        field.require_possible(networks.lines.spec)
-    except InvalidField as error:
-        raise InvalidOption(str(error)) from error
+    field.require_possible(networks.lines.spec)
     model = networks.text_model if is_text else networks.digit_model
     kind: Literal["digit", "text"] = "text" if is_text else "digit"
     results = Destination(place_of(destination), kind, model, field)
@@ -60,7 +56,13 @@ def read_all(
     total = sum(map(len, parts))
     say(f"{total:,} pictures to read.", err=True)
     if parts:
-        show(progress(parts, pictures, results, settings, workers, address), total)
+        if address:
+            from app.bulk import cluster
+
+            done = cluster.run(parts, pictures, results, settings, address, workers)
+        else:
+            done = run(parts, pictures, results, settings, workers or usable_cores())
+        show(done, total)
         parts = parts_left(everything, results)
     results.tidy()
     if csv:
@@ -83,22 +85,6 @@ def require_apart(results: Place, source: Place) -> None:
             f"{results} is in {source}, where Parquet files are read: choose a folder "
             "outside of it."
         )
-
-
-def progress(
-    parts: list[Part],
-    source: Source,
-    results: Destination,
-    settings: Settings,
-    workers: int | None,
-    address: str | None,
-) -> Iterator[int]:
-    """Read the parts; yield the number of pictures in each as it completes."""
-    if not address:
-        return run(parts, source, results, settings, workers or usable_cores())
-    from app.bulk import cluster
-
-    return cluster.run(parts, source, results, settings, address, workers)
 
 
 def show(done: Iterator[int], total: int) -> None:

@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
+from httpx2 import Request, Response
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
@@ -32,7 +34,6 @@ from app.cli.connection import (
 )
 
 Content = TypeVar("Content", bound=BaseModel)
-BATCH = 64  # small pictures in one request; more gain nothing
 # Seconds before each retry, unless the service asks for more.
 PAUSES = (0.5, 1, 2, 4, 8, 8)
 MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
@@ -44,6 +45,7 @@ BUSY = (429, 503)
 RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
+NOT_DIGITS = "answers, but is not a Digits service"
 INVALID = "/problems/invalid-parameter"
 
 
@@ -62,6 +64,8 @@ class Service:
         Waits for some seconds.
     """
 
+    batch = 64  # small pictures in one request; more gain nothing
+
     def __init__(
         self,
         url: str,
@@ -74,7 +78,6 @@ class Service:
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
-        self.batch = BATCH
         self.sleep = sleep
         if key and not (key.isascii() and key.isprintable()):
             raise NoService(
@@ -102,23 +105,24 @@ class Service:
     ) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is no answer."""
         path = path_with("predict", {"page": page})
+        alone = partial(self.answer, path, Prediction)
         if len(pictures) == 1:
-            return [self.answer(path, pictures[0], Prediction)]
+            return [alone(pictures[0])]
         files = [("files", picture) for picture in pictures]
         together = path_with("predict/batch", {"page": page})
         request = self.client.build_request("POST", together, files=files)
         try:
             results = self.content(self.post(request), Predictions).results
         except Unanswered:  # such as those that are too large together
-            return [self.answer(path, picture, Prediction) for picture in pictures]
+            return list(map(alone, pictures))
         if len(results) != len(pictures):
-            raise self.not_digits()
+            raise unknown(self.url, NOT_DIGITS)
         answers: list[Prediction | Unanswered] = []
         for picture, result in zip(pictures, results, strict=True):
             if isinstance(result, Prediction):
                 answers.append(result)
             elif result.error.status in BUSY:
-                answers.append(self.answer(path, picture, Prediction))
+                answers.append(alone(picture))
             else:
                 answers.append(Unanswered(result.error.detail))
         return answers
@@ -138,19 +142,15 @@ class Service:
             "alternatives": options.alternatives or None,
         }
         path = path_with("read", parameters)
-        return [self.answer(path, picture, Text) for picture in pictures]
+        return [self.answer(path, Text, picture) for picture in pictures]
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its models."""
         response = self.send(self.client.build_request("GET", "health"))
         return self.content(response, Health).model_dump()
 
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-
     def answer(
-        self, path: str, picture: bytes, model: type[Content]
+        self, path: str, model: type[Content], picture: bytes
     ) -> Content | Unanswered:
         """Return the answer for one picture, or why there is none."""
         request = self.client.build_request("POST", path, content=picture, headers=RAW)
@@ -159,7 +159,7 @@ class Service:
         except Unanswered as error:
             return error
 
-    def content(self, response: httpx2.Response, model: type[Content]) -> Content:
+    def content(self, response: Response, model: type[Content]) -> Content:
         """Return the content of a successful response.
 
         Raises Unanswered; or NoService or InvalidOption if no other request would
@@ -178,13 +178,9 @@ class Service:
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
-            raise self.not_digits() from error
+            raise unknown(self.url, NOT_DIGITS) from error
 
-    def not_digits(self) -> NoService:
-        """Return the error for a response that no Digits service gives."""
-        return unknown(self.url, "answers, but is not a Digits service")
-
-    def post(self, request: httpx2.Request) -> httpx2.Response:
+    def post(self, request: Request) -> Response:
         """Return the response, after retries while the service is too busy."""
         for pause in PAUSES:
             response = self.send(request)
@@ -195,7 +191,7 @@ class Service:
             self.sleep(max(pause, requested) * jitter)
         return self.send(request)
 
-    def send(self, request: httpx2.Request) -> httpx2.Response:
+    def send(self, request: Request) -> Response:
         """Return the response, or raise why there is none."""
         try:
             with closing(self.client.send(request, stream=True)) as response:
@@ -223,7 +219,7 @@ class Service:
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
         response.headers.pop("content-encoding", None)  # the content is decoded
-        return httpx2.Response(
+        return Response(
             response.status_code, headers=response.headers, content=bytes(content)
         )
 
@@ -234,7 +230,7 @@ def path_with(path: str, parameters: Mapping[str, object]) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def requested_pause(response: httpx2.Response) -> float:
+def requested_pause(response: Response) -> float:
     """Return the seconds to wait according to the Retry-After header, 0 without one."""
     value = response.headers.get("retry-after", "")
     if value.isdecimal():
@@ -245,7 +241,7 @@ def requested_pause(response: httpx2.Response) -> float:
         return 0
 
 
-def problem(response: httpx2.Response) -> str:
+def problem(response: Response) -> str:
     """Return why a request was refused, in the service's words if it gave any."""
     return (
         member(response, "detail")
@@ -253,7 +249,7 @@ def problem(response: httpx2.Response) -> str:
     )
 
 
-def member(response: httpx2.Response, name: str) -> str:
+def member(response: Response, name: str) -> str:
     """Return a member of the problem that a response describes, "" if it has none."""
     try:
         return str(from_json(response.content)[name])

@@ -8,12 +8,12 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, BadParameter, Context, Exit, Option, Typer
 
 from app.cli import options
 from app.cli.answers import InvalidOption, NoService, ReadOptions, Unanswered
@@ -21,7 +21,7 @@ from app.cli.corrections import corrections
 from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
 from app.printable import printable
-from app.text.field import Field
+from app.text.field import Field, InvalidField
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from app.cli.local import Local
     from app.settings import Settings
 
-cli = typer.Typer(
+cli = Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # plain help, which fits narrow terminals
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,7 +76,7 @@ def serve(
 
 @cli.command()
 def predict(
-    context: typer.Context,
+    context: Context,
     files: options.Files,
     page: options.Page = None,
     url: options.Url = URL,
@@ -103,18 +103,17 @@ def predict(
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    models = {"model": model}
-    with answerer(context, local, url, api_key, jobs, models) as reader:
+    with answerer(context, local, url, api_key, jobs, {"model": model}) as reader:
         pictures = whole_files(files, page)
         failed = output.write(
             "digit", reader.predict, pictures, reader.at_once, reader.batch
         )
-    raise typer.Exit(failed > 0)
+    raise Exit(failed > 0)
 
 
 @cli.command()
 def read(
-    context: typer.Context,
+    context: Context,
     files: options.Files,
     length: options.Length = None,
     marks: options.Marks = True,
@@ -151,18 +150,18 @@ def read(
     with answerer(context, local, url, api_key, jobs, models) as reader:
         ask = partial(reader.read, options=how)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
-    raise typer.Exit(failed > 0)
+    raise Exit(failed > 0)
 
 
 @cli.command()
 def info(
-    context: typer.Context,
+    context: Context,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
     model: options.LocalModel = None,
     lines_model: options.LocalLinesModel = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of the service and the metadata of its models."""
     models = {"model": model, "lines_model": lines_model}
@@ -180,43 +179,41 @@ def info(
 def bulk(
     source: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A folder, a glob or Parquet; local, s3://… or gs://….",
         ),
     ],
     destination: Annotated[
         str,
-        typer.Argument(
+        Argument(
             metavar="DESTINATION",
             help="A folder for the Parquet files of results; local, s3://… or gs://….",
         ),
     ],
     read: Annotated[
-        bool, typer.Option("--read", help="Read the numbers in each picture.")
+        bool, Option("--read", help="Read the numbers in each picture.")
     ] = False,
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
     column: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet."
         ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results."),
+        Option(metavar="NAME", help="Column of SOURCE to copy into the results."),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it."
-        ),
+        Option(metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it."),
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write all results to this CSV file."),
+        Option(metavar="FILE", help="Also write all results to this CSV file."),
     ] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
@@ -234,11 +231,10 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
-    of_texts = {"characters": characters, "format": format, "date": date}
-    for name, given in of_texts.items():
+    field = Field(None, characters, format, date)
+    for name, given in vars(field).items():
         if given is not None and not read:
-            raise typer.BadParameter(f"--{name} needs --read.")
-    field = Field(characters=characters, format=format, date=date)
+            raise BadParameter(f"--{name} needs --read.")
     models = {"model": model, "lines_model": lines_model}
     with clean_exit(), configured(models) as settings:
         try:
@@ -269,7 +265,7 @@ def bulk(
 
 @contextmanager
 def answerer(
-    context: typer.Context,
+    context: Context,
     is_local: bool,
     url: str,
     key: str | None,
@@ -283,18 +279,19 @@ def answerer(
         if not is_local:
             for name, path in models.items():
                 if path:
-                    raise typer.BadParameter(
+                    raise BadParameter(
                         f"--{name.replace('_', '-')} needs --local: a service uses its "
                         "own models."
                     )
             from app.cli.client import Service
 
-            with closing(Service(url, key, jobs or AT_ONCE)) as service:
+            service = Service(url, key, jobs or AT_ONCE)
+            with service.client:
                 yield service
             return
         source = context.get_parameter_source("url")
         if source and source.name == "COMMANDLINE":
-            raise typer.BadParameter("--local and --url cannot be used together.")
+            raise BadParameter("--local and --url cannot be used together.")
         from app.cli.local import Local
         from app.settings import usable_cores
 
@@ -340,8 +337,8 @@ def clean_exit() -> Iterator[None]:
     """
     try:
         yield
-    except InvalidOption as error:
-        raise typer.BadParameter(printable(str(error))) from error
+    except (InvalidOption, InvalidField) as error:
+        raise BadParameter(printable(str(error))) from error
     except (NoService, Unanswered) as error:
         raise failure(printable(str(error))) from error
     except KeyboardInterrupt:
@@ -353,10 +350,10 @@ def clean_exit() -> Iterator[None]:
         raise failure(why) from error
 
 
-def failure(message: str) -> typer.Exit:
+def failure(message: str) -> Exit:
     """Say why a command fails; return the exception that ends it."""
     say(message, err=True)
-    return typer.Exit(1)
+    return Exit(1)
 
 
 def end_by(number: signal.Signals) -> None:

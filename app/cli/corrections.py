@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Exit, Option, Typer
 
 from app.cli.messages import say
 
-corrections = typer.Typer(
+corrections = Typer(
     help="Use the corrections that the service stored.", no_args_is_help=True
 )
 
@@ -17,12 +17,11 @@ corrections = typer.Typer(
 @corrections.command()
 def export(
     destination: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="A folder for images/ and labels.csv."),
+        Path, Argument(metavar="FOLDER", help="A folder for images/ and labels.csv.")
     ],
     source: Annotated[
         Path,
-        typer.Option(
+        Option(
             "--from",
             envvar="DIGITS_CORRECTIONS_DIR",
             metavar="FOLDER",
@@ -40,7 +39,7 @@ def export(
         count = copy(source, destination)
     except OSError as error:
         say(f"{error.filename}: {error.strerror}.", err=True)
-        raise typer.Exit(1) from error
+        raise Exit(1) from error
     say(f"Pictures copied to {destination}: {count:,}.")
 
 

@@ -1,20 +1,17 @@
 """Answers without a service: reads pictures in this process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.answers import conversion
 from app.answers.responses import Prediction, Text
-from app.cli.answers import AS_WRITTEN, InvalidOption, ReadOptions, Unanswered
+from app.cli.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.digit.reading import DigitOptions, NotADigit
 from app.picture.budget import Budget
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from app.settings import Settings
-from app.text.field import InvalidField
 from app.text.text import TURNS, ImpossibleLength, TextOptions
-
-BATCH = 32  # pictures that are decoded, and held, together
 
 
 class Local:
@@ -23,9 +20,10 @@ class Local:
     Raises ModelError.
     """
 
+    batch = 32  # pictures that are decoded, and held, together
+
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
-        self.batch = BATCH
         self.settings = settings
         self.budget = Budget(settings.max_pixels)
         self.networks = Networks.load(*settings.files, settings.second_opinion)
@@ -44,10 +42,10 @@ class Local:
             except (PreprocessError, NotADigit) as error:
                 answers.append(Unanswered(str(error)))
             else:
-                answer = conversion.prediction_of(
-                    reading, networks.digit_model, with_frame=False
+                model = networks.digit_model
+                answers.append(
+                    conversion.prediction_of(reading, model, with_frame=False)
                 )
-                answers.append(answer)
         return answers
 
     def read(
@@ -56,39 +54,35 @@ class Local:
         page: int | None = None,
         options: ReadOptions = AS_WRITTEN,
     ) -> list[Text | Unanswered]:
-        """Return the text in each picture, or why there is no answer."""
-        try:
-            options.field.require_possible(self.networks.lines.spec)
-        except InvalidField as error:
-            raise InvalidOption(str(error)) from error
-        return list(self.texts(pictures, page, options))
+        """Return the text in each picture, or why there is no answer.
 
-    def texts(
-        self, pictures: Sequence[bytes], page: int | None, options: ReadOptions
-    ) -> Iterator[Text | Unanswered]:
-        """Yield the text in each picture, or why there is no answer."""
-        how = TextOptions(
-            options.field, page, TURNS[options.rotate], options.alternatives
-        )
+        Raises InvalidField.
+        """
+        field = options.field
+        field.require_possible(self.networks.lines.spec)
+        how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
+        model = self.networks.text_model
+        answers: list[Text | Unanswered] = []
         for data in pictures:
             try:
                 text = self.networks.read_text(data, how, self.budget)
             except (PreprocessError, ImpossibleLength) as error:
-                yield Unanswered(str(error))
-            else:
-                yield conversion.text_of(
-                    text if options.marks else text.digits_only(),
-                    self.networks.text_model,
-                    with_frames=False,
-                    characters=options.field.characters,
+                answers.append(Unanswered(str(error)))
+                continue
+            if not options.marks:
+                text = text.digits_only()
+            answers.append(
+                conversion.text_of(
+                    text, model, with_frames=False, characters=field.characters
                 )
+            )
+        return answers
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""
-        about = self.networks.about
-        models: dict[str, dict[str, str] | None] = {}
-        for name, file in zip(
-            ("digits", "lines", "pages"), self.settings.files, strict=True
-        ):
-            models[name] = {"file": str(file)} | about[name] if file else None
+        models: dict[str, Any] = {}
+        about = self.networks.about.items()
+        for (name, facts), file in zip(about, self.settings.files, strict=False):
+            models[name] = {"file": str(file)} | facts
+        models.setdefault("pages", None)
         return {"models": models}

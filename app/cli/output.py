@@ -7,61 +7,54 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO, Union
 
-import typer
+from typer import BadParameter
 
-from app.answers.responses import Prediction, Text
 from app.cli import results
 from app.cli.answers import Unanswered, in_order
 from app.cli.messages import say, tolerate_encoding_errors
 from app.cli.pictures import Picture
-from app.cli.records import Csv, Json
+from app.cli.records import Answer, Csv, Json
 from app.printable import printable
+
+if TYPE_CHECKING:
+    from app.cli.terminal import Lines
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
 # Files that are larger are read one by one, so that few of them are held.
 TOGETHER_BYTES = 65_536
 
-Answers = Sequence[Prediction | Text | Unanswered]
+Format = Union[Csv, Json, "Lines"]
+Answers = Sequence[Answer | Unanswered]
 # What reads pictures, or the same page of each.
 Ask = Callable[[Sequence[bytes], int | None], Answers]
-
-
-class Format(Protocol):
-    """An output format; None means that nothing is written."""
-
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str | None:
-        """Return the output for a picture that was read."""
-
-    def failure(self, picture: Picture, why: str) -> str | None:
-        """Return the output for a picture that was not read."""
 
 
 @dataclass(frozen=True)
 class Output:
     """How and where answers are written, as asked for on the command line.
 
-    Raises typer.BadParameter.
+    Raises BadParameter.
     """
 
-    as_json: bool = False
-    as_csv: bool = False
-    file: Path | None = None
-    resume: bool = False
-    least: float = 0.0
+    as_json: bool
+    as_csv: bool
+    file: Path | None
+    resume: bool
+    least: float
     for_spreadsheet: bool = False
 
     def __post_init__(self) -> None:
         if self.as_json and self.as_csv:
-            raise typer.BadParameter("--json and --csv cannot be used together.")
+            raise BadParameter("--json and --csv cannot be used together.")
         if self.file and self.file.suffix.lower() not in (".csv", *JSON_ENDINGS):
-            raise typer.BadParameter(
+            raise BadParameter(
                 f"{self.file} must end in .csv, {', '.join(JSON_ENDINGS)}."
             )
         if self.resume and not self.file:
-            raise typer.BadParameter("--resume needs --output.")
+            raise BadParameter("--resume needs --output.")
 
     def write(
         self,
@@ -80,8 +73,11 @@ class Output:
         json = Json(self.least)
         if not self.file:
             shown: Format = csv if self.as_csv else json
-            if not self.as_csv and not self.as_json:
-                shown = self.for_terminal(len(pictures))
+            if not (self.as_csv or self.as_json):
+                from app.cli import terminal
+
+                lines = terminal.Bars if len(pictures) == 1 else terminal.Lines
+                shown = lines(self.least)
             return write(ask, pictures, shown, at_once, batch)
         format = csv if self.file.suffix.lower() == ".csv" else json
         file, done = results.opened(self.file, format.parsed, self.resume)
@@ -94,12 +90,6 @@ class Output:
         finally:
             if not self.file.stat().st_size:  # such as after an invalid option
                 self.file.unlink()
-
-    def for_terminal(self, count: int) -> Format:
-        """Return the format for people."""
-        from app.cli import terminal
-
-        return (terminal.Bars if count == 1 else terminal.Lines)(self.least)
 
 
 def write(
@@ -154,21 +144,19 @@ def answers_to(ask: Ask, pictures: Sequence[Picture]) -> Answers:
     together.
     """
     page = pictures[0].page
-    answers: dict[int, Prediction | Text | Unanswered] = {}
+    answers: dict[int, Answer | Unanswered] = {}
     small: dict[int, bytes] = {}
     for place, picture in enumerate(pictures):
         try:
-            data = picture.read()
+            small[place] = picture.read()
         except Unanswered as error:
             answers[place] = error
             continue
-        if len(data) > TOGETHER_BYTES:
-            (answers[place],) = ask([data], page)
-        else:
-            small[place] = data
+        if len(small[place]) > TOGETHER_BYTES:
+            (answers[place],) = ask([small.pop(place)], page)
     if small:
         answers.update(zip(small, ask(list(small.values()), page), strict=True))
-    return [answers[place] for place in range(len(pictures))]
+    return [answers[place] for place in sorted(answers)]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:

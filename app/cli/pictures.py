@@ -75,17 +75,15 @@ def pages_of(name: str) -> list[Picture]:
 
 def page_count(picture: Picture) -> int:
     """Count the pages of a file; raise Unanswered, OSError or PreprocessError."""
-    if not has_pages(picture.data or first_bytes(picture.name)):
+    data = picture.data
+    if not data:
+        with open(picture.name, "rb") as file:
+            data = file.read(FIRST_BYTES)
+    if not has_pages(data):
         return 1
     from app.picture import decode
 
     return decode.page_count(picture.read())
-
-
-def first_bytes(name: str) -> bytes:
-    """Return the first bytes of a file; raise OSError."""
-    with open(name, "rb") as file:
-        return file.read(FIRST_BYTES)
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
@@ -125,7 +123,11 @@ def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the bytes of a picture; raise Unanswered if they cannot be read."""
     try:
         if name == STDIN:
-            return content_of(stdin(), max_bytes)
+            if not sys.stdin or sys.stdin.isatty():
+                raise Unanswered(
+                    "Standard input is a terminal, or closed: write - < picture.png"
+                )
+            return content_of(sys.stdin.buffer, max_bytes)
         with open(name, "rb") as file:  # three times as fast as through a Path
             return content_of(file, max_bytes)
     except IsADirectoryError as error:
@@ -135,15 +137,6 @@ def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
         ) from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
-
-
-def stdin() -> BinaryIO:
-    """Return standard input; raise Unanswered if it is a terminal."""
-    if not sys.stdin or sys.stdin.isatty():
-        raise Unanswered(
-            "Standard input is a terminal, or closed: write - < picture.png"
-        )
-    return sys.stdin.buffer
 
 
 def content_of(file: BinaryIO, max_bytes: int) -> bytes:

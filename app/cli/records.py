@@ -5,7 +5,7 @@ not be read.
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -13,13 +13,14 @@ from app.answers.responses import Line, Prediction, Text
 from app.answers.spreadsheet import (
     YES_OR_NO,
     formula_of,
+    line_of,
     quantity_of,
-    table_of,
     unescaped,
 )
 from app.cli.pictures import Picture
 from app.printable import printable
 
+Answer = Prediction | Text
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
 END = "unsure model error page"
 OF_DIGIT = f"file digit confidence p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 legibility {END}"
@@ -30,12 +31,12 @@ OF_LINE = (
 COLUMNS = {"digit": OF_DIGIT.split(), "text": OF_LINE.split()}
 
 
-def is_unsure(answer: Prediction | Text | Line, least: float) -> bool:
+def is_unsure(answer: Answer | Line, least: float) -> bool:
     """Return whether the confidence or the legibility is below the least wanted."""
     return min(answer.confidence, legibility(answer)) < least
 
 
-def legibility(answer: Prediction | Text | Line) -> float:
+def legibility(answer: Answer | Line) -> float:
     """Return the lowest legibility of a digit in an answer, 1 if it has no digit."""
     if isinstance(answer, Prediction):
         return answer.legibility
@@ -57,10 +58,10 @@ def key_of(record: Mapping[str, Any]) -> tuple[str, str]:
 class Json:
     """One JSON object per line and picture."""
 
-    def __init__(self, least: float = 0.0) -> None:
+    def __init__(self, least: float) -> None:
         self.least = least
 
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the line of a picture that was read."""
         values = named(picture) | answer.model_dump(exclude_unset=True)
         if self.least:
@@ -74,11 +75,9 @@ class Json:
     @staticmethod
     def parsed(text: str) -> list[Record]:
         """Return the picture in each complete line, and the line."""
-        records: list[Record] = []
-        for line in StringIO(text, newline=""):
-            if line.endswith(("}\n", "}\r\n")):
-                records.append((key_of(json.loads(line)), line))
-        return records
+        lines = StringIO(text, newline="")
+        whole = (line for line in lines if line.endswith(("}\n", "}\r\n")))
+        return [(key_of(json.loads(line)), line) for line in whole]
 
 
 class Csv:
@@ -89,20 +88,14 @@ class Csv:
     written as it is.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        least: float = 0.0,
-        for_spreadsheet: bool = False,
-        has_header: bool = True,
-    ) -> None:
+    def __init__(self, kind: str, least: float, for_spreadsheet: bool) -> None:
         self.least = least
-        self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
-        self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
+        self.text_cell = formula_of if for_spreadsheet else str
+        self.value_cell = quantity_of if for_spreadsheet else str
         self.columns = COLUMNS[kind]
-        self.has_header = has_header
+        self.has_header = True
 
-    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the rows of a picture that was read."""
         own = named(picture) | {"model": answer.model, "confidence": answer.confidence}
         own |= self.unsure(answer)
@@ -127,7 +120,7 @@ class Csv:
             "alternatives": self.text_cell(others),
         }
 
-    def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
+    def unsure(self, answer: Answer | Line) -> dict[str, str]:
         """Return the cell that says whether a person should look at the picture."""
         return {"unsure": "yes" if is_unsure(answer, self.least) else ""}
 
@@ -140,7 +133,9 @@ class Csv:
 
         On a terminal, a file name cannot control it.
         """
-        written = "\n".join(table_of(self.columns, rows, self.has_header))
+        lines = [line_of(self.columns)] if self.has_header else []
+        lines += [line_of(map(row.get, self.columns)) for row in rows]
+        written = "\n".join(lines)
         self.has_header = False
         at_terminal = sys.stdout and sys.stdout.isatty()
         return printable(written, kept="\n") if at_terminal else written
@@ -153,11 +148,10 @@ class Csv:
         whole = text[: text.rfind("\n") + 1]
         rows = csv.reader(StringIO(whole, newline=""))
         header = next(rows, [])
-        found = [dict(zip(self.columns, self.columns, strict=True))]
+        records: list[Record] = [(("file", "page"), f"{line_of(self.columns)}\n")]
         for row in rows:
             if len(row) == len(header):
-                found.append(dict(zip(header, map(unescaped, row), strict=True)))
-        lines = table_of(self.columns, found, has_header=False)
-        return [
-            (key_of(row), f"{line}\n") for row, line in zip(found, lines, strict=True)
-        ]
+                record = dict(zip(header, map(unescaped, row), strict=True))
+                line = line_of(map(record.get, self.columns))
+                records.append((key_of(record), f"{line}\n"))
+        return records

@@ -18,7 +18,7 @@ def opened(
     The last picture in it is read again, since its results may be incomplete. Raises
     NoService if the file exists and is not to be resumed.
     """
-    done: set[tuple[str, str]] = set()
+    done = set[tuple[str, str]]()
     if path.exists():
         if not is_resumed:
             raise NoService(

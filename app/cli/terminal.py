@@ -16,10 +16,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.answers import responses
-from app.answers.responses import LEGIBLE
+from app.answers.responses import LEGIBLE, Digit, Line, Mark, Prediction
 from app.cli.pictures import Picture
-from app.cli.records import is_unsure
+from app.cli.records import Answer, is_unsure
 from app.figures import MEASURED
 from app.printable import printable
 
@@ -34,15 +33,13 @@ MIN_DOUBT = 0.01
 class Lines:
     """A line for each picture that was read; the others are named on standard error."""
 
-    def __init__(self, least: float = 0.0) -> None:
+    def __init__(self, least: float) -> None:
         self.least = least
 
-    def answer(
-        self, picture: Picture, answer: responses.Prediction | responses.Text
-    ) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return what was read, how sure that is, and what else it might be."""
         notes = [f"({percent(answer.confidence)})"]
-        if isinstance(answer, responses.Prediction):
+        if isinstance(answer, Prediction):
             text = str(answer.digit)
             notes += doubts(answer)
         else:
@@ -66,12 +63,10 @@ class Bars(Lines):
     of those in a text.
     """
 
-    def answer(
-        self, picture: Picture, answer: responses.Prediction | responses.Text
-    ) -> str:
+    def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the line, with the bars below it."""
         table = Table.grid(padding=(0, 1))
-        if isinstance(answer, responses.Prediction):
+        if isinstance(answer, Prediction):
             for digit, share in enumerate(answer.probabilities):
                 if digit == answer.digit:
                     style = colour(certainty(answer))
@@ -87,18 +82,17 @@ class Bars(Lines):
         return f"{heading}\n{rendered(table)}" if table.rows else heading
 
 
-def certainty(answer: responses.Prediction | responses.Text) -> float:
+def certainty(answer: Answer) -> float:
     """Return the confidence, or the legibility if an answer has one that is lower."""
-    if isinstance(answer, responses.Prediction):
+    if isinstance(answer, Prediction):
         return min(answer.confidence, answer.legibility)
     return answer.confidence
 
 
-def doubts(answer: responses.Prediction) -> Iterator[str]:
+def doubts(answer: Prediction) -> Iterator[str]:
     """Yield what else a picture might show: another digit, none or several."""
-    shares = dict(enumerate(answer.probabilities))
-    del shares[answer.digit]
-    share, digit = max((share, digit) for digit, share in shares.items())
+    shares = ((share, digit) for digit, share in enumerate(answer.probabilities))
+    share, digit = max(other for other in shares if other[1] != answer.digit)
     if share >= MIN_DOUBT:
         yield f"or {digit} ({percent(share)})"
     if said := legibility_in_words(answer):
@@ -107,13 +101,13 @@ def doubts(answer: responses.Prediction) -> Iterator[str]:
         yield "probably no digit or several"
 
 
-def legibility_in_words(answer: responses.Prediction) -> str:
+def legibility_in_words(answer: Prediction) -> str:
     """Return the legibility if it leaves a doubt, else nothing."""
     is_doubtful = 1 - answer.legibility >= MIN_DOUBT
     return f"legibility {percent(answer.legibility)}" if is_doubtful else ""
 
 
-def in_words(line: responses.Line) -> str:
+def in_words(line: Line) -> str:
     """Return the text of a line, then in brackets what it means in its format, and what
     else it might be.
     """
@@ -125,11 +119,11 @@ def in_words(line: responses.Line) -> str:
     return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 
-def add_line(table: Table, line: responses.Line) -> None:
+def add_line(table: Table, line: Line) -> None:
     """Add a bar for each digit of a line, with its marks between them."""
-    signs: list[responses.Digit | responses.Mark] = [*line.digits, *line.marks]
+    signs: list[Digit | Mark] = [*line.digits, *line.marks]
     for sign in sorted(signs, key=lambda sign: sign.box.left):
-        if isinstance(sign, responses.Mark):
+        if isinstance(sign, Mark):
             table.add_row("", printable(sign.mark))
         else:
             style = colour(min(sign.confidence, sign.legibility))
@@ -151,26 +145,25 @@ def facts(about: Mapping[str, Any]) -> str:
     """Return the facts about a service, then about each of its models, one per line;
     each figure with its pictures.
     """
-    service = {name: value for name, value in about.items() if name != "models"}
+    service = dict(about)
+    models = service.pop("models")
     groups = [service] if service else []
-    for name, model in about["models"].items():
+    for name, model in models.items():
         metadata = dict(model or {"version": "none"})
-        for figure in metadata.keys() & MEASURED.get(name, {}).keys():
-            metadata[figure] += f" ({MEASURED[name][figure]})"
+        measured = MEASURED.get(name, {})
+        for figure in metadata.keys() & measured:
+            metadata[figure] += f" ({measured[figure]})"
         version = {f"{name} model": metadata.pop("version", "")}
         groups.append(version | dict(sorted(metadata.items())))
     indent = max(len(name) for group in groups for name in group) + 2
-    shown: list[str] = []
+    lines: list[str] = []
     for group in groups:
-        lines = [fact(name, value, indent) for name, value in group.items()]
-        shown.append("\n".join(lines))
-    return "\n\n".join(shown)
-
-
-def fact(name: str, value: object, indent: int) -> str:
-    """Return a name and its value on one line."""
-    heading = printable(name).replace("_", " ").ljust(indent)
-    return rendered(Text.assemble((heading, "bold"), printable(str(value))))
+        lines.append("")
+        for name, value in group.items():
+            heading = printable(name).replace("_", " ").ljust(indent)
+            fact = Text.assemble((heading, "bold"), printable(str(value)))
+            lines.append(rendered(fact))
+    return "\n".join(lines[1:])
 
 
 def percent(share: float) -> str:
@@ -211,14 +204,11 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
     """Show a progress bar on standard error, advanced by each call; other output
     appears above it.
     """
-    columns = (
+    screen()  # created before standard output is redirected
+    with Progress(
         TextColumn("{task.completed} of {task.total}"),
         BarColumn(),
         TimeRemainingColumn(),
-    )
-    screen()  # created before standard output is redirected
-    with Progress(
-        *columns,
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
