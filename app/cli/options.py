@@ -148,7 +148,7 @@ Jobs = Annotated[
     int | None,
     number(
         show_default=f"{AT_ONCE}; with --local, one per core",
-        help="Number of pictures in progress at once.",
+        help="Number of requests at once; with --local, of threads.",
     ),
 ]
 Host = Annotated[
