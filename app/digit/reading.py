@@ -297,13 +297,14 @@ def judged(
             "There is no ink in the picture: write the digit darker or larger, or crop "
             "closer to it."
         )
+    others = [each.box for each in found if each is not best]
     if (
         opinion
         and options.has_opinion
         and (
             reading.probabilities.max() < opinion.weights.confidence
             or reading.legibility < opinion.weights.legibility
-            or not all(best.box.contains(other.box) for other in found)
+            or not all(map(best.box.contains, others))
         )
     ):
         shares, legible, has_several = opinion(
