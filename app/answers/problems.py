@@ -64,7 +64,7 @@ TITLES: dict[int, dict[type[Exception], str]] = {
     },
     507: {NotStored: "The correction could not be stored"},
 }
-# By default, a problem has the name of its exception.
+# By default, a problem has the name of its exception, which clients compare.
 NAMES: dict[type[Exception], str] = {
     InvalidField: "invalid-parameter",
     web.QueryTooLong: "invalid-parameter",
