@@ -1,16 +1,19 @@
 """Reading a digit: which candidate it is, and when no further view is tried."""
 
+import gc
 import re
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from app.digit.candidates import Candidate
-from app.digit.reading import Reading, chosen
+from app.digit.reading import Reading, chosen, read_digit
+from app.picture.errors import PreprocessError
 from app.picture.ink import View
 from app.picture.maps import Box
-from support import cropped, drawing, reading_of
+from support import cropped, drawing, encode, flat, load_sheet, reading_of
 
 BOXES = {
     "left": Box(10, 50, 10, 40),
@@ -21,6 +24,9 @@ BOXES = {
     "low": Box(10, 29, 60, 75),
     "speck": Box(10, 12, 10, 11),
 }
+
+
+CUT = encode(drawing(load_sheet()[0][0]))[:3000]
 
 
 def judged_among(rows: str) -> Reading:
@@ -114,3 +120,21 @@ def in_a_form(digit: np.ndarray) -> Image.Image:
 def test_a_digit_is_read_wherever_it_is_written(digits, labels, write, most):
     answers = [reading_of(write(digit)).digit for digit in digits[::20]]
     assert (answers != labels[::20]).sum() <= most
+
+
+@pytest.mark.parametrize("picture", [flat(255), CUT, b"text"])
+def test_a_picture_that_cannot_be_read_is_freed_without_a_garbage_collection(
+    picture, classifier
+):
+    def refuse() -> None:
+        with pytest.raises(PreprocessError):
+            read_digit(picture, classifier)
+
+    refuse()
+    gc.collect()
+    gc.disable()
+    before = sys.getrefcount(picture)
+    refuse()
+    after = sys.getrefcount(picture)
+    gc.enable()
+    assert after == before

@@ -188,7 +188,10 @@ def read_digit(
     """
     (outcome,) = read_digits([data], classifier, opinion, options, budget)
     if isinstance(outcome, Exception):
-        raise outcome
+        try:
+            raise outcome
+        finally:  # or it would keep the picture until a garbage collection
+            del outcome
     return outcome
 
 
@@ -218,7 +221,8 @@ def read_digits(
             jobs.append(Job(steps, stages, partial(outcomes.__setitem__, number)))
     while jobs:
         jobs = take_steps(jobs, classifier)
-    return [outcomes[number] for number in range(len(outcomes))]
+    # An error refers to this frame, which must not keep it, and the picture with it.
+    return [outcomes.pop(number) for number in range(len(outcomes))]
 
 
 def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
