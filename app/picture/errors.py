@@ -11,12 +11,7 @@ PreprocessError
 └── TooMuchWriting   decoded, but there is more writing in it than the limits allow
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
 MAX_DIGITS = 64  # per line; with more, there is too much writing
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class PreprocessError(Exception):
@@ -60,21 +55,3 @@ class TooMuchWriting(PreprocessError):
         "to fewer lines, or send it sharper.",
     ) -> None:
         super().__init__(message)
-
-
-def attempt(
-    function: Callable[[Item], Result], item: Item | Exception
-) -> Result | Exception:
-    """Return a function's result for an item, or the exception that it raised.
-
-    An item that is an exception is returned as it is. A PreprocessError loses its
-    traceback, which would keep the picture in memory.
-    """
-    if isinstance(item, Exception):
-        return item
-    try:
-        return function(item)
-    except PreprocessError as error:
-        return error.with_traceback(None)
-    except Exception as error:  # one bad picture must not affect the others
-        return error

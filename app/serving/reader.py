@@ -39,6 +39,7 @@ from app.stage import Stage
 from app.text.text import Text, TextOptions
 
 MAX_BATCH = 64  # pictures
+# Of work on the event loop's thread, after which other tasks have their turn.
 SLOW_NANOSECONDS = 5_000_000
 Outcome = TypeVar("Outcome", Reading, Text)
 # Marker in a JPEG; 8 kB of scans may take seconds to decode.
@@ -171,8 +172,10 @@ class Reader:
         stages = (Stage("begin", begin), Stage("wait", begin), inference)
         readings: list[Reading] = []
         for frame, shares, legible in zip(frames, *classes, strict=True):
-            reading = Reading(frame, WHOLE, shares, float(legible), False)
-            readings.append(reading._replace(stages=stages))
+            reading = Reading(
+                frame, WHOLE, shares, float(legible), False, stages=stages
+            )
+            readings.append(reading)
         return readings
 
     async def read_small(

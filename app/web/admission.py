@@ -20,10 +20,10 @@ from starlette.requests import ClientDisconnect
 
 from app.answers.errors import Overloaded, UploadTooLarge
 from app.digit.reading import Reading
+from app.serving.reader import JPEG_BYTES
 from app.settings import Settings
 from app.text.text import Text
 
-SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 REFUSAL_SECONDS = 0.5, 1.0
 # Seconds; during a shorter wait, it is not watched whether the client leaves.
 NOTICED = 0.05
@@ -132,7 +132,8 @@ class Admission:
         unloaded one with the delay, and two fifths without (`benchmarks/overload.py`).
         """
         self.check_size(size)
-        queue = self.large if size > SMALL_BODY_BYTES else self.small
+        # A longer body holds a picture for a decoder process.
+        queue = self.large if size > JPEG_BYTES else self.small
         try:
             queue.check()
         except Overloaded:

@@ -25,7 +25,7 @@ from app.digit.reading import DigitOptions, Reading
 from app.metrics import Metrics
 from app.picture.maps import Map
 from app.serving.decoders import Busy
-from app.serving.reader import Reader
+from app.serving.reader import SLOW_NANOSECONDS, Reader
 from app.settings import Settings
 from app.stage import Stage
 from app.text.text import Digit, Text, TextOptions
@@ -38,7 +38,6 @@ SECONDS = 20.0  # for a request with several pictures of digits
 PAGES_SECONDS = 50.0
 # Small pictures of one request at once, so that those of other requests get their turn.
 AT_ONCE = 16
-SLOW_NANOSECONDS = 5_000_000  # to open a header; some take 20 ms
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -95,7 +94,7 @@ class Service:
             begin = perf_counter_ns()
             image = self.reader.open_small(picture, options.page)
             if perf_counter_ns() - begin > SLOW_NANOSECONDS:
-                await asyncio.sleep(0)  # other tasks run before the next header
+                await asyncio.sleep(0)  # some headers take 20 ms
         if image:
             queue = self.admission.small
             read = partial(self.reader.read_small, image, options, begin)
