@@ -10,6 +10,19 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.digit.patches import PATCHES
 
+# Types of problems of the moment: another try may succeed. Of the last two, the file or
+# the service itself could not be reached.
+TRANSIENT = frozenset(
+    (
+        "interrupted",
+        "internal-error",
+        "overloaded",
+        "shutting-down",
+        "upload-too-slow",
+        "unreadable-file",
+        "no-answer",
+    )
+)
 LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
 # Of fields that an answer leaves out, but that are never null in it.
 Omitted = SkipJsonSchema[None]

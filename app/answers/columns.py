@@ -1,0 +1,109 @@
+"""Answers → rows of CSV, with the same columns from the page and from all commands.
+
+A row is a picture of a digit, a line of writing, a row of a table, or a picture or page
+that could not be read.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from app.answers.spreadsheet import YES_OR_NO, formula_of, quantity_of
+
+Kind = Literal["digit", "text"]
+# A picture or page: its file, page, key, size and modified, as far as they are known,
+# and the fields of its answer, or error and problem.
+Record = Mapping[str, Any]
+Row = dict[str, Any]
+
+OF_ALL = "unsure model error page"
+OF_FILE = "key problem size modified"
+SHARES = [f"p{digit}" for digit in range(10)]
+OF_DIGIT = f"file digit confidence {' '.join(SHARES)} legibility {OF_ALL} {OF_FILE}"
+OF_LINE = (
+    f"file line text confidence legibility left top width height {OF_ALL} format value "
+    f"alternatives edited {OF_FILE}"
+)
+DIGIT_COLUMNS = OF_DIGIT.split()
+TEXT_COLUMNS = OF_LINE.split()
+
+
+def columns_of(kind: Kind, cells: int = 0) -> list[str]:
+    """Return the names of the columns, if the widest table has so many cells in a row.
+
+    >>> columns_of("text", 2)[-3:]
+    ['modified', 'cell1', 'cell2']
+    """
+    named = DIGIT_COLUMNS if kind == "digit" else TEXT_COLUMNS
+    return [*named, *cells_of(range(cells))]
+
+
+def cells_of(row: Iterable[object]) -> dict[str, Any]:
+    """Return the cells of a table's row, by the names of their columns."""
+    return {f"cell{number}": cell for number, cell in enumerate(row, 1)}
+
+
+def widest(records: Iterable[Record]) -> int:
+    """Return the number of cells in the widest table."""
+    tables = (record.get("table") or [[]] for record in records)
+    return max((len(table[0]) for table in tables), default=0)
+
+
+def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list[Row]:
+    """Return the rows of a picture or page.
+
+    Parameters
+    ----------
+    record : Record
+        What is known of it.
+    least : float
+        The confidence or legibility below which a row is unsure.
+    for_spreadsheet : bool
+        Whether a text becomes a formula, ="007": a spreadsheet would otherwise drop its
+        zeros, or make it a date. A value that is a number, a date or a time stays.
+    """
+    if record.get("error"):
+        return [{**record}]
+    own = {**record, "unsure": unsure(record, least)}
+    if record.get("probabilities"):
+        shares = zip(SHARES, record["probabilities"], strict=True)
+        return [own | dict(shares)]
+    text_cell = formula_of if for_spreadsheet else str
+    value_cell = quantity_of if for_spreadsheet else str
+    table = record.get("table") or []
+    rows: list[Row] = []
+    for place, line in enumerate(record["lines"]):
+        others = "|".join(each["text"] for each in line.get("alternatives") or [])
+        row = {
+            "line": place + 1,
+            "text": text_cell(line["text"]),
+            "confidence": line["confidence"],
+            "legibility": legibility(line),
+            "unsure": unsure(line, least),
+            "format": YES_OR_NO[line.get("format")],
+            "value": value_cell(line.get("value") or ""),
+            "alternatives": text_cell(others),
+        }
+        cells = map(text_cell, table[place]) if table else ()
+        rows.append(own | line["box"] | row | cells_of(cells))
+    return rows or [own | {"text": "", "value": ""}]
+
+
+def unsure(answer: Record, least: float) -> str:
+    """Return the cell that says whether a person should look at an answer or a line."""
+    return "yes" if is_unsure(answer, least) else ""
+
+
+def is_unsure(answer: Record, least: float) -> bool:
+    """Return whether its confidence or legibility is below the least wanted."""
+    share: float = min(answer["confidence"], legibility(answer))
+    return share < least
+
+
+def legibility(answer: Record) -> float:
+    """Return the lowest legibility of a digit in an answer or a line; 1 without any."""
+    given: float | None = answer.get("legibility")
+    if given is not None:
+        return given
+    lines = answer.get("lines", [answer])
+    shares = (digit["legibility"] for line in lines for digit in line["digits"])
+    return min(shares, default=1.0)
