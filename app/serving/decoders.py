@@ -2,9 +2,10 @@
 or crashes its decoder.
 
 A picture that takes too much memory is refused. If one takes too much CPU time, or
-crashes its process, the process is replaced; other requests are not affected. If the
-machine stopped or killed the process, the picture is read again. pebble manages the
-processes.
+crashes its process, the process is replaced; other requests are not affected. Since CPU
+time is longer on a busy machine, a picture is blamed only after it has been read alone,
+twice. If the machine stopped or killed the process, the picture is read again. pebble
+manages the processes.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 
@@ -39,6 +40,7 @@ from app.serving.processes import interrupts_held
 
 LOG = logging.getLogger("digits")
 START_SECONDS = 60  # that processes may take to start
+ALONE = 2  # times that a picture is read alone before it is refused
 # A pool that breaks loses some queued tasks, so its state has to be polled.
 POLL_SECONDS = 0.1
 COSTLY = (
@@ -70,6 +72,10 @@ class Interrupted(Busy):
             "The machine stopped or killed the process that read the picture, "
             "perhaps for lack of memory: try again."
         )
+
+
+class TooCostly(Exception):
+    """The picture took too much CPU time this time, or crashed its process."""
 
 
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
@@ -148,26 +154,26 @@ class Decoders:
         self.has_failed = False  # to start; it is logged once
 
     async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Read a picture; alone, if it takes much, or once more after an interruption.
+        """Read a picture beside others; alone, and up to twice, if that is too much.
 
         Raises PreprocessError, including TooComplex if the picture takes too much
         memory or time, Busy, Interrupted, or what else `read` raises.
         """
-        is_again = False
         if not has_pages(data):
-            try:
+            with suppress(NeedsExclusiveDecoder, Interrupted, TooCostly):
                 return await self.run(self.shared, data, read)
-            except NeedsExclusiveDecoder:
-                pass
-            except Interrupted:
-                is_again = True
+        costly = 0
         async with self.turn():
-            try:
-                return await self.run(self.limits, data, read)
-            except Interrupted:
-                if is_again:
-                    raise
-            return await self.run(self.limits, data, read)
+            for _ in range(ALONE):
+                try:
+                    return await self.run(self.limits, data, read)
+                except Interrupted:
+                    pass
+                except TooCostly:
+                    costly += 1
+        if costly == ALONE:
+            raise TooComplex(COSTLY)
+        raise Interrupted
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -185,7 +191,7 @@ class Decoders:
     async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
         """Call `read_within` in the next free process.
 
-        Raises Busy if none is free in time, or Interrupted.
+        Raises Busy if none is free in time, Interrupted, or TooCostly.
         """
         reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
@@ -197,7 +203,7 @@ class Decoders:
             except ProcessExpired as error:
                 self.on_kill()
                 if is_of_picture(error.exitcode):
-                    raise TooComplex(COSTLY) from error
+                    raise TooCostly from error
                 raise Interrupted from error
             except BrokenProcessPool:
                 reason = (
@@ -217,7 +223,7 @@ class Decoders:
         """Await a call.
 
         Raises Busy if it does not start in time, BrokenProcessPool if its pool breaks
-        first, ProcessExpired if its process ends, and TooComplex or Interrupted if it
+        first, ProcessExpired if its process ends, and TooCostly or Interrupted if it
         takes too long.
         """
         try:
@@ -244,7 +250,7 @@ class Decoders:
             self.on_kill()
             if HAS_LIMITS:  # or it would have reached that of its CPU time
                 raise Interrupted
-            raise TooComplex(COSTLY)
+            raise TooCostly
         finally:
             work.cancel()  # type: ignore[no-untyped-call] # or ends its process
             # An exception refers to this frame, and would keep the picture until a
