@@ -1,5 +1,6 @@
 """The OpenAPI document, and the running service tested against it."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,10 @@ def test_every_json_answer_has_examples_and_every_error_is_a_problem(
 
 
 def test_parameters_are_never_null_and_keep_their_limits(operations):
-    page, length = operations["/read"]["parameters"][:2]
+    pages, length = operations["/read"]["parameters"][:2]
+    assert pages["schema"]["type"] == "string"
+    assert re.search(pages["schema"]["pattern"], "1,3,7-9,13-")
+    page = operations["/predict"]["parameters"][0]
     assert page["schema"]["type"] == "integer"
     assert page["schema"]["minimum"] == 1
     assert length["schema"]["minimum"] == 1
