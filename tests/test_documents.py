@@ -1,9 +1,12 @@
 """`POST /read` of PDFs and TIFFs with several pages."""
 
+import asyncio
 import json
 import socket
 import struct
 import time
+import weakref
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import median
@@ -13,8 +16,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from app.answers.responses import Page
 from app.main import create_app
 from app.settings import Settings
+from app.web.documents import Document
 from support import (
     A4,
     COSTLY,
@@ -200,6 +205,26 @@ def test_a_page_is_a_line_of_json_if_the_client_accepts_that(client, pages):
     assert picture == read(client, encode(pages[0]))
     refused = client.post("/read", content=b"no picture", headers=LINES)
     assert_problem(refused, 415, "not-an-image", "/read")
+
+
+def test_no_more_of_an_answer_is_held_than_a_page():
+    made = []
+
+    async def pages() -> AsyncIterator[Page]:
+        for place in range(1, 9):
+            page = Page(page=place, text="", confidence=1, lines=[], picture="…")
+            made.append(weakref.ref(page))
+            yield page
+            del page
+
+    async def most_at_once() -> int:
+        counts = []
+        async for _ in Document(pages(), 8, "1f0c2a9b7d3e").in_one_object():
+            counts.append(sum(page() is not None for page in made))
+        return max(counts)
+
+    assert asyncio.run(most_at_once()) == 1
+    assert len(made) == 8
 
 
 @pytest.mark.slow

@@ -64,8 +64,6 @@ def json_answers(operations: dict[str, dict]) -> Iterator[tuple[str, str, BaseMo
                 alone = {"": {"value": content.get("example")}}
                 for example in content.get("examples", alone).values():
                     (answer,) = parsed(example["value"], content["schema"])
-                    dumped = answer.model_dump(mode="json", exclude_unset=True)
-                    assert dumped == example["value"]
                     is_problem = kind == "application/problem+json"
                     assert isinstance(answer, Problem) == is_problem
                     yield path, status, answer
@@ -102,7 +100,9 @@ def parsed(example: dict, schema: dict) -> list[BaseModel]:
     found = []
     for each in schema.get("anyOf", [schema]):
         with suppress(ValidationError):
-            found.append(MODELS[each["$ref"]].model_validate(example))
+            answer = MODELS[each["$ref"]].model_validate(example)
+            if answer.model_dump(mode="json", exclude_unset=True) == example:
+                found.append(answer)
     return found
 
 
