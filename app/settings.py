@@ -93,14 +93,16 @@ class Settings(BaseSettings):
     max_held_bytes: PositiveInt = 50_000_000
     """Maximum total size of the request bodies in memory, in bytes, per worker."""
     body_timeout_seconds: PositiveFloat = 30
-    """Maximum time for a request body to arrive, in seconds."""
+    """Maximum time during which nothing of a request body arrives, in seconds. All of
+    it may take as long, and 1 s more for each 20 kB.
+    """
     client_timeout_seconds: PositiveFloat = 10
     """Maximum time to wait for a client, in seconds: to send its request headers, to
     finish a refused body, or to read its response.
     """
     max_pixels: PositiveInt = MAX_PIXELS
     """Maximum number of pixels (width × height) of a picture."""
-    max_pages: PositiveInt = 20
+    max_pages: PositiveInt = 500
     """Maximum number of pages of a PDF or TIFF that one request reads."""
     min_legibility: float = Field(default=0, ge=0, le=1)
     """Minimum legibility, except for `/read` and `/corrections`. Pictures below it get

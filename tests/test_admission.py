@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import closing
+from time import monotonic
 from unittest.mock import Mock
 
 import pytest
 from fastapi import Request
 
-from app.answers.errors import Overloaded
+from app.answers.errors import Overloaded, UploadTooSlow
 from app.metrics import Metrics
+from app.picture.errors import BlankImage
+from app.serving.decoders import Busy, Interrupted
 from app.settings import Settings
 from app.stage import Stage
 from app.web.admission import Admission, Queue
@@ -57,6 +60,105 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     assert queue.length == 10
     read(queue, 50, decode=0.1)
     assert queue.check() == pytest.approx(0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(("others", "expected"), [(0, 0), (1, 0), (2, 1), (9, 1)])
+def test_a_client_whose_large_picture_waits_must_keep_its_side_open(
+    admission, others, expected
+):
+    require_open = Mock()
+    state = {"require_open": require_open}
+    scope = {"type": "http", "headers": [], "state": state}
+
+    async def receive() -> dict:
+        return await asyncio.get_running_loop().create_future()
+
+    async def picture() -> Mock:
+        return Mock(stages=[Stage("begin", 0)])
+
+    for queue in (admission.small, admission.large):
+        queue.length = others
+        asyncio.run(queue.read(Request(scope, receive), picture))
+    assert require_open.call_count == expected
+
+
+def test_one_of_several_pages_waits_for_others_for_a_while(admission):
+    outcomes = [Overloaded(0.01), Busy(), Interrupted(), "read"]
+    for each in outcomes[1:3]:
+        each.seconds = 0.01
+
+    async def read() -> str:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert asyncio.run(admission.patiently(read)) == "read"
+    outcomes += [Overloaded(60), "read"]
+    with pytest.raises(Busy, match="no time left"):
+        asyncio.run(admission.patiently(read))
+    outcomes[0] = BlankImage("There is no ink.")
+    with pytest.raises(BlankImage):
+        asyncio.run(admission.patiently(read))
+
+
+def test_documents_take_turns_page_by_page(admission):
+    order = []
+
+    async def read(name: str) -> None:
+        for page in range(3):
+            async with admission.turn_of_page():
+                order.append(f"{name}{page}")
+                await asyncio.sleep(0)
+
+    async def read_both() -> None:
+        await asyncio.gather(read("a"), read("b"))
+
+    asyncio.run(read_both())
+    assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+def test_what_is_held_of_an_answer_leaves_less_memory_for_bodies(admission):
+    async def send() -> None:
+        with closing(Body(REQUEST, 30, admission)) as body:
+            with admission.holding(25_000):
+                await body.take(10_000, 10_000)
+            assert body.has_overdraft
+
+    asyncio.run(send())
+    assert_all_is_released(admission)
+
+
+def sent_as(*chunks: bytes, interval: float) -> Body:
+    """Return a body whose chunks arrive at this interval, in seconds."""
+    left = list(chunks)
+
+    async def receive() -> dict:
+        await asyncio.sleep(interval)
+        chunk = left.pop(0)
+        return {"type": "http.request", "body": chunk, "more_body": bool(left)}
+
+    request = Request({"type": "http", "headers": []}, receive)
+    admission = Admission(Settings(), Metrics({}).queue_depth)
+    return Body(request, 1.0, admission, bytes_per_second=10_000)
+
+
+def test_a_slow_phone_has_the_time_that_it_needs():
+    received = bytearray()
+    asyncio.run(sent_as(*[bytes(5000)] * 8, interval=0.2).read(received.extend))
+    assert len(received) == 40_000  # in 1.6 s, more than the second for a stall
+
+
+@pytest.mark.parametrize(
+    "body",
+    [sent_as(b"\0", interval=60), sent_as(*[b"\0"] * 600, interval=0.1)],
+    ids=["a stall", "a trickle"],
+)
+def test_a_body_that_stalls_or_trickles_is_refused(body):
+    begin = monotonic()
+    with pytest.raises(UploadTooSlow, match="Nothing of the request arrived for 1 s"):
+        asyncio.run(body.read(bytes))
+    assert monotonic() - begin < 10
 
 
 def assert_all_is_released(admission: Admission) -> None:

@@ -263,14 +263,17 @@ def test_a_picture_that_takes_too_much_cpu_time_ends_only_its_process(pool):
 def test_a_good_picture_that_a_busy_machine_reads_slowly_is_read_again_alone(
     shared, pool
 ):
-    """A signal stands for the limit on CPU time, of which a busy machine counts more."""
+    """A signal stands for the limit on CPU time."""
     picture = encode(drawing_of_megapixels(45), compress_level=1)
     if shared:  # beside others, and then alone
-        picture = encode(drawing_of_megapixels(12), "JPEG", quality=95)
+        picture = encode(drawing_of_megapixels(45), "JPEG", quality=95)
     asyncio.run(pool.start())
-    reading = read_with_faults(pool, picture, signal.SIGPROF)
-    assert asyncio.run(reading).digit == 7
-    assert pool.on_kill.call_count <= 1
+    for _ in range(5):
+        reading = read_with_faults(pool, picture, signal.SIGPROF)
+        assert asyncio.run(reading).digit == 7
+        if pool.on_kill.called:  # else it had been read already
+            return
+    pytest.fail("It is never read again.")
 
 
 def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool):

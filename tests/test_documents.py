@@ -1,16 +1,25 @@
 """`POST /read` of PDFs and TIFFs with several pages."""
 
+import asyncio
+import json
 import socket
 import struct
 import time
+import weakref
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 from statistics import median
 
 import httpx2
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
+from app.answers.responses import Page
+from app.main import create_app
+from app.settings import Settings
+from app.web.documents import Document
 from support import (
     A4,
     COSTLY,
@@ -116,19 +125,130 @@ def test_a_hostile_page_costs_only_itself(client, pages):
 
 @pytest.mark.slow
 def test_more_pages_than_one_request_reads_are_a_problem_that_names_the_parameter(
-    client, pages
+    pages,
 ):
     empty = (A4, b"")
     file = pdf_of(*[empty] * 99, (A4, shown(pages[0])))
-    answer = client.post("/read", content=file)
-    assert_problem(answer, 422, "too-many-pages", "/read")
-    detail = (
-        "The file has 100 pages, more than 20: ask for one at a time, with ?page=1."
+    with TestClient(create_app(Settings(max_pages=5))) as client:
+        for query in ("", "?page=2-", "?page=1-3,7-9"):
+            answer = client.post(f"/read{query}", content=file)
+            assert_problem(answer, 422, "too-many-pages", "/read")
+            detail = (
+                "The file has 100 pages, and a request reads at most 5: ask for some "
+                "of them, with ?page=1-5."
+            )
+            assert answer.json()["detail"] == detail
+        assert read(client, file, "?page=100")["text"] == "72"
+        assert len(read(client, file, "?page=1-5")["pages"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ("2-3", [2, 3]),
+        ("2-", [2, 3]),
+        ("3,1", [3, 1]),
+        ("1-2,2-3,1", [1, 2, 3]),
+        ("3-3", [3]),
+    ],
+)
+def test_some_pages_are_read_in_the_order_of_their_list(
+    client, pages, listed, expected
+):
+    answer = read(client, document(pages, "TIFF"), f"?page={listed}")
+    assert [page["page"] for page in answer["pages"]] == expected
+    texts = ["72", "1\n0", ""]
+    assert answer["text"] == "\f".join(texts[page - 1] for page in expected)
+
+
+@pytest.mark.parametrize(
+    ("listed", "error", "detail"),
+    [
+        ("4", "no-such-page", "There is no page 4: the last one is 3."),
+        ("2-4", "no-such-page", "There is no page 4: the last one is 3."),
+        ("7-", "no-such-page", "There is no page 7: the last one is 3."),
+        ("3-1", "invalid-parameter", "page must not go back, as in 3-1."),
+        *(
+            (wrong, "invalid-parameter", "page must be a page, or several, such as 2 ")
+            for wrong in ("0", "-1", "1,", "1--2", "one", "1-2-3", "1 ", "9" * 100)
+        ),
+    ],
+)
+def test_pages_that_do_not_exist_are_a_problem(client, pages, listed, error, detail):
+    answer = client.post(f"/read?page={listed}", content=document(pages, "TIFF"))
+    assert_problem(answer, 422, error, "/read")
+    assert answer.json()["detail"].startswith(detail)
+
+
+LINES = {"accept": "application/x-ndjson"}
+
+
+def lines_of(client, file: bytes, query: str = "") -> list[dict]:
+    answer = client.post(f"/read{query}", content=file, headers=LINES)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == LINES["accept"]
+    assert answer.headers.get("x-accel-buffering", "no") == "no"
+    return list(map(json.loads, answer.text.splitlines()))
+
+
+def test_a_page_is_a_line_of_json_if_the_client_accepts_that(client, pages):
+    file = with_damaged_page(document([pages[0]] * 3, "TIFF"))
+    whole = read(client, file)
+    lines = lines_of(client, file, "?page=2-")
+    for line, page in zip(lines, whole["pages"][1:], strict=True):
+        if "error" in line:
+            line["error"]["request_id"] = page["error"]["request_id"]
+        assert line == {**page, "pages": 3, "model": whole["model"]}
+    (alone,) = lines_of(client, file, "?page=1")
+    assert alone == read(client, file, "?page=1")
+    (picture,) = lines_of(client, encode(pages[0]))
+    assert picture == read(client, encode(pages[0]))
+    refused = client.post("/read", content=b"no picture", headers=LINES)
+    assert_problem(refused, 415, "not-an-image", "/read")
+
+
+def test_no_more_of_an_answer_is_held_than_a_page():
+    made = []
+
+    async def pages() -> AsyncIterator[Page]:
+        for place in range(1, 9):
+            page = Page(page=place, text="", confidence=1, lines=[], picture="…")
+            made.append(weakref.ref(page))
+            yield page
+            del page
+
+    async def most_at_once() -> int:
+        counts = []
+        async for _ in Document(pages(), 8, "1f0c2a9b7d3e").in_one_object():
+            counts.append(sum(page() is not None for page in made))
+        return max(counts)
+
+    assert asyncio.run(most_at_once()) == 1
+    assert len(made) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("headers", [LINES, {}])
+def test_a_page_is_sent_before_the_next_one_is_read(url, pages, headers):
+    """The second page takes a third of a second."""
+    slow = COSTLY[: len(COSTLY) // 20]
+    file = pdf_of((A4, shown(pages[0])), (A4, slow), (A4, shown(pages[0])))
+    ask = partial(httpx2.stream, "POST", f"{url}/read", content=file, timeout=60)
+    with ask(headers=headers) as answer:
+        parts = answer.iter_text()
+        first = next(parts)
+        begin = time.perf_counter()
+        rest = "".join(parts)
+    assert '"page":1,' in first
+    assert '"page":2' not in first
+    assert time.perf_counter() - begin > 0.1
+    text = first + rest
+    found = (
+        list(map(json.loads, text.splitlines()))
+        if headers
+        else json.loads(text)["pages"]
     )
-    assert answer.json()["detail"] == detail
-    assert read(client, file, "?page=100")["text"] == "72"
-    answer = read(client, pdf_of(*[empty] * 20))
-    assert len(answer["pages"]) == 20
+    assert [page.get("text") for page in found] == ["72", "", "72"]
 
 
 @pytest.mark.parametrize(
@@ -148,19 +268,28 @@ def test_a_document_that_cannot_be_opened_is_a_problem_that_says_what_to_do(
     assert message in answer.json()["detail"]
 
 
-def test_a_document_is_as_sure_as_its_least_sure_page(client, pages):
+def test_a_page_that_is_not_sure_costs_only_itself(client, pages):
     file = document(pages[:2], "TIFF")
-    answer = client.post("/read?min_confidence=1", content=file)
-    assert_problem(answer, 422, "not-sure", "/read")
-    assert answer.json()["reading"] == read(client, file)
+    sure, *others = sorted(page["confidence"] for page in read(client, file)["pages"])
+    assert sure < others[0]
+    least = (sure + others[0]) / 2
+    answer = read(client, file, f"?min_confidence={least}")
+    refused, *others = sorted(answer["pages"], key=lambda page: "text" in page)
+    assert refused["error"]["type"] == "/problems/not-sure"
+    alone = read(client, file, f"?page={refused['page']}")
+    assert refused["error"]["reading"] == alone
+    assert [page["confidence"] >= least for page in others] == [True]
+    assert answer["confidence"] == 0
 
 
 def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(
     client, pages, monkeypatch
 ):
-    late = replace(client.app_state["service"], pages_seconds=-1)
-    monkeypatch.setitem(client.app_state, "service", late)
+    admission = client.app_state["service"].admission
+    monkeypatch.setattr(admission, "page_seconds", 0.1)
+    client.portal.call(admission.pages.acquire)
     answer = read(client, document(pages, "TIFF"))
+    admission.pages.release()
     assert len(answer["pages"]) == 3
     for place, page in enumerate(answer["pages"], 1):
         error = page["error"]

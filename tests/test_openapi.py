@@ -1,5 +1,6 @@
 """The OpenAPI document, and the running service tested against it."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,8 +64,6 @@ def json_answers(operations: dict[str, dict]) -> Iterator[tuple[str, str, BaseMo
                 alone = {"": {"value": content.get("example")}}
                 for example in content.get("examples", alone).values():
                     (answer,) = parsed(example["value"], content["schema"])
-                    dumped = answer.model_dump(mode="json", exclude_unset=True)
-                    assert dumped == example["value"]
                     is_problem = kind == "application/problem+json"
                     assert isinstance(answer, Problem) == is_problem
                     yield path, status, answer
@@ -83,7 +82,10 @@ def test_every_json_answer_has_examples_and_every_error_is_a_problem(
 
 
 def test_parameters_are_never_null_and_keep_their_limits(operations):
-    page, length = operations["/read"]["parameters"][:2]
+    pages, length = operations["/read"]["parameters"][:2]
+    assert pages["schema"]["type"] == "string"
+    assert re.search(pages["schema"]["pattern"], "1,3,7-9,13-")
+    page = operations["/predict"]["parameters"][0]
     assert page["schema"]["type"] == "integer"
     assert page["schema"]["minimum"] == 1
     assert length["schema"]["minimum"] == 1
@@ -98,7 +100,9 @@ def parsed(example: dict, schema: dict) -> list[BaseModel]:
     found = []
     for each in schema.get("anyOf", [schema]):
         with suppress(ValidationError):
-            found.append(MODELS[each["$ref"]].model_validate(example))
+            answer = MODELS[each["$ref"]].model_validate(example)
+            if answer.model_dump(mode="json", exclude_unset=True) == example:
+                found.append(answer)
     return found
 
 

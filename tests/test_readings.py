@@ -223,10 +223,12 @@ def test_pictures_that_wait_too_long_for_each_other_are_refused(
 
 
 def test_texts_that_cannot_start_in_time_are_refused(client, written, monkeypatch):
-    late = replace(client.app_state["service"], pages_seconds=-1)
-    monkeypatch.setitem(client.app_state, "service", late)
-    results = sent(client, written, "/read/batch").json()["results"]
-    assert len(results) == len(written)
+    admission = client.app_state["service"].admission
+    monkeypatch.setattr(admission, "page_seconds", -1)
+    monkeypatch.setattr(admission.large, "length", 10**6)
+    monkeypatch.setattr(admission.large, "cost", 1)
+    results = sent(client, written[:2], "/read/batch").json()["results"]
+    assert len(results) == 2
     assert {each["error"]["type"] for each in results} == {"/problems/overloaded"}
 
 

@@ -31,12 +31,14 @@ from support import (
     MODELS,
     assert_problem,
     connect,
+    document,
     drawing,
     encode,
     load,
     load_sheet,
     peak_memory,
     received,
+    samples,
     serving,
     until,
 )
@@ -256,6 +258,27 @@ def test_a_client_that_closes_its_side_gets_all_answers_at_once(
         client.shutdown(socket.SHUT_WR)
         assert statuses(received(client)) == expected
         assert time.perf_counter() - started < CLIENT_SECONDS
+
+
+@pytest.mark.parametrize("ending", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_of_clients_that_closed_their_side_no_document_and_no_waiting_page_is_read(
+    ending,
+):
+    """What closes a connection at once looks like what closes its side."""
+    page = drawing(SEVEN)
+    bodies = {"document": document([page] * 20, "TIFF"), "page": encode(page)}
+    with serving(DIGITS_DECODERS="1") as (_, url), ExitStack() as stack:
+        assert httpx2.get(f"{url}/health").is_success  # it has started
+        for body in [*bodies.values()] * 15:
+            client = stack.enter_context(connect(url))
+            client.sendall(post(body).replace(b"/predict", b"/read"))
+            client.shutdown(ending)
+        answer = httpx2.post(f"{url}/read", content=bodies["document"], timeout=60)
+        assert answer.json()["text"] == "\f".join("7" * 20)
+        assert until(lambda: are_empty_queues(url))
+        with httpx2.Client(base_url=url) as client:
+            texts = samples(client)["digits_text_length_count",]
+        assert 20 <= texts < 40  # of 335
 
 
 def test_a_head_request_is_answered_without_a_body(service):

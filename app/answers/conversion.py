@@ -13,9 +13,7 @@ from app.answers.responses import (
     Alternative,
     Box,
     Digit,
-    Document,
     Explanation,
-    FailedPage,
     Layer,
     Line,
     Mark,
@@ -23,6 +21,8 @@ from app.answers.responses import (
     Prediction,
     Size,
     Text,
+    Together,
+    Written,
 )
 from app.digit.classifier import Classifier
 from app.digit.inside import layers
@@ -101,19 +101,18 @@ def page_of(answer: Text, page: int) -> Page:
 
     The document says once what holds for all pages.
     """
-    names = answer.model_fields_set & {*Page.model_fields}
+    names = answer.model_fields_set & {*Written.model_fields}
     return Page(page=page, **{name: getattr(answer, name) for name in names})
 
 
-def document_of(
-    pages: Sequence[Page | FailedPage], model: str, characters: str | None = None
-) -> Document:
-    """Put the pages of a document together."""
-    texts = [page.text if isinstance(page, Page) else "" for page in pages]
-    shares = [page.confidence if isinstance(page, Page) else 0 for page in pages]
-    answer = Document(
-        pages=list(pages), text="\f".join(texts), confidence=min(shares), model=model
-    )
+def together_of(
+    texts: Sequence[str],
+    confidences: Sequence[float],
+    model: str,
+    characters: str | None = None,
+) -> Together:
+    """Put the texts and confidences of the pages of a document together."""
+    answer = Together(text="\f".join(texts), confidence=min(confidences), model=model)
     if characters is not None:
         answer.characters = characters
     return answer

@@ -24,7 +24,7 @@ WebError
 └── Unauthorized         the API key is missing or wrong
 """
 
-from app.answers.responses import Document, Prediction, Text
+from app.answers.responses import Prediction, Text
 
 
 class WebError(Exception):
@@ -97,7 +97,7 @@ class UnknownVersion(WebError):
 class NotSure(WebError):
     """The answer, which is `reading`, is less certain than the request asks for."""
 
-    def __init__(self, message: str, reading: Prediction | Text | Document) -> None:
+    def __init__(self, message: str, reading: Prediction | Text) -> None:
         super().__init__(message)
         self.reading = reading
 

@@ -251,6 +251,9 @@ class Numbered(Described):
 
     page: OneOrMore
     """Its number, from 1 on."""
+    pages: OneOrMore | Omitted = None
+    """In a line of JSON: the number of pages of the file."""
+    model: Model | Omitted = None
 
 
 class Page(Written, Numbered):
@@ -274,7 +277,7 @@ class Problem(Described):
     """The id of the request, which is also in the X-Request-ID header and the log."""
     error: str | Omitted = None
     """Under /v2: the detail, where clients of the protocol expect it."""
-    reading: "Prediction | Text | Document | Omitted" = None
+    reading: "Prediction | Text | Omitted" = None
     """The answer that is not sure enough."""
 
 
@@ -288,17 +291,22 @@ class FailedPage(Failure, Numbered):
     """Why a page of a document could not be read."""
 
 
-class Document(Described):
-    """What is written on the pages of a PDF or TIFF with several."""
+class Together(Described):
+    """What is written on all pages of a document."""
 
-    pages: list[Page | FailedPage] = Field(min_length=2)
-    """All of them, in order."""
     text: str
     """Their texts, separated by form feeds; empty for a page that could not be read."""
     confidence: Share
     """The lowest of the pages; 0 if one could not be read."""
     characters: Characters = None
     model: Model
+
+
+class Document(Together):
+    """What is written on the pages of a PDF or TIFF with several."""
+
+    pages: list[Page | FailedPage] = Field(min_length=1)
+    """All of them, or those that were asked for, in order."""
 
 
 class Predictions(Described):

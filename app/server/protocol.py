@@ -36,10 +36,12 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         *,
         client_timeout_seconds: float,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        state = {**app_state, "require_open": self.require_open}
+        super().__init__(config, server_state, state, _loop)
         self.client_timeout_seconds = client_timeout_seconds
         self.timer: asyncio.TimerHandle | None = None
         self.has_ended = False  # the client will send no more
+        self.must_stay_open = False  # else the client is taken to have left
 
     @property
     def is_busy(self) -> bool:
@@ -68,13 +70,26 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Still answer a client that closed its side after a complete request."""
+        """Still answer a client that closed its side after a complete request, unless
+        that takes long.
+        """
         self.has_ended = True
-        return self.is_answerable
+        return self.is_answerable and not self.must_stay_open
+
+    def require_open(self) -> None:
+        """Until the response, take a client that closes its side to have left.
+
+        Most programs that close a connection do so on both sides; until something is
+        sent to them, that looks the same.
+        """
+        self.must_stay_open = True
+        if self.has_ended:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Wait for the next headers, unless they came with the last request."""
         super().on_response_complete()
+        self.must_stay_open = False
         if self.has_ended and not self.is_answerable:
             self.transport.close()
         self.set_timer()

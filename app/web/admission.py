@@ -9,9 +9,10 @@ its time on the requests that it has accepted.
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise
+from time import monotonic
 from typing import TypeVar
 
 from fastapi import Request
@@ -20,6 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from app.answers.errors import Overloaded, UploadTooLarge
 from app.digit.reading import Reading
+from app.serving.decoders import Busy
 from app.serving.reader import JPEG_BYTES
 from app.settings import Settings
 from app.text.text import Text
@@ -27,6 +29,9 @@ from app.text.text import Text
 REFUSAL_SECONDS = 0.5, 1.0
 # Seconds; during a shorter wait, it is not watched whether the client leaves.
 NOTICED = 0.05
+# For one of several pictures or pages to be read. Proxies wait for a minute.
+PAGE_SECONDS = 50.0
+LATE = "There was no time left for this picture: send it again."
 RECENT = 0.1  # weight of the last picture in the mean cost
 Outcome = TypeVar("Outcome", Reading, Text)
 Result = TypeVar("Result")
@@ -45,12 +50,22 @@ class Queue:
         The longest wait.
     depth : Gauge
         Metric of its length, by its name.
+    must_stay_open : bool
+        Whether a client that closes its side while its picture waits has left.
     """
 
-    def __init__(self, name: str, places: int, seconds: float, depth: Gauge) -> None:
+    def __init__(
+        self,
+        name: str,
+        places: int,
+        seconds: float,
+        depth: Gauge,
+        must_stay_open: bool = False,
+    ) -> None:
         self.name = name
         self.places = places
         self.seconds = seconds
+        self.must_stay_open = must_stay_open
         self.depth = depth.labels(name)
         self.length = 0
         self.cost = 0.0  # mean seconds to read a picture, of late
@@ -84,8 +99,11 @@ class Queue:
         A client that leaves gives it up, if the wait is long enough to notice. Raises
         Overloaded or ClientDisconnect.
         """
+        is_behind = self.must_stay_open and self.length >= self.places
         with self.place() as wait:
-            if wait > NOTICED:
+            if is_behind:
+                require_open(request)
+            if is_behind or wait > NOTICED:
                 outcome = await unless_gone(request, read())
             else:
                 outcome = await read()
@@ -107,14 +125,16 @@ class Admission:
         settings: Settings,
         depth: Gauge,
         refusal_seconds: tuple[float, float] = REFUSAL_SECONDS,
+        page_seconds: float = PAGE_SECONDS,
     ) -> None:
         self.seconds = settings.queue_seconds
+        self.page_seconds = page_seconds
         self.refusal_seconds = refusal_seconds
         self.max_upload_bytes = min(settings.max_upload_bytes, settings.max_held_bytes)
         self.max_held_bytes = settings.max_held_bytes
         self.held_bytes = 0
         self.small = Queue("small", 1, self.seconds, depth)
-        self.large = Queue("large", settings.decoders, self.seconds, depth)
+        self.large = Queue("large", settings.decoders, self.seconds, depth, True)
         # Documents take turns, page by page, so that pictures wait for one page at
         # most.
         self.pages = asyncio.Lock()
@@ -141,6 +161,46 @@ class Admission:
             await asyncio.sleep(delay)
             raise
 
+    async def patiently(
+        self, read: Callable[[], Awaitable[Result]], message: str = LATE
+    ) -> Result:
+        """Read one of several pictures or pages of a request; try again while others
+        are before it.
+
+        Raises Busy, with this message, if it could not be read in time.
+        """
+        end = monotonic() + self.page_seconds
+        while True:
+            try:
+                return await read()
+            except (Overloaded, Busy) as error:
+                pause = error.seconds
+            if monotonic() + pause > end:
+                raise Busy(message)
+            await asyncio.sleep(pause)
+
+    @asynccontextmanager
+    async def turn_of_page(self) -> AsyncGenerator[None]:
+        """Hold the turn of a page of a document; raise Busy if that takes too long."""
+        try:
+            async with asyncio.timeout(self.page_seconds):
+                await self.pages.acquire()
+        except TimeoutError as error:
+            raise Busy from error
+        try:
+            yield
+        finally:
+            self.pages.release()
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[None]:
+        """Count what a request holds besides its body, such as a part of its answer."""
+        self.held_bytes += size
+        try:
+            yield
+        finally:
+            self.held_bytes -= size
+
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge if a body is larger than allowed."""
         if size > self.max_upload_bytes:
@@ -148,6 +208,13 @@ class Admission:
                 f"The request is larger than {self.max_upload_bytes:,} bytes: send a "
                 "smaller picture."
             )
+
+
+def require_open(request: Request) -> None:
+    """Take the client to have left if it closes its side, where the server can tell."""
+    require = getattr(request.state, "require_open", None)
+    if require:
+        require()
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:

@@ -15,6 +15,7 @@ from app.web.service import service_of
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
+BYTES_PER_SECOND = 20_000  # that have to arrive; of a slow phone, 50,000 do
 # Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
 MAX_HEADER_BYTES = 1024
 
@@ -28,6 +29,7 @@ class Body:
     admission: Admission
     media_type: bytes = b""
     options: dict[bytes, bytes] = field(default_factory=dict)  # of the media type
+    bytes_per_second: float = BYTES_PER_SECOND
     held_bytes: int = 0
     has_overdraft: bool = False
 
@@ -41,10 +43,14 @@ class Body:
         inflation = None if encoding == "identity" else Inflation(encoding)
         received = 0
         inflated = 0
+        now = asyncio.get_running_loop().time
+        latest = now() + self.seconds
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout_at(latest) as limit:
                 async for chunk in self.request.stream():
                     received += len(chunk)
+                    earned = received / self.bytes_per_second
+                    limit.reschedule(min(now() + self.seconds, latest + earned))
                     await self.take(len(chunk), received)
                     if not inflation:
                         write(chunk)
@@ -58,8 +64,9 @@ class Body:
                             write(piece)
         except TimeoutError as error:
             raise UploadTooSlow(
-                f"The request was not complete within {self.seconds:g} seconds: send "
-                "it again, or a smaller picture."
+                f"Nothing of the request arrived for {self.seconds:g} seconds, or less "
+                f"than {self.bytes_per_second:,} bytes per second: send it again, or a "
+                "smaller picture."
             ) from error
         if inflation:
             inflation.check_end()

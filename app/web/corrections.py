@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.text.field import InvalidField, require_readable
 from app.text.forms import DIGITS
 from app.text.text import TextOptions
-from app.web.parameters import Parameters
+from app.web.parameters import OfOnePage
 from app.web.routes import OF_ONE_PICTURE
 from app.web.service import Service, Serving
 from app.web.uploads import Upload
@@ -28,7 +28,7 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
 }
 
 
-class OfCorrection(Parameters):
+class OfCorrection(OfOnePage):
     """What is in the picture."""
 
     label: str = Field(pattern=LABEL)

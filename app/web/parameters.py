@@ -11,14 +11,18 @@ from pydantic import ConfigDict
 from pydantic import Field as Parameter
 
 from app.answers.responses import Described, OneOrMore, Share
+from app.corrections import LABEL
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
 from app.text.forms import DateOrder, Format
 from app.text.text import TURNS, TextOptions
+from app.web.documents import PAGES
 
 MAX_ERRORS = 3  # that are described
 MAX_NAME = 60  # characters of the name of a parameter
-RULES = {  # what a value must be, by the type of Pydantic's error, with its context
+# What a value must be, by the type of Pydantic's error or by the pattern that it lacks,
+# with the error's context.
+RULES = {
     "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -28,8 +32,9 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must be what is written, without spaces around it, up "
-    "to 200 characters, or none",
+    LABEL: "must be what is written, without spaces around it, up to 200 characters, "
+    "or none",
+    PAGES: "must be a page, or several, such as 2 or 1,3,7-9,13-",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
@@ -40,11 +45,15 @@ class Parameters(Described):
 
     model_config = ConfigDict(extra="forbid")
 
+
+class OfOnePage(Parameters):
+    """What the routes take that read one page of a document."""
+
     page: OneOrMore | None = None
-    """Which page of a TIFF or PDF. If it has several, `/read` reads all by default."""
+    """Which page of a TIFF or PDF, if it has several."""
 
 
-class OfPicture(Parameters):
+class OfPicture(OfOnePage):
     """How to read a digit, and to explain that."""
 
     opinion: bool = True
@@ -65,6 +74,10 @@ class OfDigit(OfPicture):
 class OfText(Parameters):
     """How to read numbers."""
 
+    page: str | None = Parameter(default=None, pattern=PAGES)
+    """Which pages of a TIFF or PDF: one, as in `2`, which is answered as a picture; or
+    several, as in `1,3,7-9,13-`. By default all.
+    """
     length: int | None = Parameter(default=None, ge=1, le=MAX_DIGITS)
     """Number of digits in the picture, without marks, if known."""
     marks: bool = True
@@ -104,6 +117,11 @@ class OfText(Parameters):
     it.
     """
 
+    @property
+    def only_page(self) -> int | None:
+        """The number of the page, if it is only one."""
+        return int(self.page) if self.page and self.page.isdecimal() else None
+
     def options(self, page: int | None) -> TextOptions:
         """Return how to read a page of a document, or a picture."""
         return TextOptions(
@@ -133,7 +151,8 @@ def in_words(errors: Sequence[Mapping[str, Any]]) -> str:
 def clause(error: Mapping[str, Any]) -> str:
     """Describe a validation error; names and values may be long."""
     kind = error["type"]
-    rule = RULES.get(kind, error["msg"]).format(**error.get("ctx", {}))
+    context = error.get("ctx", {})
+    rule = RULES.get(context.get("pattern", kind), error["msg"]).format(**context)
     place = error["loc"][error["loc"][0] in ("query", "path", "header") :]
     name = ".".join(map(str, place))[:MAX_NAME]
     if kind in ("missing", "extra_forbidden"):

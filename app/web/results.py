@@ -1,4 +1,4 @@
-"""Outcomes of several pictures → JSON, or a line of JSON for each, sent as soon as they
+"""Outcomes of several pictures or pages → JSON, or lines of JSON, sent as soon as they
 are known.
 
 The answer may be larger than all pictures together, so it is not held in memory.
@@ -6,15 +6,18 @@ The answer may be larger than all pictures together, so it is not held in memory
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 
 from app.answers.responses import Failure
 from app.web import problems
+from app.web.documents import Document
 
+Model = TypeVar("Model", bound=BaseModel)
 # From the most specific to the least.
 JSON_KINDS = "application/json", "application/*", "*/*"
 LINES_KIND = "application/x-ndjson"
@@ -22,43 +25,78 @@ WEIGHT = re.compile(r"\bq=([01](\.\d*)?)")
 
 
 def respond(
-    request: Request, outcomes: AsyncIterator[BaseModel | Exception]
-) -> StreamingResponse:
-    """Answer with the results, in order, in the format that the client prefers; stop
-    the work if it leaves.
-    """
-    results = results_of(request, outcomes)
-    if not prefers_lines(request.headers):
-        return StreamingResponse(in_one_object(results), media_type="application/json")
-    unbuffered = {"X-Accel-Buffering": "no"}  # or nginx would collect the lines
-    return StreamingResponse(
-        in_lines(results), headers=unbuffered, media_type=LINES_KIND
+    request: Request, outcomes: AsyncIterator[BaseModel | Document | Exception]
+) -> Response:
+    """Answer with the results of several pictures, in order."""
+    return streamed(
+        request, in_one_object(request, outcomes), in_lines(request, outcomes)
     )
 
 
-async def results_of(
-    request: Request, outcomes: AsyncIterator[BaseModel | Exception]
+def respond_with(request: Request, answer: Model | Document) -> Model | Response:
+    """Answer with the only result, or with the pages of a document, in order."""
+    if isinstance(answer, Document):
+        return streamed(request, answer.in_one_object(), answer.in_lines())
+    if prefers_lines(request.headers):
+        line = answer.model_dump_json(exclude_unset=True) + "\n"
+        return Response(line, media_type=LINES_KIND)
+    return answer
+
+
+def streamed(
+    request: Request, in_json: AsyncIterator[str], in_lines: AsyncIterator[str]
+) -> Response:
+    """Answer bit by bit in the format that the client prefers; stop if it leaves."""
+    if not prefers_lines(request.headers):
+        return StreamingResponse(
+            counted(request, in_json), media_type="application/json"
+        )
+    unbuffered = {"X-Accel-Buffering": "no"}  # or nginx would collect the lines
+    lines = counted(request, in_lines)
+    return StreamingResponse(lines, headers=unbuffered, media_type=LINES_KIND)
+
+
+async def counted(request: Request, parts: AsyncIterator[str]) -> AsyncGenerator[str]:
+    """Count each part as held in memory until it is sent."""
+    admission = request.state.service.admission
+    async for part in parts:
+        with admission.holding(len(part)):
+            yield part
+
+
+async def in_one_object(
+    request: Request, outcomes: AsyncIterator[BaseModel | Document | Exception]
 ) -> AsyncGenerator[str]:
-    """Convert each outcome to JSON, an error to a failure."""
-    async for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            outcome = Failure(error=problems.problem_of(request, outcome)[0])
-        yield outcome.model_dump_json(exclude_unset=True)
-
-
-async def in_one_object(results: AsyncIterator[str]) -> AsyncGenerator[str]:
     """Put the results, at least one, into a list in an object."""
     before = '{"results":['
-    async for result in results:
-        yield before + result
+    async for outcome in outcomes:
+        async for part in parts_of(request, outcome):
+            yield before + part
+            before = ""
         before = ","
     yield "]}"
 
 
-async def in_lines(results: AsyncIterator[str]) -> AsyncGenerator[str]:
+async def in_lines(
+    request: Request, outcomes: AsyncIterator[BaseModel | Document | Exception]
+) -> AsyncGenerator[str]:
     """Put each result on a line."""
-    async for result in results:
-        yield result + "\n"
+    async for outcome in outcomes:
+        async for part in parts_of(request, outcome, "\n"):
+            yield part
+
+
+async def parts_of(
+    request: Request, outcome: BaseModel | Document | Exception, end: str = ""
+) -> AsyncGenerator[str]:
+    """Convert an outcome to JSON, an error to a failure; yield it, and what follows."""
+    if isinstance(outcome, Document):
+        async for part in outcome.in_one_object(end):
+            yield part
+        return
+    if isinstance(outcome, Exception):
+        outcome = Failure(error=problems.problem_of(request, outcome)[0])
+    yield outcome.model_dump_json(exclude_unset=True) + end
 
 
 def prefers_lines(headers: Headers) -> bool:

@@ -1,6 +1,6 @@
 """The endpoints, without logic of their own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 from functools import partial
 from time import monotonic
@@ -18,7 +18,7 @@ from app.picture.errors import BlankImage, TooMuchWriting
 from app.text.field import InvalidField
 from app.text.text import ImpossibleLength, Text
 from app.web import results
-from app.web.admission import unless_gone
+from app.web.documents import Document, pages_in
 from app.web.parameters import (
     DigitParameters,
     OfDigit,
@@ -30,7 +30,7 @@ from app.web.problems import problem_of
 from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import Upload, Uploads
 
-Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.Document)
+Answer = TypeVar("Answer", responses.Prediction, responses.Text)
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 post = partial(guarded.post, tags=["pictures"], response_model_exclude_unset=True)
@@ -148,19 +148,24 @@ def unit_weights(service: Serving, unit: int) -> responses.Unit:
 
 
 @post(
-    "/read", summary="Read numbers", responses=problems.documentation("/read", *OF_READ)
+    "/read",
+    summary="Read numbers",
+    response_model=responses.Text | responses.Document,
+    responses=problems.documentation("/read", *OF_READ),
 )
 async def read(
     request: Request, service: Serving, parameters: TextParameters, picture: Upload
-) -> responses.Text | responses.Document:
+) -> responses.Text | Response:
     """Read the handwritten numbers in a picture as they are written, line by line;
     without any, the text is empty.
 
-    Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
+    Of a PDF or TIFF with several pages, all are read, unless `page` chooses some. With
+    `Accept: application/x-ndjson`, each page is a line of JSON, sent as soon as it is
+    read.
     """
     parameters.field.require_possible(service.reader.networks.lines.spec)
-    turns = Turns(monotonic() + service.pages_seconds)
-    return await answer_with_text(request, service, parameters, picture, turns)
+    answer = await answer_with_text(request, service, parameters, picture)
+    return results.respond_with(request, answer)
 
 
 @post(
@@ -179,63 +184,71 @@ async def read_batch(
     it is known.
     """
     parameters.field.require_possible(service.reader.networks.lines.spec)
-    turns = Turns(monotonic() + service.pages_seconds)
 
-    async def answer(picture: bytes) -> responses.Text | responses.Document:
-        turns.check()
-        return await answer_with_text(request, service, parameters, picture, turns)
+    async def answer(picture: bytes) -> responses.Text | Document:
+        read = partial(answer_with_text, request, service, parameters, picture)
+        return await service.admission.patiently(read)
 
     return results.respond(request, read_several(request, pictures, answer))
 
 
 async def answer_with_text(
-    request: Request, service: Service, parameters: OfText, picture: bytes, turns: Turns
-) -> responses.Text | responses.Document:
+    request: Request, service: Service, parameters: OfText, picture: bytes
+) -> responses.Text | Document:
     """Answer with what is written in a picture, which may be one of several, or on each
     page of a document.
     """
-
-    async def text_of(page: int | None) -> Text:
-        return await service.read_text(request, picture, parameters.options(page))
-
-    async def text_in_turn(page: int) -> Text:
-        async with service.admission.pages:
-            turns.check(
-                f"There was no time left for this page: ask for it with ?page={page}."
-            )
-            return await text_of(page)
-
-    count = 1 if parameters.page else await service.page_count(picture)
-    if count == 1:
-        text = await text_of(parameters.page)
-        answer = await answer_of(text, service, parameters)
-        return sure(answer, parameters.min_confidence)
-    outcomes = read_several(request, range(1, count + 1), text_in_turn)
-    document = document_of(request, service, parameters, outcomes)
-    return sure(await unless_gone(request, document), parameters.min_confidence)
+    page = parameters.only_page
+    if page is None:
+        count = await service.page_count(request, picture)
+        if count > 1 or parameters.page:
+            listed = pages_in(parameters.page, count, service.settings.max_pages)
+            pages = answers_to_pages(request, service, parameters, picture, listed)
+            model = service.reader.networks.text_model
+            return Document(pages, count, model, parameters.characters)
+    return await answer_to_page(request, service, parameters, picture, page)
 
 
-async def document_of(
+async def answer_to_page(
     request: Request,
     service: Service,
     parameters: OfText,
-    outcomes: AsyncIterator[Text | Exception],
-) -> responses.Document:
-    """Convert the pages of a document, as they are read."""
-    pages = list[responses.Page | responses.FailedPage]()
-    async for outcome in outcomes:
-        page = len(pages) + 1
+    picture: bytes,
+    page: int | None,
+) -> responses.Text:
+    """Answer with what is written in a picture, or on a page of a document."""
+    options = parameters.options(page)
+    text = await service.read_text(request, picture, options)
+    answer = await answer_of(text, service, parameters)
+    return sure(answer, parameters.min_confidence)
+
+
+async def answers_to_pages(
+    request: Request,
+    service: Service,
+    parameters: OfText,
+    picture: bytes,
+    pages: Sequence[int],
+) -> AsyncGenerator[responses.Page | responses.FailedPage]:
+    """Yield what is written on each page, in its turn, or the error."""
+    admission = service.admission
+
+    async def answer_in_turn(page: int) -> responses.Text:
+        async with admission.turn_of_page():
+            return await answer_to_page(request, service, parameters, picture, page)
+
+    async def answer(page: int) -> responses.Text:
+        late = f"There was no time left for this page: ask for it with ?page={page}."
+        return await admission.patiently(partial(answer_in_turn, page), late)
+
+    outcomes = read_several(request, pages, answer)
+    for page in pages:
+        outcome = await anext(outcomes)
         if isinstance(outcome, Exception):
-            pages.append(
-                responses.FailedPage(page=page, error=problem_of(request, outcome)[0])
-            )
+            problem, _ = problem_of(request, outcome)
+            yield responses.FailedPage(page=page, error=problem)
         else:
-            pages.append(
-                conversion.page_of(await answer_of(outcome, service, parameters), page)
-            )
-    return conversion.document_of(
-        pages, service.reader.networks.text_model, parameters.characters
-    )
+            yield conversion.page_of(outcome, page)
 
 
 async def answer_of(text: Text, service: Service, parameters: OfText) -> responses.Text:

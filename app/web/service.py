@@ -19,10 +19,10 @@ from fastapi import Depends, Request
 from opentelemetry import trace
 from starlette.requests import ClientDisconnect
 
-from app.answers.errors import TooManyPages
 from app.corrections import Corrections
 from app.digit.reading import DigitOptions, Reading
 from app.metrics import Metrics
+from app.picture.formats import has_pages
 from app.picture.maps import Map
 from app.serving.decoders import Busy
 from app.serving.reader import SLOW_NANOSECONDS, Reader
@@ -30,12 +30,10 @@ from app.settings import Settings
 from app.stage import Stage
 from app.text.text import Digit, Text, TextOptions
 from app.web import problems
-from app.web.admission import Admission
+from app.web.admission import Admission, require_open, unless_gone
 from app.web.draining import Draining
 
 SECONDS = 20.0  # for a request with several pictures of digits
-# For one with several texts or pages. 20 pages with much writing take 30 s.
-PAGES_SECONDS = 50.0
 # Small pictures of one request at once, so that those of other requests get their turn.
 AT_ONCE = 16
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
@@ -45,7 +43,7 @@ Outcome = TypeVar("Outcome")
 
 @dataclass
 class Turns:
-    """The turns of the pictures and pages of one request, the large ones one by one.
+    """The turns of the pictures of one request, the large ones one by one.
 
     The time is checked before each is opened, since 256 hostile headers take 5 s, and
     after it has waited.
@@ -54,10 +52,10 @@ class Turns:
     end: float  # of the time for the request, as of `time.monotonic`
     large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def check(self, *message: str) -> None:
-        """Raise Busy, with a message of its own if given, if the time is up."""
+    def check(self) -> None:
+        """Raise Busy if the time is up."""
         if monotonic() > self.end:
-            raise Busy(*message)
+            raise Busy
 
     @asynccontextmanager
     async def for_large(self) -> AsyncGenerator[None]:
@@ -78,7 +76,6 @@ class Service:
     admission: Admission
     corrections: Corrections | None
     seconds: float = SECONDS
-    pages_seconds: float = PAGES_SECONDS
 
     async def read_digit(
         self,
@@ -123,17 +120,16 @@ class Service:
             self.record_answer(digit)
         return text
 
-    async def page_count(self, document: bytes) -> int:
-        """Count the pages of a file; raise TooManyPages for more than a request's."""
+    async def page_count(self, request: Request, document: bytes) -> int:
+        """Count the pages of a file, unless the client leaves.
+
+        A client that sends a document must keep its side open.
+        """
+        if not has_pages(document):
+            return 1
+        require_open(request)
         with self.admission.large.place():
-            count = await self.reader.page_count(document)
-        most = self.settings.max_pages
-        if count > most:
-            raise TooManyPages(
-                f"The file has {count:,} pages, more than {most:,}: ask for one at a "
-                "time, with ?page=1."
-            )
-        return count
+            return await unless_gone(request, self.reader.page_count(document))
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit in each frame, whatever its legibility."""
