@@ -19,7 +19,7 @@ const SLOW_MS = 1000; // an upload that takes longer shows its progress
 const PAGE_PIXELS = 1400 * 1400; // the service reduces larger pictures to about this many pixels
 const MAX_SIDE = 4 * 640; // and to this longer side
 const JPEG_QUALITY = 0.85; // of a picture that is reduced here
-const KEEP_MS = 2000; // delay before answers of a list are kept, so that several are kept at once
+const KEEP_MS = 2000; // delay before answers of a list are kept, so that several are kept at once; longer if that takes long
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NOTHING = "?"; // in place of a digit
@@ -1640,9 +1640,10 @@ async function keepList() {
 }
 
 let keeping; // the timer of `keepAnswers`
+let keepDelay = KEEP_MS;
 
 function keepAnswersSoon() {
-  keeping ??= setTimeout(keepAnswers, KEEP_MS);
+  keeping ??= setTimeout(keepAnswers, keepDelay);
 }
 
 async function keepAnswers() {
@@ -1650,7 +1651,9 @@ async function keepAnswers() {
   keeping = undefined;
   const answers = new Map(listed.map(({ id, answer }) => [id, answer]));
   const key = `${tab.list} answers`;
+  const started = performance.now();
   await inLists((lists) => (answers.size ? lists.put(answers, key) : lists.delete(key)));
+  keepDelay = Math.max(KEEP_MS, 10 * (performance.now() - started));
 }
 
 async function restoreList() {
