@@ -4,7 +4,10 @@ retried.
 
 import os
 import re
+import threading
+import time
 
+import httpx2
 import pytest
 from playwright.sync_api import Route, expect
 
@@ -17,12 +20,15 @@ from browsing import (
     choose,
     choose_all,
     click,
+    columns_of,
     drawn,
     expect_text,
     expect_words,
     opened,
     press,
+    saved,
 )
+from support import answering, until
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +105,61 @@ def test_an_overloaded_service_is_retried(page, three):
         with page.expect_response("**/read*"):
             page.clock.run_for(1_000)
     expect_text(page, "#text", "3")
+
+
+OVERLOADED = {
+    "type": "/problems/overloaded",
+    "status": 503,
+    "detail": "Earlier pictures take too long to read: try again in 1 s.",
+}
+
+
+def test_a_stack_of_pictures_on_a_service_that_reads_one_at_a_time_is_read_whole(
+    page, url, three
+):
+    """More than may be refused in a row, and with few refusals."""
+    answer = httpx2.post(f"{url}/read?frame=true", content=three, timeout=60).json()
+    answer["lines"][0]["text"] = answer["text"] = "33"
+    one = threading.Lock()
+    refused = []
+
+    def respond(_):
+        if not one.acquire(blocking=False):
+            refused.append(1)
+            return 503, {}, OVERLOADED
+        time.sleep(0.1)
+        one.release()
+        return 200, {}, answer
+
+    with answering(respond) as busy:
+        page.route("**/read?*", lambda route: route.continue_(url=f"{busy}/read"))
+        choose_all(page, {f"{number}.png": three for number in range(30)})
+        expect_text(page, "#counts", "30 in all: 30 sure, 0 in doubt, 0 not read")
+    assert len(refused) < 15
+
+
+def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
+    page, three
+):
+    asked = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(status=503, json=OVERLOADED)
+
+    page.route("**/read*", refuse)
+    page.clock.install()
+    names = [f"{number}.png" for number in range(20)]
+    choose_all(page, dict.fromkeys(names, three))
+    assert until(lambda: page.clock.run_for(8_000) or len(asked) == 12)
+    expect_text(page, "#counts", "20 in all: 0 sure, 0 in doubt, 20 not read")
+    said = "The service is busy: try again later."
+    expect_text(page, "#message", said)
+    expect_text(page, "#list li > button > span:last-of-type", [said] * 20)
+    assert columns_of(saved(page), "error", "problem") == [f"{said},overloaded"] * 20
+    page.unroute("**/read*")
+    click(page, "Try again")
+    expect_text(page, "#counts", "20 in all: 20 sure, 0 in doubt, 0 not read")
 
 
 def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, three):
