@@ -52,11 +52,13 @@ peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on 
 pages: .venv/all .venv/ocr  ## Compare with RapidOCR on columns, tables and photos of pages, or on your own: ARGS="--folder DIR"
 formats: .venv/all  ## Measure written fields, such as amounts and dates, with and without ?format= (your own: ARGS="--folder DIR")
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
-soak: .venv/all  ## Send ten minutes of mixed traffic; check every answer and the memory
+soak: .venv/all  ## Send ten minutes of mixed traffic, and then a stack of sheets through a service that is killed; check every answer
+	$(BIN)/python benchmarks/soak.py $(ARGS)
+	$(BIN)/python benchmarks/stack.py
 faults: .venv/all  ## Kill and suspend processes and overwrite model files under load; check every answer and row (Linux)
 functions: .venv/all  ## Count the functions of app/ that a warm request passes through (list them: ARGS="-v")
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-evaluate robustness real peers pages formats bench soak faults functions screenshot:
+evaluate robustness real peers pages formats bench faults functions screenshot:
 	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
