@@ -363,7 +363,7 @@ function isPassing({ status }) {
 }
 
 function isBusy({ status }) {
-  return status === 503;
+  return status === 429 || status === 503;
 }
 
 // Return whether this is a page of a document that may yet be read.
@@ -599,7 +599,7 @@ function parsed(text) {
 // The service's detail is missing in the errors of a proxy.
 function reason({ status }, detail) {
   if (status === 401) return tab.apiKey ? "This API key is wrong." : "This service needs an API key.";
-  if (status === 503) return "The service is busy: try again later.";
+  if (isBusy({ status })) return "The service is busy: try again later.";
   if (detail) return detail;
   if (status === 413) return "The picture is too large: send a smaller one.";
   if (status === 200) return "This response is not from Digits: sign in and reload.";
@@ -819,10 +819,16 @@ function showPage() {
 }
 
 function showPlace() {
-  const { pages } = current?.answer ?? {};
-  const missing = missingIn(current?.answer).length;
-  const place = pages && `Page ${(current.page ?? 0) + 1} of ${pages.length}${missing ? ` (${pages.length - missing} read)` : ""}`;
+  const place = current?.answer?.pages && placeOf(current);
   write("sum", [place, isPage() && inWords(shown)].filter(Boolean).join(": "));
+}
+
+// Return which page of a document is shown, and how many have been read so far, or were not read in the end.
+function placeOf(picture) {
+  const { length } = picture.answer.pages;
+  const failed = failedIn(picture.answer);
+  const read = isUnread(picture) ? `${length - failed} read` : `${failed} not read`;
+  return `Page ${(picture.page ?? 0) + 1} of ${length}${failed ? ` (${read})` : ""}`;
 }
 
 function lineChoice(line, index) {
@@ -1372,8 +1378,9 @@ async function readOne(picture) {
 // many attempts, give up on all that wait.
 async function reconsider(picture, error, signal, say) {
   if (isBusy(error)) room = Math.max(1, room / 2);
-  fruitless = isPassing(error) ? fruitless + 1 : 0;
   const isWorthIt = isBusy(error) || (picture.answer?.pages && isPassing(error));
+  if (isWorthIt) fruitless++;
+  else if (!isPassing(error)) fruitless = 0; // the service is there
   if (!isWorthIt || fruitless >= TRIES) picture.error = error;
   if (fruitless >= TRIES) {
     for (const each of waiting.splice(0).filter(isUnread)) settle(Object.assign(each, { error }));
@@ -1416,12 +1423,11 @@ function showRow(picture) {
   const { row: { thumbnail, text, note, progress }, answer, error, url, words, share } = picture;
   const isLeft = isUnread(picture);
   const pages = pagesOf(answer ?? {});
-  const done = pages.length - missingIn(answer).length;
-  const soFar = answer && `${done} of ${pages.length} pages read`;
+  const soFar = answer && `${pages.length - failedIn(answer)} of ${pages.length} pages read`;
   text.textContent = answer ? headline(answer) : error ? NOTHING : "…";
   note.textContent = isLeft ? [soFar, words].filter(Boolean).join(". ") : answer ? inWords(answer) : said(error);
   progress.hidden = !isLeft || !(answer || share);
-  progress.value = share ?? done / pages.length;
+  progress.value = share ?? 1 - missingIn(answer).length / pages.length;
   if (!answer) return;
   fit(text, byLine(answer).flatMap(({ lines }) => lines));
   const source = pages.find((page) => page.picture)?.picture ?? url;

@@ -260,13 +260,13 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         answer_with(page, document)
         choose(page, "scan.pdf", b"%PDF-")
         assert answered(page) == "725"
-        expect_text(page, "#sum", "Page 1 of 3: 4 lines, all sure")
+        expect_text(page, "#sum", "Page 1 of 3 (1 not read): 4 lines, all sure")
         expect_count(page, "#boxes rect", 4)
         button(page, "Next page").press("Enter")
-        expect_text(page, "#sum", "Page 2 of 3: 3 lines, all sure")
+        expect_text(page, "#sum", "Page 2 of 3 (1 not read): 3 lines, all sure")
         expect_count(page, "#lines tr", 3)
         press(page, "Enter")
-        expect_text(page, "#sum", "Page 3 of 3")
+        expect_text(page, "#sum", "Page 3 of 3 (1 not read)")
         expect_text(page, "#message", "The page is damaged.")
         expect_hidden(page, "#lines")
         expect_hidden(page, "#picture")
@@ -274,7 +274,7 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         expect_text(page, "#sum", re.compile("^Page 1 of 3"))
         expect_picture(page, "scan.pdf")
         click(page, "Previous page")
-        expect_text(page, "#sum", "Page 3 of 3")
+        expect_text(page, "#sum", "Page 3 of 3 (1 not read)")
         rows = saved(page)
         assert columns_of(rows, "page", "text", "cell1", "error") == [
             "1,725,,",
