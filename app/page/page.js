@@ -409,15 +409,11 @@ function errorOfMissing(answer) {
   return error.status ? error : refused("The answer was cut off: try again.", 0, { type: "no-answer" });
 }
 
-// Return pages, in their order, as in 1-3,7-7.
+// Return pages as in 1-3,7-7.
 function rangesOf(pages) {
-  const ranges = [];
-  for (const page of pages) {
-    const last = ranges.at(-1);
-    if (last?.[1] === page - 1) last[1] = page;
-    else ranges.push([page, page]);
-  }
-  return ranges.slice(0, MOST_RANGES).map((range) => range.join("-")).join();
+  const firsts = pages.filter((page) => !pages.includes(page - 1));
+  const lasts = pages.filter((page) => !pages.includes(page + 1));
+  return firsts.slice(0, MOST_RANGES).map((first, index) => `${first}-${lasts[index]}`).join();
 }
 
 // Show a page as soon as it is read. One that is already in the answer stays, since it may have been edited.
@@ -429,7 +425,7 @@ function addPage(picture, page, count) {
   if (!isMissing(page)) fruitless = 0;
   const all = pages.with(index, page);
   picture.answer = { route: "read", pages: all, confidence: Math.min(...all.map(({ confidence = 0 }) => confidence)) };
-  showProgress(picture, index);
+  refresh(picture, index === (picture.page ?? 0));
 }
 
 // ---- What is sent of a picture: if the service would reduce it, a smaller JPEG, so that it is sent in less time.
@@ -438,20 +434,18 @@ function toSend(picture) {
   return (picture.sent ??= reduced(picture));
 }
 
-// Return what to send, both sizes if it is reduced, and whether the browser shows the picture.
+// Return what to send; if it is reduced, both sizes; and whether the browser can show the picture.
 async function reduced({ blob, url }) {
-  const image = url && (await drawable(blob, url));
+  const image = url && (await imageOf(blob, url));
   if (!image) return { blob, isShown: !url };
   const size = [image.naturalWidth, image.naturalHeight];
   const factor = blob.type.startsWith("image/") ? reduction(size) : 1; // another may have several pages
-  const canvas = factor > 1 && canvasOf(image, size.map((side) => Math.ceil(side / factor)));
-  const jpeg = canvas && isOpaque(canvas) && blobOf(canvas.toDataURL("image/jpeg", JPEG_QUALITY));
-  if (!jpeg || jpeg.size >= blob.size) return { blob, isShown: true };
-  return { blob: jpeg, isShown: true, size, reducedSize: [canvas.width, canvas.height] };
+  const smaller = factor > 1 && jpegOf(image, size.map((side) => Math.ceil(side / factor)));
+  return smaller && smaller.blob.size < blob.size ? { ...smaller, size, isShown: true } : { blob, isShown: true };
 }
 
-// Return the image, or nothing if the browser cannot draw it. Of a document, some browsers draw the first page.
-function drawable({ type }, url) {
+// Return the image, or null if the browser cannot draw it. Of a document, some browsers draw the first page.
+function imageOf({ type }, url) {
   return new Promise((resolve) => {
     const image = new Image();
     const onload = () => resolve(/pdf|tiff/.test(type) ? null : image);
@@ -459,46 +453,41 @@ function drawable({ type }, url) {
   });
 }
 
-// Return by what the service would divide the sides, so that it reduces the rest no further.
+// Return by what the service would divide the sides of a picture.
 function reduction([width, height]) {
   const longer = Math.max(width, height);
   const share = Math.min(1, Math.sqrt(PAGE_PIXELS / (width * height)));
   return Math.round(longer / Math.min(MAX_SIDE, Math.round(share * longer)));
 }
 
-function canvasOf(image, [width, height]) {
+// Return nothing if a part is transparent, which a JPEG would lose.
+function jpegOf(image, [width, height]) {
   const canvas = create("canvas", { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, width, height);
-  return canvas;
-}
-
-// A JPEG would lose what is transparent.
-function isOpaque(canvas) {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return new Uint32Array(data.buffer).every((pixel) => pixel >>> 24 === 255);
+  const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
+  const isOpaque = pixels.every((pixel) => pixel >>> 24 === 255);
+  return isOpaque && { blob: blobOf(canvas.toDataURL("image/jpeg", JPEG_QUALITY)), sentSize: [width, height] };
 }
 
 // Return an answer for the picture itself: with boxes in its pixels, and without a copy of it that is not needed.
-function inPixelsOf({ picture, ...answer }, { isShown, size, reducedSize }) {
-  if (size) enlarge(answer, size, reducedSize);
+function inPixelsOf({ picture, ...answer }, { isShown, size, sentSize }) {
+  if (size) enlarge(answer, size, sentSize);
   return isShown && !answer.turn ? answer : { ...answer, picture };
 }
 
-function enlarge(answer, size, reducedSize) {
-  const isSideways = answer.turn === 90 || answer.turn === 270;
-  const factors = size.map((side, axis) => side / reducedSize[axis]);
-  const [x, y] = isSideways ? factors.reverse() : factors;
+function enlarge(answer, size, sentSize) {
+  const inOrder = (pair) => (answer.turn === 90 || answer.turn === 270 ? pair.toReversed() : pair);
+  const [x, y] = inOrder(size.map((side, axis) => side / sentSize[axis]));
   const parts = [answer, ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
   for (const { box } of parts.filter((part) => part.box)) {
     const [left, top] = [Math.round(x * box.left), Math.round(y * box.top)];
     const [right, bottom] = [Math.round(x * (box.left + box.width)), Math.round(y * (box.top + box.height))];
     Object.assign(box, { left, top, width: right - left, height: bottom - top });
   }
-  if (!answer.size) return;
-  const [width, height] = isSideways ? [...size].reverse() : size;
-  answer.size = { width, height };
+  const [width, height] = inOrder(size);
+  if (answer.size) answer.size = { width, height };
 }
 
 // ---- One request.
@@ -527,12 +516,12 @@ function pause({ retryAfter }, tries, signal) {
 // Post a picture, and return the answer, or the last of its lines; `take` gets each line as soon as it has arrived.
 async function ask(route, picture, signal, say = () => {}, take = () => {}) {
   let last;
-  const { response, text } = await post(route, picture, signal, say, (line) => {
+  const response = await post(route, picture, signal, say, (line) => {
     const answer = parsed(line);
     if (answer) take((last = answer));
   });
   if (last) return last;
-  const { detail, type } = parsed(text) ?? {};
+  const { detail, type } = parsed(response.responseText) ?? {};
   throw refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
 }
 
@@ -550,12 +539,8 @@ async function post(route, picture, signal, say, receive) {
     request.setRequestHeader("Accept", "application/x-ndjson"); // which only documents have
     for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
     showSending(request, say);
-    const receiveRest = linesOf(request, receive);
-    request.onprogress = () => receiveRest();
-    request.onload = () => {
-      receiveRest(true);
-      resolve({ response: request, text: request.responseText });
-    };
+    receiveLines(request, receive);
+    request.addEventListener("load", () => resolve(request));
     const silent = "The service does not answer. Is it running? Your picture is still here.";
     request.onerror = () => reject(refused(silent, 0, { type: "no-answer" }));
     signal?.addEventListener("abort", () => {
@@ -576,15 +561,14 @@ function showSending({ upload }, say) {
   upload.onload = () => isSlow && say("Reading …");
 }
 
-// Return a function that passes on the lines that have arrived since, of an answer that is no error; at its end, the rest.
-function linesOf(request, receive) {
+// Pass on each line of an answer, unless it is an error, as soon as it is there; at the end also the rest.
+function receiveLines(request, receive) {
   let start = 0;
-  return (isEnd = false) => {
-    if (!/^2..$/.test(request.status)) return;
-    const text = request.responseText;
-    const end = isEnd ? text.length : text.lastIndexOf("\n") + 1;
+  request.onprogress = request.onload = ({ type }) => {
+    const text = request.status < 300 ? request.responseText : "";
+    const end = type === "load" ? text.length : text.lastIndexOf("\n") + 1;
     for (const line of text.slice(start, end).split("\n").filter(Boolean)) receive(line);
-    start = Math.max(start, end);
+    start = end;
   };
 }
 
@@ -1391,32 +1375,21 @@ async function reconsider(picture, error, signal, say) {
   }
 }
 
-// Show the answer or the error of a picture that is no longer read.
 function settle(picture) {
   stopReadingOf(picture);
-  showRow(picture);
-  count();
-  if (listed.some(isUnread)) keepAnswersSoon();
-  else keepAnswers();
-  if (picture !== current) return;
-  if (shown && picture.answer.pages) showRest(); // it may be edited
-  else show(picture);
+  refresh(picture);
 }
 
-function showRest() {
-  showPlace();
-  showAgain();
-  showBusy();
-}
-
-// Show that a page of a document was read.
-function showProgress(picture, index) {
+// Show what was read of a picture. A page that is shown already is left alone: it may be edited.
+function refresh(picture, isNew = false) {
   showRow(picture);
   count();
   keepAnswersSoon();
   if (picture !== current) return;
-  if (index === (picture.page ?? 0) || element("page").hidden) show(picture);
-  else showPlace();
+  if (isNew || !shown) show(picture);
+  showPlace();
+  showAgain();
+  showBusy();
 }
 
 function showRow(picture) {
@@ -1649,7 +1622,8 @@ let keeping; // the timer of `keepAnswers`
 let keepDelay = KEEP_MS;
 
 function keepAnswersSoon() {
-  keeping ??= setTimeout(keepAnswers, keepDelay);
+  if (!listed.some(isUnread)) keepAnswers();
+  else keeping ??= setTimeout(keepAnswers, keepDelay);
 }
 
 async function keepAnswers() {

@@ -171,13 +171,13 @@ def test_only_lost_pages_are_asked_for_again_and_none_is_read_twice(page, stream
     stream.send(2, 7)
     expect_words(page, "#list li", "2 of 7 pages read")
     stream.end(CUT)
-    expect_words(page, "#list li", "2 of 7 pages read. Trying again …")
+    expect_words(page, "#list li", f"2 of 7 pages read. {SENT_AGAIN}")
     stream.send(3, 7)
     stream.send(4, 7, BUSY)
     stream.send(5, 7)
     stream.send(6, 7, BUSY)
     stream.end()
-    expect_words(page, "#list li", "The service is busy. Trying again …")
+    expect_words(page, "#list li", f"The service is busy. {SENT_AGAIN}")
     stream.send(4, 7)
     stream.send(6, 7, DAMAGED)
     stream.end()
@@ -241,15 +241,15 @@ def test_pages_that_were_read_survive_a_reload_and_the_rest_is_asked_for(page, s
     stored = "inLists(lists => lists.get(`${tab.list} answers`))"
     text = f"{stored}.then(answers => JSON.stringify([...answers]))"
     assert until(lambda: "42.50" in page.evaluate(text))
-    page.reload()
     stream.end(CUT)
+    expect_words(page, "#list li", SENT_AGAIN)
+    page.reload()
     expect_text(page, "#sum", "Page 1 of 3 (1 read): 4 lines, all sure")
-    assert until(lambda: len(stream.asked) == 2)
     stream.send(2, 3)
     stream.send(3, 3)
     stream.end()
     expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    assert stream.ranges == [None, "2-3"]
+    assert set(stream.ranges) == {None, "2-3"}
 
 
 def test_a_document_that_is_removed_is_no_longer_read_until_undo(page, stream):
