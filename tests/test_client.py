@@ -14,7 +14,7 @@ from itertools import product
 import pytest
 
 from app.cli.answers import NoService, Unanswered
-from app.cli.client import MAX_BYTES, PAUSES, Service
+from app.cli.client import MAX_BYTES, Service
 from app.picture.errors import MAX_DIGITS
 from support import HEALTH, LINE, NUMBER, SEVEN, Respond, answering, busy
 
@@ -23,7 +23,7 @@ from support import HEALTH, LINE, NUMBER, SEVEN, Respond, answering, busy
 def asking(respond: Respond) -> Iterator[Service]:
     with answering(respond) as url:
         service = Service(url, None, at_once=2)
-        with service.client:
+        with service:
             yield service
 
 
@@ -61,7 +61,7 @@ def asking_without_waiting(respond: Respond) -> Iterator[tuple[Service, list[flo
     pauses: list[float] = []
     with answering(respond) as url:
         service = Service(url, None, at_once=2, sleep=pauses.append)
-        with service.client:
+        with service:
             yield service, pauses
 
 
