@@ -4,7 +4,6 @@ It grows by one for each window of answers, and halves when the service refuses 
 request: additive increase, multiplicative decrease (Chiu and Jain 1989), as in TCP.
 """
 
-from itertools import count
 from threading import Condition
 
 
@@ -18,7 +17,7 @@ class Window:
         self.most = most
         self.size = float(most)
         self.in_flight = 0
-        self.tickets = count(1)
+        self.asked = 0  # tickets so far, which are numbered from 1 on
         self.entered = 0  # the last ticket that got a place
         self.halved_at = 0  # the last one that had a place when the window was halved
         self.changed = Condition()
@@ -26,7 +25,8 @@ class Window:
     def enter(self) -> int:
         """Wait for a place; return the ticket of the request."""
         with self.changed:
-            ticket = next(self.tickets)
+            self.asked += 1
+            ticket = self.asked
             self.changed.wait_for(lambda: self.has_place_for(ticket))
             self.entered = ticket
             self.in_flight += 1

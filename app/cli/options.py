@@ -130,10 +130,7 @@ OutputFile = Annotated[
 ]
 Resume = Annotated[
     bool,
-    Option(
-        "--resume",
-        help="Read only what is missing, changed or failed for now.",
-    ),
+    Option("--resume", help="Read only what is missing, changed or failed for now."),
 ]
 MinConfidence = Annotated[
     float,
