@@ -568,6 +568,14 @@ def invoked(*arguments: object, **environment: str) -> Result:
     return done
 
 
+def process_of(*arguments) -> subprocess.Popen:
+    """Start `digits` in a process of its own."""
+    command = [DIGITS, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 @contextmanager
 def serving(
     *options: str, program: str = DIGITS, **environment: str

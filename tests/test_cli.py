@@ -47,6 +47,7 @@ from support import (
     number,
     page,
     pdf_of,
+    process_of,
     serving,
     tool,
     until,
@@ -115,13 +116,6 @@ def files(tmp_path, digits) -> list[Path]:
 
 def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def process_of(*arguments) -> subprocess.Popen:
-    command = [DIGITS, *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 @contextmanager

@@ -134,7 +134,7 @@ class Output:
         pictures: Sequence[Picture],
         tally: Tally,
     ) -> None:
-        """Add the answers that a file lacks; say how to go on if that is interrupted."""
+        """Add the answers that a file lacks; if interrupted, say how to go on."""
         csv = Csv(kind, self.least, self.for_spreadsheet)
         format = csv if path.suffix.lower() == ".csv" else Json(self.least)
         with Results(path, format, self.resume) as results:

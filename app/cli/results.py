@@ -65,7 +65,8 @@ class Results:
         """Remove the lines of pictures that have to be read again; return the pictures
         in the others, each with the problem that it had, or "".
 
-        The last picture in the file is read again, since its lines may be incomplete.
+        The last picture in the file is read again if it is asked for, since its lines
+        may be incomplete.
         """
         if not self.path.stat().st_size:
             return {}
@@ -77,8 +78,8 @@ class Results:
         kept: list[Written] = []
         for each in written:
             is_asked = each.key in keys or (each.file in states and not each.page)
-            is_tried_again = is_asked and is_of_the_moment(each)
-            if each.key != last and each.file not in changed and not is_tried_again:
+            is_tried_again = is_asked and (each.key == last or is_of_the_moment(each))
+            if each.file not in changed and not is_tried_again:
                 kept.append(each)
         self.replace(kept)
         return {each.key: each.problem for each in kept}
