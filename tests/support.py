@@ -17,7 +17,7 @@ import zlib
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -568,6 +568,14 @@ def invoked(*arguments: object, **environment: str) -> Result:
     return done
 
 
+def process_of(*arguments) -> subprocess.Popen:
+    """Start `digits` in a process of its own."""
+    command = [DIGITS, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
 @contextmanager
 def serving(
     *options: str, program: str = DIGITS, **environment: str
@@ -717,7 +725,9 @@ Respond = Callable[[BaseHTTPRequestHandler], Response]
 
 
 @contextmanager
-def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str]:
+def answering(
+    respond: Respond, certificate: Path | None = None, port: int = 0
+) -> Iterator[str]:
     """Run a service that answers as `respond` does; yields its address.
 
     `respond` is given a request with its body. With a certificate, which is in one file
@@ -726,6 +736,7 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # each answer would take 40 ms
 
         def do_POST(self):
             self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -745,7 +756,7 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
             pass
 
     ThreadingHTTPServer.request_queue_size = 128  # connections at once
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -766,3 +777,48 @@ def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
     refusal = {"detail": "4 large pictures are waiting already: try again in a second."}
     refusals = iter([(status, headers, refusal)] * times)
     return lambda _: next(refusals, (200, {}, SEVEN))
+
+
+class Clock:
+    """A clock that only pauses advance."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class Killable:
+    """A service that can be killed, and started again on the same port."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+        self.running = ExitStack()
+        self.changing = threading.Lock()
+        self.is_running = False
+        self.port = 0
+
+    def start(self) -> str:
+        """Start it, unless it runs; return its address."""
+        with self.changing:
+            if not self.is_running:
+                service = answering(self.answer, port=self.port)
+                self.url = self.running.enter_context(service)
+                self.port = int(self.url.rpartition(":")[2])
+                self.is_running = True
+            return self.url
+
+    def kill(self) -> None:
+        """Refuse all connections from now on."""
+        with self.changing:
+            self.running.close()
+            self.is_running = False
+
+    def answer(self, request: BaseHTTPRequestHandler) -> Response:
+        """Answer on a connection of its own, since others would outlive the service."""
+        status, headers, content = self.respond(request)
+        return status, {**headers, "connection": "close"}, content

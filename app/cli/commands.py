@@ -20,6 +20,7 @@ from app.cli.answers import InvalidOption, NoService, ReadOptions, Unanswered
 from app.cli.corrections import corrections
 from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
+from app.cli.patience import BUSY_MINUTES, Patience
 from app.printable import printable
 from app.text.field import Field, InvalidField
 
@@ -89,6 +90,7 @@ def predict(
     resume: options.Resume = False,
     min_confidence: options.MinConfidence = 0.0,
     jobs: options.Jobs = None,
+    patience: options.Patience = BUSY_MINUTES,
 ) -> None:
     """Read the digit in each picture.
 
@@ -96,14 +98,15 @@ def predict(
     that end in .png, .jpg and the like, except hidden ones and PDFs. Answers
     come in the order of the files.
 
-    If the service is busy, the picture is sent again. If a picture cannot be
-    read, standard error says why, and the exit code is 1.
+    If the service is busy, the picture is sent again, and fewer at once. If a
+    picture cannot be read, standard error says why, and the exit code is 1.
     """
     from app.cli.output import Output
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    with answerer(context, local, url, api_key, jobs, {"model": model}) as reader:
+    models = {"model": model}
+    with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         pictures = whole_files(files, page)
         failed = output.write(
             "digit", reader.predict, pictures, reader.at_once, reader.batch
@@ -134,6 +137,7 @@ def read(
     min_confidence: options.MinConfidence = 0.0,
     spreadsheet: options.Spreadsheet = False,
     jobs: options.Jobs = None,
+    patience: options.Patience = BUSY_MINUTES,
 ) -> None:
     """Read the numbers in each picture, line by line.
 
@@ -147,7 +151,7 @@ def read(
     field = Field(length, characters, format, date)
     how = ReadOptions(field, marks, rotate, alternatives)
     models = {"lines_model": lines_model}
-    with answerer(context, local, url, api_key, jobs, models) as reader:
+    with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         ask = partial(reader.read, options=how)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise Exit(failed > 0)
@@ -271,6 +275,7 @@ def answerer(
     key: str | None,
     jobs: int | None,
     models: Mapping[str, Path | None],
+    patience: float = BUSY_MINUTES,
 ) -> Iterator["Local | Service"]:
     """Yield what answers for `jobs` pictures at once: the client of a service, or the
     models in this process, which are named like their settings.
@@ -285,8 +290,7 @@ def answerer(
                     )
             from app.cli.client import Service
 
-            service = Service(url, key, jobs or AT_ONCE)
-            with service.client:
+            with Service(url, key, jobs or AT_ONCE, Patience(60 * patience)) as service:
                 yield service
             return
         source = context.get_parameter_source("url")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from app.cli.records import COLUMNS
+from app.answers.columns import TEXT_COLUMNS
 from browsing import (
     PHONE,
     SEVEN,
@@ -215,7 +215,7 @@ def test_the_list_can_be_saved(page, rows):
     assert list(found[0]) == columns.split()
     # The columns are those of `digits read --csv`, which may have more.
     *shared, _ = found[0]
-    assert shared == list(COLUMNS["text"])[: len(shared)]
+    assert shared == TEXT_COLUMNS[: len(shared)]
     assert columns_of(found, "file", "line", "text", "unsure") == [
         '0, "0".png,1,0,',
         "1.png,1,1,",
