@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 
 from app.answers import problems
 from app.bulk import job
+from app.bulk.changes import discard_outdated
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
@@ -471,12 +473,12 @@ def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents):
         assert shown(destination) == OF_DOCUMENTS
 
 
-def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
+def test_results_of_an_earlier_version_with_fewer_columns_are_added_to(documents):
     source, destination = documents
     part = only_part(source)
     paths = [*part]
-    columns = [SCHEMA.field(name) for name in ("path", "model", "text")]
-    of_old = {"model": destination.model, "text": "5"}
+    of_old = {"model": destination.model, "text": "", "confidence": 0.9, "lines": []}
+    columns = [SCHEMA.field(name) for name in ("path", *of_old)]
     rows = [{"path": path, **of_old} for path in paths[2:4]]
     pq.write_table(
         pa.Table.from_pylist(rows, pa.schema(columns)),
@@ -485,9 +487,13 @@ def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
     (left,) = job.parts_left([part], destination)
     assert [*left] == [*paths[:2], paths[4]]
     read(source, destination, left)
+    discard_outdated([part], source, destination)
     errors = {"corrupt-image": 1, "not-an-image": 1}
     assert destination.summary() == Summary(12, 0, errors)
     assert job.parts_left([part], destination) == []
+    table = StringIO()
+    destination.write_csv(table, least=0, for_spreadsheet=False)
+    assert len(table.getvalue().splitlines()) == 1 + 12
 
 
 def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
