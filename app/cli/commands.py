@@ -201,6 +201,7 @@ def bulk(
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
+    rotate: options.Rotate = "none",
     column: Annotated[
         str | None,
         Option(
@@ -219,6 +220,8 @@ def bulk(
         Path | None,
         Option(metavar="FILE", help="Also write all results to this CSV file."),
     ] = None,
+    min_confidence: options.MinConfidence = 0.0,
+    spreadsheet: options.Spreadsheet = False,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     model: options.Model = None,
@@ -228,34 +231,31 @@ def bulk(
 
     It uses all cores of this machine, or a Ray cluster. The results have one row
     per picture, and per page of each TIFF and PDF.
-    If started again, it reads the pictures that have no row yet. The exit code
-    is 0 if every picture has a row, even one with an error. It is 1 if the job
-    stopped, or pictures are left because the machine was too busy or an
-    unexpected error occurred: start it again.
+    If started again, it reads pictures that have no row yet, files that have
+    changed, and files that could not be opened. The exit code is 1 if the job
+    stopped, if pictures are left because the machine was too busy or an
+    unexpected error occurred, or if a row has an error.
     """
     from app.bulk.errors import BulkError
 
     field = Field(None, characters, format, date)
-    for name, given in vars(field).items():
+    of_texts = vars(field) | {"rotate": None if rotate == "none" else rotate}
+    for name, given in of_texts.items():
         if given is not None and not read:
             raise BadParameter(f"--{name} needs --read.")
+    if spreadsheet and not csv:
+        raise BadParameter("--spreadsheet needs --csv.")
     models = {"model": model, "lines_model": lines_model}
     with clean_exit(), configured(models) as settings:
         try:
-            from app.cli.bulk import read_all
+            from app.cli.bulk import Output, Pictures, Work, read_all
 
-            read_all(
-                source,
+            summary = read_all(
+                Pictures(source, read, field, rotate, column, key),
                 destination,
+                Work(rows_per_file, workers, address),
+                Output(csv, min_confidence, spreadsheet),
                 settings,
-                read,
-                field,
-                column,
-                key,
-                rows_per_file,
-                workers,
-                address,
-                csv,
             )
         except ModuleNotFoundError as error:
             extra = "cluster" if address else "bulk"
@@ -265,6 +265,7 @@ def bulk(
             ) from error
         except (BulkError, OSError) as error:  # storage raises OSError
             raise failure(printable(str(error))) from error
+    raise Exit(summary.errors.total() > 0)
 
 
 @contextmanager
