@@ -181,6 +181,36 @@ def test_a_row_at_the_foot_of_a_page_of_which_nothing_is_read_makes_the_text_uns
     assert max(missed) < 0.9
 
 
+def beside_a_table(
+    pair: list[int], top: int, table_top: int
+) -> tuple[Image.Image, set]:
+    """Write two digits, a third of the page high, and 24 small numbers.
+
+    Returns the page, and the small numbers.
+    """
+    rng = np.random.default_rng(0)
+    page = Image.new("L", (1000, 900), 255)
+    page.paste(number(DIGITS[pair], scale=15), (100, top))
+    texts = set()
+    for row in range(6):
+        for column in range(4):
+            chosen = rng.integers(0, len(DIGITS), 3)
+            place = 40 + 240 * column, table_top + 75 * row
+            page.paste(number(DIGITS[chosen], scale=1), place)
+            texts.add("".join(map(str, LABELS[chosen])))
+    return page, texts
+
+
+@pytest.mark.parametrize("change", [plain, ImageOps.invert, on_a_desk])
+@pytest.mark.parametrize(("top", "table_top"), [(-130, 440), (340, 10)])
+@pytest.mark.parametrize("pair", [[250, 200], [10, 300], [300, 450]])
+def test_large_digits_above_or_below_a_table_do_not_hide_it(
+    pair, top, table_top, change
+):
+    page, texts = beside_a_table(pair, top, table_top)
+    assert len(texts & {*read(change(page)).text.split()}) >= 20
+
+
 @pytest.mark.parametrize("high", [0.006, 0.008, 0.01])
 def test_a_page_is_refused_on_which_a_digit_is_too_small_to_be_read(high, digits):
     """It is at the edge of the page, and of the part that is looked at closely."""

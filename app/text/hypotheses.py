@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from app.text.forms import Grammar
 from app.text.layout import ELONGATED, Floats, Line, in_rows, joined
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from app.text.strips import WIDER, Sheet, Strip, whole_strips
+from app.text.strips import WIDER, Sheet, Strip, small_pieces, whole_sheet, whole_strips
 from app.text.transcript import LEAST, FieldReading, Transcript
 
 SURE = 0.95  # probability of a reading from which no further one is tried
@@ -28,6 +29,8 @@ EMPTY = 0.5  # probability of nothing from which a line is not read once more
 MAX_WIDTH = 80_000
 # Width of a line over its height; memory grows with the square of its width.
 MAX_SHAPE = 80
+# Height of small writing, over that of the digits beside it.
+SMALL = 1 / 3
 # How many times as much has to speak for another direction as for the first one.
 CLEARLY = 1.25
 # Width of the strips that are read to find out which way is up, in pixels.
@@ -39,9 +42,18 @@ Best = dict[int, tuple[float, list[list[FieldReading]]]]
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A way to read a picture: rows from top to bottom."""
+    """A way to read a picture.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        From top to bottom.
+    is_beside_ink : bool
+        Whether there is other ink in the picture, which may be smaller writing.
+    """
 
     rows: tuple[Row, ...] = ()
+    is_beside_ink: bool = False
 
     @property
     def transcripts(self) -> list[Transcript]:
@@ -69,6 +81,13 @@ class Hypothesis:
         empty = [each.confidence for each in self.transcripts if not each.signs]
         read = [each.certainty for each in self.transcripts if each.signs]
         return min(empty, default=1.0) * math.prod(read)
+
+
+class View(NamedTuple):
+    """A picture as one line, and its strips that are not yet read."""
+
+    sheet: Sheet
+    strips: Iterator[Strip]
 
 
 @dataclass(frozen=True)
@@ -117,22 +136,37 @@ class LineReader:
 
         First, all of it is one line; then come its lines, then all of it in other ways.
         """
-        height = self.network.spec.height
-        views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
+        whole = whole_sheet(picture)
+        views = {turn: self.view(whole.turned(turn)) for turn in turns}
         yield [*self.whole(views)]
         if self.pages:
             yield [self.page(Sheet.of(picture), self.pages, turns)]
         while following := [*self.whole(views)]:
             yield following
 
-    def whole(
-        self, views: Mapping[int, Iterator[Strip]]
-    ) -> Iterator[tuple[int, Hypothesis]]:
+    def view(self, sheet: Sheet) -> View:
+        """Begin to read a picture as one line."""
+        return View(sheet, whole_strips(sheet, self.network.spec.height))
+
+    def whole(self, views: Mapping[int, View]) -> Iterator[tuple[int, Hypothesis]]:
         """Read the next strip of each view, but leave out what is too long."""
-        for turn, strips in views.items():
-            for transcript in self.transcripts([*islice(strips, 1)]):
+        for turn, view in views.items():
+            for transcript in self.transcripts([*islice(view.strips, 1)]):
                 if transcript.digit_count <= MAX_DIGITS:
-                    yield turn, Hypothesis(((transcript,),))
+                    yield turn, self.one_line(view.sheet, transcript)
+
+    def one_line(self, sheet: Sheet, transcript: Transcript) -> Hypothesis:
+        """Return the hypothesis that this is all that is written on a sheet.
+
+        Small writing above, below or beside large digits is noise in a strip. So if it
+        is sure, more small pieces of ink than digits and marks are in its way.
+        """
+        alone = Hypothesis(((transcript,),))
+        if self.pages is None or not is_sure([alone]):
+            return alone
+        scale = sheet.grey.height / self.network.spec.height
+        pieces = small_pieces(sheet, SMALL * scale * transcript.digit_height)
+        return replace(alone, is_beside_ink=pieces > len(transcript.signs))
 
     def page(
         self, sheet: Sheet, pages: PageNetwork, turns: Sequence[int]
@@ -342,7 +376,11 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
     Then one is sure, or several agree.
     """
     best = best_of(found)
-    if not best.signs or not all(each.has_form for each in best.transcripts):
+    if (
+        not best.signs
+        or best.is_beside_ink
+        or not all(each.has_form for each in best.transcripts)
+    ):
         return False
     doubts = [1 - each.certainty for each in found if each.signs == best.signs]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE
