@@ -12,8 +12,8 @@ and restored. Exits with 1 if
   files,
 - a picture is not answered within a minute, although it is sent again after 503 or a
   lost connection,
-- `digits bulk`, started again until its exit status is 0, leaves a picture without a
-  row, or with two, or
+- `digits bulk`, started again until it says that no picture is left, leaves one without
+  a row, or with two, or
 - a process or a temporary file is left at the end.
 
 Linux only. Needs the extra `bulk`.
@@ -89,13 +89,14 @@ PATIENCE = 60  # maximum seconds until an answer or a process
 RUN_SECONDS = 300  # maximum for a run of `digits bulk`
 RUNS = 30  # maximum number of runs
 RUN_ENDED = "runs of digits bulk with exit status {}"
+DONE = " pictures done: "  # in the summary at the end of a run
+LEFT = " pictures are left: "
 FINE = {
     "answers right",
     "answers 503, sent again",
     "connections lost, sent again",
     "rows right",
-    RUN_ENDED.format(0),
-    RUN_ENDED.format(1),
+    RUN_ENDED.format(1),  # some pictures are refused
     RUN_ENDED.format(-signal.SIGKILL),
 }
 
@@ -324,19 +325,26 @@ def read_folders(
 
 
 def completed(folder: Path, kind: str) -> Seen:
-    """Run `digits bulk` again and again, until its exit status is 0."""
+    """Run `digits bulk` again and again, until no picture is left."""
     seen = Seen()
     options = f"--workers 2 --rows-per-file 80 {'--read' if kind == 'text' else ''}"
     places = [str(folder / "pictures"), str(folder / kind)]
     command = [DIGITS, "bulk", *places, *options.split()]
     environment = os.environ | {"TMPDIR": str(folder / "bulk")}
     for _ in range(RUNS):
-        try:
-            status = subprocess.call(command, env=environment, timeout=RUN_SECONDS)
-        except subprocess.TimeoutExpired as error:
-            status = f"none after {error.timeout} s"
+        log = folder / "bulk.log"
+        status: int | str
+        with log.open("w") as file:
+            try:
+                status = subprocess.call(
+                    command, env=environment, stderr=file, timeout=RUN_SECONDS
+                )
+            except subprocess.TimeoutExpired as error:
+                status = f"none after {error.timeout} s"
         seen[RUN_ENDED.format(status)] += 1
-        if status == 0:
+        said = log.read_text()
+        typer.echo(said, err=True, nl=False)
+        if status == 1 and DONE in said and LEFT not in said:
             return seen
     return seen + Seen(["jobs not completed"])
 

@@ -17,7 +17,7 @@ import zlib
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -130,28 +130,66 @@ def reading_of_drawing(digit: bytes) -> Reading:
     return reading_of(drawing(np.frombuffer(digit, np.uint8).reshape(28, 28)))
 
 
-def pdf_of(*pages: tuple[bytes, bytes], more: bytes = b"") -> bytes:
+def pdf_of(
+    *pages: tuple[bytes, bytes],
+    more: bytes = b"",
+    catalog: bytes = b"",
+    objects: Sequence[bytes] = (),
+) -> bytes:
     """Write a PDF of pages, each given by its dictionary's entries and its content.
 
-    `more` is added to the trailer.
+    `more` is added to the trailer, and `catalog` to the catalogue. Further objects have
+    the numbers after those of the pages: of one page, from 5 on.
     """
     kids = b" ".join(b"%d 0 R" % (3 + 2 * place) for place in range(len(pages)))
-    objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
+    numbered = [
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % catalog,
         b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
     ]
     page = b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>"
     for entries, content in pages:
-        objects.append(page % (entries, len(objects) + 2))
-        objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(content), content))
+        numbered.append(page % (entries, len(numbered) + 2))
+        numbered.append(stream_of(content))
+    numbered += objects
     pdf = b"%PDF-1.7\n"
     places = b"0000000000 65535 f \n"
-    for index, each in enumerate(objects, 1):
+    for index, each in enumerate(numbered, 1):
         places += b"%010d 00000 n \n" % len(pdf)
         pdf += b"%d 0 obj\n%s\nendobj\n" % (index, each)
-    size = len(objects) + 1
+    size = len(numbered) + 1
     end = b"xref\n0 %d\n%strailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF"
     return pdf + end % (size, places, size, more, len(pdf))
+
+
+def stream_of(content: bytes, entries: bytes = b"") -> bytes:
+    """Write a stream of a PDF."""
+    head = b"<<%s/Length %d>>" % (entries, len(content))
+    return b"%sstream\n%s\nendstream" % (head, content)
+
+
+def filled_in(
+    field: bytes, form: bytes = b"", catalog: bytes = b"", content: bytes = b""
+) -> bytes:
+    """Write a PDF with a field of a form, given by its entries.
+
+    Object 7 is an appearance with this content, by default 4075. `form` is added to the
+    form, and `catalog` to the catalogue.
+    """
+    fonts = b"/Font<</F 6 0 R>>"
+    appearance = stream_of(
+        content or b"BT /F 40 Tf 0 g 4 14 Td (4075) Tj ET",
+        b"/Type/XObject/Subtype/Form/BBox[0 0 200 60]/Resources<<%s>>" % fonts,
+    )
+    return pdf_of(
+        (A4 + b"/Annots[5 0 R]", b""),
+        catalog=b"/AcroForm<</Fields[5 0 R]/DA(/F 40 Tf 0 g)/DR<<%s>>%s>>%s"
+        % (fonts, form, catalog),
+        objects=[
+            b"<</Type/Annot/Rect[100 500 300 560]/F 4/T(a)%s>>" % field,
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+            appearance,
+        ],
+    )
 
 
 def shown(picture: Image.Image) -> bytes:
@@ -478,6 +516,15 @@ HOSTILE = {
         errors.CorruptImage,
         "The PDF is damaged",
     ),
+    "dynamic xfa pdf": (
+        pdf_of(
+            (A4, ONE),
+            catalog=b"/NeedsRendering true/AcroForm<</Fields[]/XFA 5 0 R>>",
+            objects=[stream_of(b"<xdp/>")],
+        ),
+        errors.NotAnImage,
+        "print it to a PDF and send that",
+    ),
     "pdf without area": (
         pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE)),
         errors.CorruptImage,
@@ -566,6 +613,14 @@ def invoked(*arguments: object, **environment: str) -> Result:
     structlog.reset_defaults()
     assert done.exception is None or isinstance(done.exception, SystemExit)
     return done
+
+
+def process_of(*arguments) -> subprocess.Popen:
+    """Start `digits` in a process of its own."""
+    command = [DIGITS, *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 @contextmanager
@@ -717,7 +772,9 @@ Respond = Callable[[BaseHTTPRequestHandler], Response]
 
 
 @contextmanager
-def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str]:
+def answering(
+    respond: Respond, certificate: Path | None = None, port: int = 0
+) -> Iterator[str]:
     """Run a service that answers as `respond` does; yields its address.
 
     `respond` is given a request with its body. With a certificate, which is in one file
@@ -726,6 +783,7 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # each answer would take 40 ms
 
         def do_POST(self):
             self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -745,7 +803,7 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
             pass
 
     ThreadingHTTPServer.request_queue_size = 128  # connections at once
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -766,3 +824,48 @@ def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
     refusal = {"detail": "4 large pictures are waiting already: try again in a second."}
     refusals = iter([(status, headers, refusal)] * times)
     return lambda _: next(refusals, (200, {}, SEVEN))
+
+
+class Clock:
+    """A clock that only pauses advance."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def __call__(self) -> float:
+        return sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+class Killable:
+    """A service that can be killed, and started again on the same port."""
+
+    def __init__(self, respond: Respond) -> None:
+        self.respond = respond
+        self.running = ExitStack()
+        self.changing = threading.Lock()
+        self.is_running = False
+        self.port = 0
+
+    def start(self) -> str:
+        """Start it, unless it runs; return its address."""
+        with self.changing:
+            if not self.is_running:
+                service = answering(self.answer, port=self.port)
+                self.url = self.running.enter_context(service)
+                self.port = int(self.url.rpartition(":")[2])
+                self.is_running = True
+            return self.url
+
+    def kill(self) -> None:
+        """Refuse all connections from now on."""
+        with self.changing:
+            self.running.close()
+            self.is_running = False
+
+    def answer(self, request: BaseHTTPRequestHandler) -> Response:
+        """Answer on a connection of its own, since others would outlive the service."""
+        status, headers, content = self.respond(request)
+        return status, {**headers, "connection": "close"}, content

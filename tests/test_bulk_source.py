@@ -12,10 +12,10 @@ from app.answers.errors import UploadTooLarge
 from app.bulk import source
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.source import Entry, Files, Table
-from app.bulk.storage import Place, place_of
+from app.bulk.storage import UNKNOWN, Place, State, place_of
 
 MAX_BYTES = 200_000
-PICTURES = ["3/d.tif", "7/c.heic", "[1]/e.png", "a.JPG", "b.png", "link.png"]
+PICTURES = "3/d.tif 7/c.heic [1]/e.png a.JPG b.png broken.png link.png".split()
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     """A working directory with pictures, and with others that are none, hidden, or
     would be read without end.
     """
-    for name in (*PICTURES[:-1], "labels.csv", ".hidden.png", ".thumbnails/f.png"):
+    for name in (*PICTURES[:-2], "labels.csv", ".hidden.png", ".thumbnails/f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -35,7 +35,8 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def parts_of(name: str, size: int = 100) -> list[list[str]]:
-    return list(Files(place_of(name), MAX_BYTES).parts(size))
+    """Return the paths of the pictures in each part."""
+    return [[*part] for part in Files(place_of(name), MAX_BYTES).parts(size)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def parts_of(name: str, size: int = 100) -> list[list[str]]:
         ("7", 100, [["7/c.heic"]]),
         ("[1]", 100, [["[1]/e.png"]]),  # exists, and is not taken for a glob
         ("[37]/*", 100, [["3/d.tif", "7/c.heic"]]),
-        ("*.png", 100, [["b.png", "link.png"]]),
+        ("*.png", 100, [["b.png", "broken.png", "link.png"]]),
         ("**/*.heic", 100, [["7/c.heic"]]),
         ("labels.???", 100, [["labels.csv"]]),
     ],
@@ -66,7 +67,8 @@ def test_a_file_is_read_as_it_is_unless_it_is_too_large(tmp_path):
     for name, data in {**read, "too large": bytes(MAX_BYTES + 1)}.items():
         (tmp_path / name).write_bytes(data)
     paths = [f"{tmp_path}/{name}" for name in (*read, "too large", "missing")]
-    *found, large, missing = Files(place_of(str(tmp_path)), MAX_BYTES).pictures(paths)
+    source = Files(place_of(str(tmp_path)), MAX_BYTES)
+    *found, large, missing = source.pictures(dict.fromkeys(paths, UNKNOWN))
     assert [entry.path for entry in found] == paths[:-2]
     assert [entry.data for entry in found] == [*read.values()]
     assert isinstance(large.data, UploadTooLarge)
@@ -84,13 +86,39 @@ def test_files_from_object_storage_come_in_order(folder):
     assert parts_of(folder.as_uri()) == parts_of(".")
     filesystem, _ = FileSystem.from_uri(folder.as_uri())
     (folder / "7" / "d").mkdir()
-    (folder / "7" / "d" / "e.png").write_bytes(b"7/d/e.png")
+    for number in range(2 * source.DOWNLOADS):
+        name = f"7/d/{number:02}.png"
+        (folder / name).write_bytes(name.encode())
     files = Files(Place(filesystem, f"{folder}/7", "s3://", ""), MAX_BYTES)
     (part,) = files.parts(100)
-    assert part == [f"s3://{folder}/7/c.heic", f"s3://{folder}/7/d/e.png"]
-    pictures = list(files.pictures(part * source.DOWNLOADS))
-    assert [picture.path for picture in pictures] == part * source.DOWNLOADS
-    assert [picture.data for picture in pictures[:2]] == [b"7/c.heic", b"7/d/e.png"]
+    names = [path.removeprefix(f"s3://{folder}/") for path in part]
+    assert names[:2] == ["7/c.heic", "7/d/00.png"]
+    pictures = list(files.pictures(part))
+    assert {picture.path: picture.state for picture in pictures} == part
+    assert [picture.path for picture in pictures] == [*part]
+    assert [picture.data.decode() for picture in pictures] == names
+
+
+@pytest.mark.parametrize("scheme", ["", "s3://"])
+def test_the_state_of_a_file_is_that_before_it_was_read(folder, scheme):
+    filesystem, _ = FileSystem.from_uri(folder.as_uri())
+    files = Files(Place(filesystem, str(folder), scheme, "*.png"), MAX_BYTES)
+    os.utime("b.png", ns=(0, 1_700_000_000_123_456_789))
+    state = State(len("b.png"), 1_700_000_000_123_456)
+    expected = {"b.png": state, "broken.png": UNKNOWN, "link.png": state}
+    if scheme:  # object storage has no links to nothing
+        del expected["broken.png"]
+    (part,) = files.parts(100)
+    assert part == {f"{scheme}{folder}/{name}": expected[name] for name in expected}
+    (folder / "b.png").write_bytes(b"another")
+    found = [(picture.path, picture.state) for picture in files.pictures(part)]
+    assert found == [*part.items()]
+
+
+def test_a_file_named_alone_has_the_same_state_as_in_its_folder(folder):
+    (of_folder,) = Files(place_of(str(folder)), MAX_BYTES).parts(100)
+    (alone,) = Files(place_of(f"{folder}/b.png"), MAX_BYTES).parts(100)
+    assert alone == {f"{folder}/b.png": of_folder[f"{folder}/b.png"]}
 
 
 @pytest.fixture
@@ -122,11 +150,14 @@ def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     parts = list(pictures.parts(size))
     assert [len(part) for part in parts] == rows
     read = [picture for part in parts for picture in pictures.pictures(part)]
-    expected = [
-        Entry(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)
-    ]
-    assert read == [*expected, Entry(f"{table}#9", "109", b"")]
-    assert list(pictures.pictures([f"{table}#5", f"{table}#8"])) == [read[5], read[8]]
+    status = table.stat()
+    state = State(status.st_size, status.st_mtime_ns // 1000)
+    for row, picture in enumerate(read):
+        data = str(row).encode() if row < 9 else b""
+        expected = Entry(f"{table}#{row}", str(100 + row), data, state=state)
+        assert picture == expected
+    some = {f"{table}#{row}": state for row in (5, 8)}
+    assert list(pictures.pictures(some)) == [read[5], read[8]]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +201,6 @@ def test_a_damaged_table_loses_only_the_unreadable_rows(tmp_path):
     table = table_of(path)
     (part,) = table.parts(1000)
     read = list(table.pictures(part))
-    assert [picture.path for picture in read] == part
+    assert [picture.path for picture in read] == [*part]
     assert [picture.data for picture in read[:200]] == pictures[:200]
     assert isinstance(read[-1].data, UnreadableFile)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from pydantic import BaseModel
 
 from app.answers import problems
 from app.bulk import job
+from app.bulk.changes import discard_outdated
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
-from app.bulk.source import Entry, Files, Source, Table
-from app.bulk.storage import place_of
+from app.bulk.source import Entry, Files, Part, Source, Table
+from app.bulk.storage import UNKNOWN, place_of
 from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
@@ -63,12 +65,12 @@ def destination_in(folder: Path, kind: str) -> Destination:
     return destination
 
 
-def only_part(source: Source) -> list[str]:
+def only_part(source: Source) -> Part:
     (part,) = source.parts(2000)
     return part
 
 
-def read(source: Source, destination: Destination, part: list[str], **settings) -> None:
+def read(source: Source, destination: Destination, part: Part, **settings) -> None:
     """Read a part with a new worker."""
     worker = Worker(source, destination, Settings(**settings))
     assert asyncio.run(worker.read(part)) == len(part)
@@ -87,7 +89,7 @@ def table_of(
     (file,) = destination.place.files()
     assert pq.read_schema(file).equals(SCHEMA)
     rows = pq.read_table(file).to_pylist()
-    assert [row["path"] for row in rows] == part
+    assert [row["path"] for row in rows] == [*part]
     assert {row["model"] for row in rows} == {destination.model}
     return rows
 
@@ -127,7 +129,8 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
             assert row["error"]["detail"] == str(answer)
         else:
             filled = given(row)
-            del filled["path"]
+            for name in ("path", "size", "modified"):
+                del filled[name]
             assert set(filled) >= {kind, "confidence", "model"}
             assert {**near(answer), **filled} == near(answer)
 
@@ -196,6 +199,10 @@ def destination(tmp_path) -> Destination:
     return made
 
 
+def part_of(paths: Iterable[str]) -> Part:
+    return dict.fromkeys(paths, UNKNOWN)
+
+
 def rows_of(paths: Iterable[str], **cells) -> list[dict]:
     return [{"path": path, "model": "1f0c2a9b7d3e", **cells} for path in paths]
 
@@ -204,13 +211,13 @@ def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(
     destination,
 ):
     for _ in range(2):
-        destination.write([*"ab"], rows_of("ab", digit=1))
+        destination.write(part_of("ab"), rows_of("ab", digit=1))
     folder = Path(destination.place.path)
     (written,) = folder.iterdir()
     # As of a worker that is killed while it writes.
     (folder / f".{destination.prefix}0").write_bytes(written.read_bytes()[:100])
     with pytest.raises(pa.ArrowInvalid):
-        destination.write(["c"], rows_of("c", digit="seven"))
+        destination.write(part_of("c"), rows_of("c", digit="seven"))
     assert len(list(folder.iterdir())) == 2
     destination.prepare()
     assert destination.paths() == {"a", "b"}
@@ -225,15 +232,15 @@ def test_a_file_is_replaced_by_one_with_more_rows_of_its_part(tmp_path, name):
         place_of(name.replace("FOLDER", str(tmp_path))), "digit", "1f0c2a9b7d3e"
     )
     destination.prepare()
-    part = [*"abc"]
+    part = part_of("abc")
     assert destination.rows_of(part) == []
     for count in (1, 2, 3):
-        destination.write(part, rows_of(part[:count], digit=7))
+        paths = "abc"[:count]
+        destination.write(part, rows_of(paths, digit=7))
         found = destination.rows_of(part)
-        assert [(row["path"], row["digit"]) for row in found] == [
-            (path, 7) for path in part[:count]
-        ]
-        assert destination.paths() == {*part[:count]}
+        assert [row["path"] for row in found] == [*paths]
+        assert {row["digit"] for row in found} == {7}
+        assert destination.paths() == {*paths}
         assert destination.summary() == Summary(count, 0, {})
     assert len(destination.place.files()) == 1
 
@@ -241,7 +248,7 @@ def test_a_file_is_replaced_by_one_with_more_rows_of_its_part(tmp_path, name):
 def test_a_part_has_a_file_of_its_own_whatever_the_paths_contain(destination):
     parts = [["/a", "/b"], ["/a\n/b"], ["/a\n", "/b"], ['/a", "/b'], ["/a, /b"]]
     for part in parts:
-        destination.write(part, rows_of(part))
+        destination.write(part_of(part), rows_of(part))
     assert destination.paths() == {path for part in parts for path in part}
     assert len(destination.place.files()) == len(parts)
 
@@ -261,7 +268,7 @@ class Observed(Files):
     asked: list[str] = field(default_factory=list)
     before_loss: int | None = None
 
-    def pictures(self, part: list[str]) -> Iterator[Entry]:
+    def pictures(self, part: Part) -> Iterator[Entry]:
         self.asked.extend(part)
         yield from islice(super().pictures(part), self.before_loss)
         if self.before_loss is not None:
@@ -298,6 +305,7 @@ def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(num
     files, destination = numbers
     one_by_one = Settings(max_held_bytes=1)
     part = only_part(files)
+    paths = [*part]
     for before_loss, kept in ((3, 3), (0, 3), (1, 4), (None, 5)):
         source = Observed(files.place, MAX_BYTES, before_loss=before_loss)
         worker = Worker(source, destination, one_by_one, seconds=0)
@@ -307,11 +315,11 @@ def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(num
             with pytest.raises(ConnectionAbortedError):
                 asyncio.run(worker.read(part))
         found = [(row["path"], row["digit"]) for row in destination.rows_of(part)]
-        assert found == [(path, digit) for digit, path in enumerate(part[:kept])]
-    assert source.asked == part[4:]
+        assert found == [(path, digit) for digit, path in enumerate(paths[:kept])]
+    assert source.asked == paths[4:]
     assert destination.summary() == Summary(5, 0, {})
     asyncio.run(worker.read(part))  # as if it had been lost after the last picture
-    assert source.asked == part[4:]
+    assert source.asked == paths[4:]
     assert len(destination.place.files()) == 1
 
 
@@ -329,13 +337,14 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
 ):
     source, destination = numbers
     part = only_part(source)
-    Path(part[4]).write_bytes(b"no picture")
+    paths = [*part]
+    Path(paths[4]).write_bytes(b"no picture")
     failures = [
         RuntimeError("a fault of ours"),
         RuntimeError("once more"),
         Interrupted(),
     ]
-    pictures = [Path(path).read_bytes() for path in part[1:4]]
+    pictures = [Path(path).read_bytes() for path in paths[1:4]]
     failing = dict(zip(pictures, failures, strict=True))
 
     def check(data, page):
@@ -347,10 +356,10 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
     assert asyncio.run(worker.read(part)) == 5
     assert errors_of(destination.rows_of(part)) == [None, "not-an-image"]
     said = [record.message for record in caplog.records]
-    assert said == [f"{part[1]} could not be read."]
+    assert said == [f"{paths[1]} could not be read."]
     assert "RuntimeError: a fault of ours" in caplog.text
     (left,) = job.parts_left([part], destination)
-    assert left == part[1:4]
+    assert [*left] == paths[1:4]
     failing.clear()
     assert asyncio.run(worker.read(left)) == 3
     assert job.parts_left([part], destination) == []
@@ -364,7 +373,7 @@ def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers):
     worker = Worker(*numbers, Settings())
     worker.reader = Failing(worker.reader, check)
     assert asyncio.run(worker.read(only_part(worker.source))) == 5
-    assert worker.destination.place.files() == []
+    assert not worker.destination.place.files()
 
 
 @pytest.fixture
@@ -457,29 +466,34 @@ def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents):
     worker.reader = Failing(worker.reader, check)
     with pytest.raises(SystemExit):
         asyncio.run(worker.read(part))
-    assert destination.pages() == {part[0]: {1, 2, 3}}
+    assert destination.pages() == {next(iter(part)): {1, 2, 3}}
     lost.clear()
     for again in (worker, Worker(source, destination, Settings())):
         asyncio.run(again.read(part))
         assert shown(destination) == OF_DOCUMENTS
 
 
-def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
+def test_results_of_an_earlier_version_with_fewer_columns_are_added_to(documents):
     source, destination = documents
     part = only_part(source)
-    columns = [field for field in SCHEMA if field.name not in ("page", "pages")]
-    of_old = {"model": destination.model, "text": "5"}
-    rows = [{"path": path, **of_old} for path in part[2:4]]
+    paths = [*part]
+    of_old = {"model": destination.model, "text": "", "confidence": 0.9, "lines": []}
+    columns = [SCHEMA.field(name) for name in ("path", *of_old)]
+    rows = [{"path": path, **of_old} for path in paths[2:4]]
     pq.write_table(
         pa.Table.from_pylist(rows, pa.schema(columns)),
         f"{destination.place.path}/{destination.prefix}old.parquet",
     )
     (left,) = job.parts_left([part], destination)
-    assert left == [*part[:2], part[4]]
+    assert [*left] == [*paths[:2], paths[4]]
     read(source, destination, left)
+    discard_outdated([part], source, destination)
     errors = {"corrupt-image": 1, "not-an-image": 1}
     assert destination.summary() == Summary(12, 0, errors)
     assert job.parts_left([part], destination) == []
+    table = StringIO()
+    destination.write_csv(table, least=0, for_spreadsheet=False)
+    assert len(table.getvalue().splitlines()) == 1 + 12
 
 
 def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
@@ -511,4 +525,4 @@ def test_another_model_on_a_node_stops_the_job(destination, kind, settings, file
     with pytest.raises(BulkError, match=message):
         Worker(*given)
     with pytest.raises(BulkError, match=message):
-        list(job.run([["7.png"]], *given, 1))
+        list(job.run([part_of(["7.png"])], *given, 1))

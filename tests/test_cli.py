@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
@@ -46,6 +47,7 @@ from support import (
     number,
     page,
     pdf_of,
+    process_of,
     serving,
     tool,
     until,
@@ -79,16 +81,18 @@ TWO_AMOUNTS = {
     ],
     "value": None,
 }
+OF_FILE = ",key,problem,size,modified"
 DIGIT_COLUMNS = (
     "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error,"
-    "page"
+    f"page{OF_FILE}"
 )
 FORM_COLUMNS = ",format,value,alternatives"
 TEXT_COLUMNS = (
     "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error,page"
-    f"{FORM_COLUMNS}"
+    f"{FORM_COLUMNS},edited{OF_FILE}"
 )
-ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,,,,,"
+# After the text, up to the size.
+ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,,,,,,,,,"
 NAME = "7,\r\udcff.png"
 NO_FILE = "No such file or directory."
 
@@ -112,13 +116,6 @@ def files(tmp_path, digits) -> list[Path]:
 
 def lines_of(done) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def process_of(*arguments) -> subprocess.Popen:
-    command = [DIGITS, *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 @contextmanager
@@ -209,25 +206,29 @@ def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(
     assert text.startswith(f"{broken[0]}: The file is not a ")
     assert missing == f"{broken[1]}: {NO_FILE}"
     assert empty.startswith(f"{broken[2]}: The folder has no ")
-    assert count == "3 of 5 could not be read."
+    assert count == (
+        "3 of 5 pictures could not be read: 2 unreadable-file, 1 not-an-image."
+    )
     assert (done.exit_code, len(done.stdout.splitlines())) == (1, 2)
     assert "could not be read" not in invoked("read", broken[0], "--url", url).stderr
 
 
 def csv_of(columns: str, *answers: str) -> str:
     row = dict.fromkeys(columns.split(","), "")
-    row |= {"file": '"none\n.png"', "error": NO_FILE}
+    row |= {"file": '"none\n.png"', "error": NO_FILE, "problem": "unreadable-file"}
     lines = [columns, ",".join(row.values())]
-    lines += [f'"7,\r�.png",{answer}' for answer in answers]
+    lines += [f'"7,\r�.png",{answer}SIZE,MODIFIED' for answer in answers]
     return "\n".join([*lines, ""])
 
 
 def json_of(answer: dict) -> str:
     model = Prediction if "digit" in answer else Text
     shown = model(**answer).model_dump(exclude_unset=True)
-    failed = {"file": "none\n.png", "error": NO_FILE}
-    read = {"file": NAME, **shown, "unsure": True}
-    return f"{json.dumps(failed)}\n{json.dumps(read)}\n"
+    problem = {"error": NO_FILE, "problem": "unreadable-file"}
+    failed = {"file": "none\n.png", **problem}
+    read = {"file": NAME, **shown, "unsure": True, "size": "SIZE"}
+    lines = json.dumps(failed), json.dumps(read | {"modified": "MODIFIED"})
+    return "\n".join([*lines, ""]).replace('"SIZE"', "SIZE")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,8 @@ def written(file: Path, monkeypatch, command: str, answer: dict) -> str:
             "predict --csv",
             SEVEN,
             csv_of(
-                DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,"
+                DIGIT_COLUMNS,
+                f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,,,,",
             ),
         ),
         (
@@ -298,7 +300,11 @@ def written(file: Path, monkeypatch, command: str, answer: dict) -> str:
             INCHES,
             csv_of(TEXT_COLUMNS, f'1,"=""7"""""""{ON_LINE}'),
         ),
-        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,,,,")),
+        (
+            "read --csv",
+            BLANK,
+            csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,,,,,,,,"),
+        ),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
     ],
@@ -306,6 +312,10 @@ def written(file: Path, monkeypatch, command: str, answer: dict) -> str:
 def test_answers_are_written_whatever_the_names_of_files_are(
     files, monkeypatch, command, answer, shown
 ):
+    size = str(files[1].stat().st_size)
+    modified = datetime.fromtimestamp(1_700_000_000.25, UTC)
+    os.utime(files[1], (0, modified.timestamp()))
+    shown = shown.replace("SIZE", size).replace("MODIFIED", modified.isoformat())
     assert written(files[1], monkeypatch, command, answer) == shown
 
 
@@ -393,7 +403,7 @@ def test_a_form_and_other_texts_are_as_over_http(where, url, digits, tmp_path):
     asked = httpx2.post(
         f"{url}/read?format=amount&alternatives=2", content=amount.read_bytes()
     ).json()
-    assert answer == {"file": str(amount), **asked}
+    assert {**answer, "file": str(amount), **asked} == answer
     assert (answer["value"], len(answer["lines"][0]["alternatives"])) == ("12.50", 2)
     assert read(date, "--format", "date", "--date", "dmy")["value"] == "2026-11-24"
     assert read(date, "--format", "date", "--date", "mdy")["confidence"] < 0.5
@@ -432,7 +442,7 @@ def test_every_page_is_a_picture(where, documents):
     )
     assert refusals[1:] == [
         f"{documents}/e.pdf: The PDF needs a password: remove it and send it again.",
-        "2 of 8 could not be read.",
+        "2 of 8 pictures could not be read: 1 corrupt-image, 1 not-an-image.",
     ]
 
 
@@ -459,9 +469,9 @@ def documents(digits, tmp_path) -> Path:
 
 def test_predict_reads_no_pdf_in_a_folder_and_one_page_of_a_file(url, documents):
     done = invoked("predict", documents, "--page", 1, "--csv", "--url", url)
-    rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
-    assert [Path(row[0]).name for row in rows] == ["b.tif", "c.png", "d.tif"]
-    assert {row[-1] for row in rows} == {"1"}
+    rows = cells_of(done.stdout, "file", "page")
+    assert [Path(file).name for file, _ in rows] == ["b.tif", "c.png", "d.tif"]
+    assert {page for _, page in rows} == {"1"}
     done = invoked("predict", documents / "a.pdf", "--page", 2, "--json", "--url", url)
     assert [(answer["page"], answer["digit"]) for answer in lines_of(done)] == [(2, 1)]
 
@@ -490,7 +500,8 @@ def test_pages_are_resumed_wherever_the_file_was_cut(documents, tmp_path, ending
 
     def respond(asked):
         if asked.path.endswith("page=2"):
-            return 422, {}, {"detail": "It is damaged."}
+            damaged = {"type": "/problems/corrupt-image", "detail": "It is damaged."}
+            return 422, {}, damaged
         return 200, {}, TWO_LINES
 
     with answering(respond) as url:
@@ -503,27 +514,27 @@ def test_pages_are_resumed_wherever_the_file_was_cut(documents, tmp_path, ending
             assert cut.read_bytes() == content, length
 
 
-@pytest.mark.parametrize("missing", [FORM_COLUMNS, f",page{FORM_COLUMNS}"])
+@pytest.mark.parametrize("first", ["page", "format", "edited"])
 def test_a_csv_of_an_earlier_version_gets_the_missing_columns(
-    documents, tmp_path, missing
+    documents, tmp_path, first
 ):
     old = tmp_path / "old.csv"
-    empty = "," * missing.count(",")
-    cells = ON_LINE.removesuffix(empty)
-    of_png = f"{documents}/c.png,1,-7{cells}"
-    of_tiff = f"{documents}/d.tif,1,-7{cells}"
-    header = TEXT_COLUMNS.removesuffix(missing)
-    old.write_text(f"{header}\n{of_png}\n{of_tiff}\n")
+    columns = TEXT_COLUMNS.split(",")
+    count = columns.index(first)
+    cells = f"1,-7{ON_LINE}".split(",")[: count - 1]
+    rows = [columns[:count]]
+    rows += [[f"{documents}/{name}", *cells] for name in ("c.png", "d.tif")]
+    old.write_text("".join(f"{','.join(row)}\n" for row in rows))
     with answering(lambda _: (200, {}, NUMBER)) as url:
         given = "--output", old, "--resume", "--url", url
         assert invoked("read", documents, *given).exit_code == 0
-    header, first, *rest = old.read_text().splitlines()
-    assert (header, first) == (TEXT_COLUMNS, of_png + empty)
-    read = []
-    for row in rest:
-        cells = row.split(",")
-        read.append(f"{Path(cells[0]).name} {cells[-4]}".strip())
-    pages = "a.pdf 1,a.pdf 2,b.tif 1,b.tif 2,b.tif 3,d.tif,e.pdf"
+    table = old.read_text()
+    header, row, *_ = table.splitlines()
+    assert (header, row) == (TEXT_COLUMNS, f"{documents}/c.png,1,-7{ON_LINE},")
+    read = [
+        f"{Path(name).name} {page}" for name, page in cells_of(table, "file", "page")
+    ]
+    pages = "c.png ,a.pdf 1,a.pdf 2,b.tif 1,b.tif 2,b.tif 3,d.tif ,e.pdf "
     assert read == pages.split(",")
 
 
@@ -628,11 +639,10 @@ def test_no_text_in_csv_is_a_formula(files, tmp_path, monkeypatch):
     with answering(lambda _: (200, {}, sum_of_two)) as url:
         shown = invoked("read", "=1+1.png", "@none.png", "--csv", "--url", url).stdout
     on_line = ON_LINE.replace("yes", "")
-    assert shown.splitlines()[1:] == [
-        f"'=1+1.png,1,'-7 -7{on_line}",
-        f"'=1+1.png,2,-7{on_line}",
-        f"'@none.png{',' * 11}{NO_FILE},,,,",
-    ]
+    first, second, third = shown.splitlines()[1:]
+    assert first.startswith(f"'=1+1.png,1,'-7 -7{on_line}")
+    assert second.startswith(f"'=1+1.png,2,-7{on_line}")
+    assert third.startswith(f"'@none.png{',' * 11}{NO_FILE},,,,")
 
 
 def cells_of(table: str, *columns: str) -> list[tuple[str, ...]]:
@@ -669,10 +679,10 @@ def test_a_table_has_a_row_for_each_of_its_rows(where, digits, tmp_path):
                 sheet.paste(number(digits[cell], scale=1), place)
     (tmp_path / "table.png").write_bytes(encode(sheet))
     shown = invoked("read", tmp_path / "table.png", "--csv", *where).stdout
-    assert cells_of(shown, "line", "text") == [
-        ("1", "72 0 51"),
-        ("2", "1 20"),
-        ("3", "7 1"),
+    assert cells_of(shown, "line", "text", "cell1", "cell2", "cell3") == [
+        ("1", "72 0 51", "72", "0", "51"),
+        ("2", "1 20", "1", "", "20"),
+        ("3", "7 1", "7", "1", ""),
     ]
 
 

@@ -91,7 +91,7 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         service = Service(url, None, 1)
-        with service.client:
+        with service:
             assert service.about() == HEALTH
 
 

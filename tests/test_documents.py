@@ -30,6 +30,7 @@ from support import (
     connect,
     document,
     encode,
+    filled_in,
     number,
     pdf_of,
     samples,
@@ -86,6 +87,40 @@ def test_a_file_of_one_page_is_answered_as_a_picture(client, pages, kind):
     assert [*answer] == ["text", "confidence", "lines", "model"]
 
 
+TEXT = b"/Subtype/Widget/FT/Tx/V(4075)"
+DRAWN = b"/AP<</N 7 0 R>>"
+REQUIRED = b"/NeedAppearances true"
+XFA = b"/XFA[(template)7 0 R]"
+SCRIPT = b"<</S/JavaScript/JS(this.getField\\('a'\\).value = '9';)>>"
+SCRIPTS = b"/AA<</F %s/C %s/K %s/PO %s>>" % ((SCRIPT,) * 4)
+FILLED_IN = {
+    "text": filled_in(TEXT),
+    "text with an appearance": filled_in(TEXT + DRAWN),
+    "text whose appearance is asked for": filled_in(TEXT, REQUIRED),
+    "text with an old appearance": filled_in(
+        TEXT + DRAWN, REQUIRED, content=b"BT /F 40 Tf 4 14 Td (98) Tj ET"
+    ),
+    "choice": filled_in(b"/Subtype/Widget/FT/Ch/Ff 131072/Opt[(1)(4075)]/V(4075)"),
+    "field that is in no form": filled_in(TEXT + DRAWN).replace(b"/AcroForm", b"/None"),
+    "annotation": filled_in(b"/Subtype/FreeText" + DRAWN),
+    "static XFA": filled_in(TEXT, XFA),
+    "static XFA with an appearance": filled_in(TEXT + DRAWN, XFA),
+    "field with JavaScript": filled_in(
+        TEXT + SCRIPTS, b"/CO[5 0 R]", b"/OpenAction " + SCRIPT
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILLED_IN)
+def test_what_is_filled_into_a_form_is_read(client, name):
+    assert read(client, FILLED_IN[name])["text"] == "4075"
+
+
+def test_what_viewers_hide_is_not_read(client):
+    hidden = filled_in(TEXT + DRAWN).replace(b"/F 4/", b"/F 2/")
+    assert read(client, hidden)["text"] == ""
+
+
 def test_the_length_is_that_of_each_page(client, pages):
     answer = read(client, document(pages, "TIFF"), "?length=2")
     first, second, third = answer["pages"]
@@ -121,6 +156,17 @@ def test_a_hostile_page_costs_only_itself(client, pages):
     assert texts == ["72", None, "", "", None, "72"]
     assert answer[1]["error"]["type"] == "/problems/too-complex"
     assert answer[4]["error"]["type"] == "/problems/corrupt-image"
+
+
+@pytest.mark.slow
+def test_a_hostile_form_costs_only_itself(client, pages):
+    slow = filled_in(TEXT + DRAWN, content=4 * COSTLY)
+    answer = client.post("/read", content=slow)
+    assert_problem(answer, 422, "too-complex", "/read")
+    fields = b"/Fields[%s]" % (b"5 0 R " * 10**6)
+    endless = filled_in(TEXT + DRAWN + b"/Kids[5 0 R]/Parent 5 0 R", fields)
+    assert client.post("/read", content=endless).status_code == 200
+    assert read(client, encode(pages[0]))["text"] == "72"
 
 
 @pytest.mark.slow
@@ -255,6 +301,7 @@ def test_a_page_is_sent_before_the_next_one_is_read(url, pages, headers):
     ("name", "status", "error"),
     [
         ("encrypted pdf", 415, "not-an-image"),
+        ("dynamic xfa pdf", 415, "not-an-image"),
         ("pdf of no pages", 422, "corrupt-image"),
         ("cut pdf", 422, "corrupt-image"),
     ],

@@ -22,6 +22,7 @@ from support import (
     encode,
     line_network,
     load_sheet,
+    number,
     page_network,
     written,
 )
@@ -185,6 +186,22 @@ def test_no_more_is_read_of_a_page_than_was_asked_for(name, turns):
     beside = 4 * len(turns) * 960  # the whole picture, as one line
     assert 0 < sum(network.widths) <= sum(budget.widths) + beside
     assert max(budget.widths) <= MAX_WIDTH
+
+
+@pytest.mark.parametrize("name", ["a page", "a line"])
+def test_no_other_direction_is_tried_where_the_picture_is_upright(name):
+    picture = rows_of(12, 8, (40, 100), of=2)
+    if name == "a line":
+        picture = number(MNIST_DIGITS[[350, 120, 250]])
+    read = []
+    texts = []
+    for turns in ((0,), (0, 90, 180, 270)):
+        network = NotingNetwork()
+        options = TextOptions(turns=turns)
+        texts.append(read_text(encode(picture), network, page_network(), options).text)
+        read.append(sorted(network.widths))
+    assert read[0] == read[1]
+    assert texts[0] == texts[1] != ""
 
 
 def test_a_page_of_much_writing_is_read_alone():

@@ -17,6 +17,7 @@ from support import (
     PNG,
     document,
     encode,
+    filled_in,
     pdf_of,
     with_damaged_page,
 )
@@ -120,6 +121,18 @@ def test_a_page_that_a_pdf_only_claims_to_have_is_damaged():
 )
 def test_a_page_is_drawn_at_the_same_size_whatever_it_claims(box, size):
     assert opened(pdf_of((box, ONE))).size == size
+
+
+def shade(data: bytes) -> float:
+    """Return the darkest level of a page in grey."""
+    return opened(data).convert("L").getextrema()[0]
+
+
+@pytest.mark.parametrize("drawing", [b"/MK<</CA(4)>>", b"/AP<</N<</Yes 7 0 R>>>>"])
+def test_a_box_that_is_ticked_has_its_mark(drawing):
+    box = b"/Subtype/Widget/FT/Btn/V/%s/AS/%s"
+    assert shade(filled_in(box % (b"Yes", b"Yes") + drawing)) < 50
+    assert shade(filled_in(box % (b"Off", b"Off") + drawing)) > 150  # its frame is grey
 
 
 def test_pages_are_drawn_by_several_threads_at_once():

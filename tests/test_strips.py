@@ -8,14 +8,15 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.picture.maps import Box
 from app.text.layout import Line
-from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_strips
+from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_sheet, whole_strips
 from support import encode, number, picture_from_bytes
 
 HEIGHT = 40  # of the strips
 
 
 def proposed(image: Image.Image | np.ndarray) -> list[Strip]:
-    return [*whole_strips(picture_from_bytes(encode(image), 10**6), HEIGHT)]
+    picture = picture_from_bytes(encode(image), 10**6)
+    return [*whole_strips(whole_sheet(picture), HEIGHT)]
 
 
 def box_of(strip: Strip) -> Box:

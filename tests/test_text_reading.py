@@ -8,10 +8,11 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.picture.errors import TooMuchWriting
 from app.picture.maps import Box
-from app.text.text import Text, read_text
+from app.text.text import AS_WRITTEN, TURNS, Text, TextOptions, read_text
 from support import (
     MINUS,
     POINT,
+    drawing,
     encode,
     inked,
     line_network,
@@ -49,8 +50,8 @@ def write(form: str, seed: int) -> tuple[Image.Image, str]:
     return number(*lines), text.strip()
 
 
-def read(picture: Image.Image | np.ndarray) -> Text:
-    return read_text(encode(picture), line_network(), page_network())
+def read(picture: Image.Image | np.ndarray, options: TextOptions = AS_WRITTEN) -> Text:
+    return read_text(encode(picture), line_network(), page_network(), options)
 
 
 def plain(sheet: Image.Image) -> Image.Image:
@@ -179,6 +180,48 @@ def test_a_row_at_the_foot_of_a_page_of_which_nothing_is_read_makes_the_text_uns
             missed.append(found.confidence)
     assert len(missed) >= 5
     assert max(missed) < 0.9
+
+
+def beside_a_table(
+    pair: list[int], top: int, table_top: int
+) -> tuple[Image.Image, set]:
+    """Write two digits, a third of the page high, and 24 small numbers.
+
+    Returns the page, and the small numbers.
+    """
+    rng = np.random.default_rng(0)
+    page = Image.new("L", (1000, 900), 255)
+    page.paste(number(DIGITS[pair], scale=15), (100, top))
+    texts = set()
+    for row in range(6):
+        for column in range(4):
+            chosen = rng.integers(0, len(DIGITS), 3)
+            place = 40 + 240 * column, table_top + 75 * row
+            page.paste(number(DIGITS[chosen], scale=1), place)
+            texts.add("".join(map(str, LABELS[chosen])))
+    return page, texts
+
+
+@pytest.mark.parametrize("change", [plain, ImageOps.invert, on_a_desk])
+@pytest.mark.parametrize(("top", "table_top"), [(-130, 440), (340, 10)])
+@pytest.mark.parametrize("pair", [[250, 200], [10, 300], [300, 450]])
+def test_large_digits_above_or_below_a_table_do_not_hide_it(
+    pair, top, table_top, change
+):
+    page, texts = beside_a_table(pair, top, table_top)
+    assert len(texts & {*read(change(page)).text.split()}) >= 20
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_page_is_turned_upright_but_a_single_digit_is_not(turn):
+    """It does not show which way is up: a 6 would become a 9."""
+    any_way = TextOptions(turns=TURNS["auto"])
+    page, texts = beside_a_table([250, 200], -130, 440)
+    found = read(page.rotate(-turn, expand=True), any_way)
+    assert found.turn == turn
+    assert len(texts & {*found.text.split()}) >= 20
+    for digit in DIGITS[300:500:10]:  # 6 to 9
+        assert read(drawing(digit).rotate(turn, expand=True), any_way).turn == 0
 
 
 @pytest.mark.parametrize("high", [0.006, 0.008, 0.01])

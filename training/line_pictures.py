@@ -14,7 +14,7 @@ from torch import Tensor
 
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
-from app.text.strips import Sheet, whole_strips
+from app.text.strips import Sheet, whole_sheet, whole_strips
 from app.text.text import decoded
 from training.alphabet import CHARACTERS, class_of
 from training.config import PAGES_MODEL
@@ -64,7 +64,7 @@ def strips_of(
 ) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that fits."""
     picture = decoded(content, page)
-    ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
+    ways = [[strip] for strip in whole_strips(whole_sheet(picture), HEIGHT)]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))
     ways.append([sheet.strip(joined(row), HEIGHT) for row in rows])

@@ -3,13 +3,14 @@ there.
 
 A file's name contains a hash of the paths of its part. It is replaced in one step by
 one with more rows of the part, so that no row is ever there twice, even if the part is
-read again after its worker was lost.
+read again after its worker was lost; or by one without the rows that are out of date,
+whose pictures then are without a row, and are read.
 """
 
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TextIO
 from uuid import uuid4
@@ -20,50 +21,68 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
+from app.answers.columns import Kind, Record, columns_of, is_unsure, rows_of, widest
 from app.answers.responses import LEGIBLE
 from app.answers.spreadsheet import line_of
 from app.bulk.errors import BulkError
-from app.bulk.rows import LINE_IN_CSV, SCHEMA, Row, by_line
+from app.bulk.rows import LINE_IN_CSV, SCHEMA, Row, record_of
 from app.bulk.source import Part
-from app.bulk.storage import Place
+from app.bulk.storage import Place, State
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
-OF_BOTH_KINDS = ["confidence", "legibility", "model", "error", "page"]
-OF_TEXT = ["line", "format", "value"]
+OF_CSV = ["key", "confidence", "model", "page", "size", "modified"]
+OF_KIND = {
+    "digit": ["digit", "probabilities", "legibility"],
+    "text": ["lines", "table"],
+}
 # The path of a row, and the page and the number of pages of a document.
 Location = tuple[str, int | None, int | None]
 Pages = defaultdict[str, set[int]]  # of each document, those that have a row
+Rotate = Literal["none", "auto"]
+# Whether a row is out of date, by its path and the type of its error.
+IsOutdated = Callable[[str, str | None], bool]
 
 
 class Summary(NamedTuple):
-    """The number of pictures, of those with a low legibility, and of those with each
-    type of error.
+    """The number of pictures, of those with a low legibility, of those with each type
+    of error, and of those that are unsure.
     """
 
     pictures: int
     hardly_legible: int
     errors: Counter[str]
+    unsure: int = 0
+
+
+class Outcome(NamedTuple):
+    """What tells whether a row is out of date."""
+
+    path: str
+    error: str | None
+    state: State
 
 
 @dataclass(frozen=True)
 class Destination:
     """A folder of results: digits or texts, all of one `model`, as in the answers, and
-    of one field.
+    of one field, from pictures that may all be turned, or not.
     """
 
     place: Place
-    kind: Literal["digit", "text"]
+    kind: Kind
     model: str
     field: Field = ANYTHING
+    rotate: Rotate = "none"
 
     @property
     def prefix(self) -> str:
         """Prefix of the file names."""
-        if self.field == ANYTHING:
+        if self.field == ANYTHING and self.rotate == "none":
             return f"{self.kind}-{self.model}-"
         characters = sorted({*(self.field.characters or "")})
-        said = [*characters, self.field.format, self.field.date]
+        turned = "rotate" if self.rotate == "auto" else None
+        said = [*characters, self.field.format, self.field.date, turned]
         digest = digest_of("\n".join(filter(None, said)))
         return f"{self.kind}-of-{digest}-{self.model}-"
 
@@ -79,8 +98,8 @@ class Destination:
             if not name.startswith(self.prefix):
                 raise BulkError(
                     f"{self.place} holds {name}, which is not a result of this model "
-                    "with these values of --read, "
-                    "--characters, --format and --date. Choose another folder."
+                    "with these values of --read, --characters, --format, --date and "
+                    "--rotate. Choose another folder."
                 )
 
     def paths(self) -> set[str]:
@@ -99,29 +118,59 @@ class Destination:
             columns = [column.to_pylist() for column in batch.columns]
             yield from zip(*columns, strict=True)
 
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what tells of each row whether it is out of date."""
+        for batch in self.batches("path", "error", "size", "modified"):
+            states = map(
+                State,
+                batch.column("size").to_pylist(),
+                batch.column("modified").cast(pa.int64()).to_pylist(),
+            )
+            paths = batch.column("path").to_pylist()
+            yield from map(Outcome, paths, error_types(batch.column("error")), states)
+
+    def discard(self, is_outdated: IsOutdated) -> None:
+        """Remove the rows of which it holds, by their paths and types of errors."""
+        for file in self.place.files():
+            if all(kept(self.table_in(file, ["path", "error"]), is_outdated)):
+                continue
+            table = self.table_in(file)
+            left = table.filter(kept(table, is_outdated))
+            if len(left):
+                self.replace(file, left)
+            else:
+                self.place.filesystem.delete_file(file)
+
     def file_of(self, part: Part) -> str:
         """Return the path of the file for the rows of a part, which no other part has,
         whatever their paths contain.
         """
-        return f"{self.place.path}/{self.prefix}{digest_of(json.dumps(part))}.parquet"
+        digest = digest_of(json.dumps([*part]))
+        return f"{self.place.path}/{self.prefix}{digest}.parquet"
 
     def rows_of(self, part: Part) -> list[Row]:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
         if not self.place.filesystem.get_file_info(path).is_file:
             return []
-        rows: list[Row] = pq.read_table(
-            path, schema=SCHEMA, filesystem=self.place.filesystem
-        ).to_pylist()
+        rows: list[Row] = self.table_in(path).to_pylist()
         return rows
+
+    def table_in(self, path: str, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows in a file, or some of their columns."""
+        system = self.place.filesystem
+        return pq.read_table(path, columns=columns, schema=SCHEMA, filesystem=system)
 
     def write(self, part: Part, rows: list[Row]) -> None:
         """Write all rows of a part so far, in place of those written before."""
+        self.replace(self.file_of(part), pa.Table.from_pylist(rows, SCHEMA))
+
+    def replace(self, path: str, table: pa.Table) -> None:
+        """Write a file in one step, in place of the one that may be there."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
         system = self.place.filesystem
-        table = pa.Table.from_pylist(rows, SCHEMA)
         pq.write_table(table, unfinished, compression="zstd", filesystem=system)
-        system.move(unfinished, self.file_of(part))
+        system.move(unfinished, path)
 
     def tidy(self) -> None:
         """Delete the unfinished files of lost workers, once all parts are done."""
@@ -129,8 +178,8 @@ class Destination:
             if entry.base_name.startswith(f".{self.prefix}"):
                 self.place.filesystem.delete_file(entry.path)
 
-    def summary(self) -> Summary:
-        """Count the rows."""
+    def summary(self, least: float = 0.0) -> Summary:
+        """Count the rows; those with a lower confidence or legibility are unsure."""
         pictures = 0
         hardly_legible = 0
         errors = Counter[str]()
@@ -138,29 +187,42 @@ class Destination:
             pictures += len(batch)
             is_low = pc.less(batch.column("legibility"), LEGIBLE)
             hardly_legible += pc.sum(is_low).as_py() or 0
-            failures = batch.column("error").drop_null()
-            errors.update(pc.struct_field(failures, "type").to_pylist())
-        return Summary(pictures, hardly_legible, errors)
+            errors.update(filter(None, error_types(batch.column("error"))))
+        unsure = 0
+        if least:
+            for record in self.records("confidence", "legibility", "lines"):
+                unsure += not record["error"] and is_unsure(record, least)
+        return Summary(pictures, hardly_legible, errors, unsure)
 
-    def write_csv(self, file: TextIO) -> None:
+    def write_csv(self, file: TextIO, least: float, for_spreadsheet: bool) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
-        stored = ["path", "key", self.kind, *OF_BOTH_KINDS]
-        columns = stored + (OF_TEXT if self.kind == "text" else [])
+        has_table = ds.field("table").is_valid()
+        cells = widest(self.records("table", condition=has_table))
+        columns = columns_of(self.kind, cells)
         file.write(f"{line_of(columns)}\n")
-        for batch in self.batches(*stored, "lines"):
-            lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
-            for row in batch.set_column(len(stored), "lines", lines).to_pylist():
-                row["error"] = row["error"] and row["error"]["detail"]
-                for cells in by_line(row):
-                    file.write(f"{line_of(map(cells.get, columns))}\n")
+        for record in self.records(*OF_CSV, *OF_KIND[self.kind]):
+            for row in rows_of(record, least, for_spreadsheet):
+                file.write(f"{line_of(map(row.get, columns))}\n")
+
+    def records(
+        self, *columns: str, condition: ds.Expression | None = None
+    ) -> Iterator[Record]:
+        """Yield what CSV says of each row that meets a condition, in these columns."""
+        for batch in self.batches("path", "error", *columns, condition=condition):
+            if "lines" in columns:
+                lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
+                place = batch.schema.get_field_index("lines")
+                batch = batch.set_column(place, "lines", lines)
+            yield from map(record_of, batch.to_pylist())
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows that meet a condition, in batches; earlier
-        versions wrote no pages.
+        versions wrote fewer.
         """
-        files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
+        paths = [*self.place.files()]
+        files = ds.dataset(paths, SCHEMA, "parquet", self.place.filesystem)
         yield from files.to_batches(
             columns=list(columns), filter=condition, batch_size=BATCH
         )
@@ -181,6 +243,21 @@ def progress_of(rows: Iterable[Location]) -> tuple[set[str], Pages]:
                 complete.add(path)
                 del pages_of[path]
     return complete, pages_of
+
+
+def kept(table: pa.Table, is_outdated: IsOutdated) -> list[bool]:
+    """Return for each row whether it is up to date."""
+    types = error_types(table["error"])
+    return [
+        not is_outdated(path, error)
+        for path, error in zip(table["path"].to_pylist(), types, strict=True)
+    ]
+
+
+def error_types(errors: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    """Return the type of each error; None where there is none."""
+    types: list[str | None] = pc.struct_field(errors, "type").to_pylist()
+    return types
 
 
 def digest_of(text: str) -> str:

@@ -26,7 +26,10 @@ WORKER: ContextVar[Callable[[], Worker]] = ContextVar("worker")
 def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
     """Return the parts without the pictures that already have a row."""
     done = destination.paths()
-    left = ([path for path in part if path not in done] for part in parts)
+    left = (
+        {path: state for path, state in part.items() if path not in done}
+        for part in parts
+    )
     return [part for part in left if part]
 
 

@@ -1,11 +1,11 @@
-"""Readings and errors → rows, in one schema for all results."""
+"""Readings and errors → rows, in one schema for all results; rows → CSV."""
 
 from typing import Any
 
 import pyarrow as pa
 
 from app.answers import conversion, problems
-from app.answers.spreadsheet import YES_OR_NO
+from app.answers.columns import Record
 from app.bulk.errors import UnreadableFile
 from app.digit.reading import Reading
 from app.serving.decoders import Busy
@@ -39,6 +39,7 @@ LINE_IN_CSV = pa.struct(  # without what takes long to convert
     {
         "text": TEXT,
         "confidence": SHARE,
+        "box": BOX,
         "digits": pa.list_(pa.struct({"legibility": SHARE})),
         "format": pa.bool_(),
         "value": TEXT,
@@ -57,9 +58,15 @@ SCHEMA = pa.schema(
         ("page", pa.int32()),
         ("pages", pa.int32()),
         ("value", TEXT),
+        # Of the file before it was read. Unknown in rows of earlier versions.
+        ("size", pa.int64()),
+        ("modified", pa.timestamp("us", "UTC")),
+        ("table", pa.list_(pa.list_(TEXT))),
+        ("turn", pa.int32()),
     ]
 )
 UNREADABLE = "unreadable-file"
+DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
 
 
 def cells_of(
@@ -77,18 +84,26 @@ def cells_of(
     return {"model": model, "error": error_of(outcome)}
 
 
-def by_line(row: Row) -> list[Row]:
-    """Return a row for each line of a text; a picture without any keeps its own."""
-    rows: list[Row] = []
-    for number, line in enumerate(row["lines"] or [], 1):
-        digits = [digit["legibility"] for digit in line["digits"]]
-        cells = {
-            "line": number,
-            "legibility": min(digits, default=1.0),
-            "format": YES_OR_NO[line["format"]],
-        }
-        rows.append(row | line | cells)
-    return rows or [row]
+def record_of(row: Row) -> Record:
+    """Return what CSV says of a row."""
+    record: Row = {name: rounded(cell) for name, cell in row.items()}
+    record["file"] = record.pop("path")
+    if error := record["error"]:
+        record |= {"error": error["detail"], "problem": error["type"]}
+    if modified := record.get("modified"):
+        record["modified"] = modified.isoformat()
+    return record
+
+
+def rounded(cell: object) -> object:
+    """Return a cell with its shares as in the answer."""
+    if isinstance(cell, float):
+        return round(cell, DECIMALS)
+    if isinstance(cell, list):
+        return list(map(rounded, cell))
+    if isinstance(cell, dict):
+        return {name: rounded(each) for name, each in cell.items()}
+    return cell
 
 
 def is_fault(error: Exception) -> bool:

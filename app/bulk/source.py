@@ -8,7 +8,7 @@ from bisect import bisect
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from pyarrow.fs import FileType
 
 from app.answers.errors import UploadTooLarge
 from app.bulk.errors import BulkError, UnreadableFile
-from app.bulk.storage import Place
+from app.bulk.storage import UNKNOWN, Place, State
 from app.picture.formats import ENDINGS, names_a_picture
 
 # Enough for most pictures; a read allocates memory for the requested size.
@@ -28,12 +28,12 @@ DOWNLOADS = 16  # concurrent reads from object storage, per worker
 BINARY = (pa.binary(), pa.large_binary())
 ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 
-Part = list[str]  # the paths of its pictures
+Part = dict[str, State]  # the paths of its pictures, and the states of their files
 
 
 class Entry(NamedTuple):
-    """A picture's path, its key if it has one, and its bytes or the error raised by
-    loading it.
+    """A picture's path, its key if it has one, its bytes or the error raised by
+    loading it, and the state that its file had before.
 
     For a page of a document, also its number, and that of all pages.
     """
@@ -43,6 +43,7 @@ class Entry(NamedTuple):
     data: bytes | Exception
     page: int | None = None
     pages: int | None = None
+    state: State = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Files:
 
     def parts(self, size: int) -> Iterator[Part]:
         """Group the files, sorted by name; raise BulkError if there are none."""
-        paths = self.place.files()
-        if not paths and (self.place.pattern or self.place.type is FileType.NotFound):
+        files = self.place.files()
+        if not files and (self.place.pattern or self.place.type is FileType.NotFound):
             raise BulkError(f"There is no file or folder {self.place}.")
+        paths = [*files]
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
@@ -65,7 +67,12 @@ class Files:
                 f"{', '.join(ENDINGS)}."
             )
         for begin in range(0, len(paths), size):
-            yield list(map(self.place.outside, paths[begin : begin + size]))
+            some = paths[begin : begin + size]
+            yield {self.place.outside(path): files[path] for path in some}
+
+    def file_of(self, path: str) -> str:
+        """Return the file of a picture."""
+        return path
 
     def pictures(self, part: Part) -> Iterator[Entry]:
         """Yield the picture in each file, or the error.
@@ -73,13 +80,14 @@ class Files:
         From object storage, several files are read at once.
         """
         if not self.place.scheme:
-            yield from map(self.picture, part)
+            yield from map(self.picture, part, part.values())
             return
+        files = iter(part.items())
         with ThreadPoolExecutor(DOWNLOADS) as pool:
-            for begin in range(0, len(part), DOWNLOADS):
-                yield from pool.map(self.picture, part[begin : begin + DOWNLOADS])
+            while some := dict(islice(files, DOWNLOADS)):
+                yield from pool.map(self.picture, some, some.values())
 
-    def picture(self, path: str) -> Entry:
+    def picture(self, path: str, state: State) -> Entry:
         """Read the picture in a file, or the error."""
         try:
             with self.place.filesystem.open_input_stream(
@@ -89,8 +97,8 @@ class Files:
                 if len(data) == FIRST_BYTES:
                     data += file.read(self.max_bytes)
         except OSError as error:
-            return Entry(path, None, UnreadableFile(f"{error}."))
-        return Entry(path, None, bounded(data, self.max_bytes))
+            return Entry(path, None, UnreadableFile(f"{error}."), state=state)
+        return Entry(path, None, bounded(data, self.max_bytes), state=state)
 
 
 @dataclass(frozen=True)
@@ -108,33 +116,39 @@ class Table:
         """Split each file into parts of at least `size` rows; row groups are not split:
         each is read from its start.
         """
-        paths = [path for path in self.place.files() if path.endswith(".parquet")]
-        if not paths:
+        files = self.place.files()
+        tables = {path: files[path] for path in files if path.endswith(".parquet")}
+        if not tables:
             raise BulkError(f"There is no Parquet file in {self.place}.")
-        for path in paths:
+        for path, state in tables.items():
             name = self.place.outside(path)
             begin = 0
             ends = self.checked_ends(path)
             for end in ends:
                 if end - begin >= size or begin < end == ends[-1]:
-                    yield [f"{name}#{row}" for row in range(begin, end)]
+                    yield {f"{name}#{row}": state for row in range(begin, end)}
                     begin = end
+
+    def file_of(self, path: str) -> str:
+        """Return the file of a picture."""
+        return path.rpartition("#")[0]
 
     def pictures(self, part: Part) -> Iterator[Entry]:
         """Yield the pictures of a part; if the file is damaged, the remaining ones have
         the error.
         """
         rows = {int(path.rpartition("#")[2]): path for path in part}
-        name = part[0].rpartition("#")[0]
+        name = self.file_of(next(iter(part)))
         try:
             with self.opened(self.place.inside(name)) as file:
                 for row, data, key in self.cells(file, min(rows), max(rows)):
                     if row in rows:
+                        path = rows.pop(row)
                         picture = bounded(data or b"", self.max_bytes)
-                        yield Entry(rows.pop(row), key, picture)
+                        yield Entry(path, key, picture, state=part[path])
         except (OSError, pa.ArrowException) as error:
             for path in rows.values():
-                yield Entry(path, None, UnreadableFile(f"{error}."))
+                yield Entry(path, None, UnreadableFile(f"{error}."), state=part[path])
 
     def cells(
         self, file: pq.ParquetFile, first: int, last: int

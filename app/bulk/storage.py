@@ -4,14 +4,27 @@ others that pyarrow supports.
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from fsspec.utils import glob_translate
-from pyarrow.fs import FileSelector, FileSystem, FileType
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
 from app.bulk.errors import BulkError
+
+
+class State(NamedTuple):
+    """What tells that a file has changed: its size in bytes, and when it was modified,
+    in microseconds since 1970. None is unknown.
+    """
+
+    size: int | None = None
+    modified: int | None = None
+
+
+UNKNOWN = State()
 
 
 class Place(NamedTuple):
@@ -46,15 +59,17 @@ class Place(NamedTuple):
         """Convert a public name to a path in the file system."""
         return path.removeprefix(self.scheme)
 
-    def files(self) -> list[str]:
-        """Return the file itself, or the visible files in the folder that match the
-        glob, if any, sorted by name.
+    def files(self) -> dict[str, State]:
+        """Return the state of the file itself, or by path those of the visible files in
+        the folder that match the glob, if any, sorted by name.
         """
         try:
-            if not self.pattern and self.type is FileType.File:
-                return [self.path]
-            found = self.stored_files() if self.scheme else self.local_files()
-            return sorted(filter(self.includes, found))
+            info = self.filesystem.get_file_info(self.path)
+            if not self.pattern and info.type is FileType.File:
+                return {self.path: state_of(info)}
+            listed = self.stored_files() if self.scheme else self.local_files()
+            found = {path: state for path, state in listed if self.includes(path)}
+            return {path: found[path] for path in sorted(found)}
         except UnicodeEncodeError as error:
             name = os.fsencode(error.object)
             raise BulkError(
@@ -68,7 +83,7 @@ class Place(NamedTuple):
         """Whether it is a file or a folder, or is not found."""
         return self.filesystem.get_file_info(self.path).type
 
-    def local_files(self) -> Iterator[str]:
+    def local_files(self) -> Iterator[tuple[str, State]]:
         """Yield the files in the folder and its subfolders, except linked folders."""
 
         def fail(error: OSError) -> None:
@@ -78,16 +93,17 @@ class Place(NamedTuple):
         for parent, _, names in os.walk(self.path, onerror=fail):
             for name in names:
                 path = Path(parent, name).as_posix()
-                if os.path.isfile(path):
+                state = local_state(path)
+                if state is not None:
                     path.encode()  # UnicodeEncodeError unless the name is UTF-8
-                    yield path
+                    yield path, state
 
-    def stored_files(self) -> Iterator[str]:
+    def stored_files(self) -> Iterator[tuple[str, State]]:
         """Yield the files in object storage."""
         everything = FileSelector(self.path, recursive=True, allow_not_found=True)
-        for entry in self.filesystem.get_file_info(everything):
-            if entry.type is FileType.File:
-                yield entry.path
+        for info in self.filesystem.get_file_info(everything):
+            if info.type is FileType.File:
+                yield info.path, state_of(info)
 
     def includes(self, path: str) -> bool:
         """Whether a path is below the folder, visible, and matches the glob, if any."""
@@ -102,6 +118,28 @@ class Place(NamedTuple):
     def below(self, path: str) -> str:
         """Return a path relative to the folder."""
         return path.removeprefix(self.path).lstrip("/")
+
+
+def local_state(path: str) -> State | None:
+    """Return the state of a file; None if it is something else, or is gone.
+
+    It is unknown if the file cannot be reached, such as behind a link to nothing:
+    reading it will say why.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError) and not os.path.islink(path)
+        return None if is_gone else UNKNOWN
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return State(status.st_size, status.st_mtime_ns // 1000)
+
+
+def state_of(info: FileInfo) -> State:
+    """Return the state of a file in a listing."""
+    modified = None if info.mtime_ns is None else info.mtime_ns // 1000
+    return State(info.size, modified)
 
 
 def place_of(name: str) -> Place:

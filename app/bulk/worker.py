@@ -11,9 +11,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-from app.bulk.destination import Destination, progress_of
+from app.bulk.destination import Destination, Pages, progress_of
 from app.bulk.errors import BulkError
-from app.bulk.rows import cells_of, is_fault
+from app.bulk.rows import Row, cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
 from app.digit.reading import DigitOptions, Reading
 from app.serving.decoder import Limits
@@ -21,7 +21,7 @@ from app.serving.decoders import Busy, Decoders
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.text.text import Text, TextOptions
+from app.text.text import TURNS, Text, TextOptions
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -91,20 +91,16 @@ class Worker:
         done, pages = progress_of(
             (row["path"], row["page"], row["pages"]) for row in rows
         )
-        left = {
-            path: self.pages[path] | pages[path] for path in part if path not in done
-        }
-        characters = destination.field.characters
+        left = {path: state for path, state in part.items() if path not in done}
+        for path in left:
+            pages[path] |= self.pages.get(path, set())
         written = time.monotonic()
         try:
-            async for picture, outcome in self.outcomes(left):
+            async for picture, outcome in self.outcomes(left, pages):
                 if isinstance(outcome, Exception) and is_fault(outcome):
                     self.log(picture.path, outcome)
                 else:
-                    cells = picture._asdict()
-                    del cells["data"]
-                    cells |= cells_of(outcome, destination.model, characters)
-                    rows.append(cells)
+                    rows.append(self.row_of(picture, outcome))
                 if rows and time.monotonic() - written >= self.seconds:
                     destination.write(part, rows)
                     written = time.monotonic()
@@ -115,16 +111,29 @@ class Worker:
             destination.write(part, rows)
         return len(part)
 
-    async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:
+    def row_of(self, picture: Entry, outcome: Reading | Text | Exception) -> Row:
+        """Return the row of a picture or page."""
+        destination = self.destination
+        cells = cells_of(outcome, destination.model, destination.field.characters)
+        # An answer, too, has a size: that of a picture in it.
+        return cells | {
+            "path": picture.path,
+            "key": picture.key,
+            "page": picture.page,
+            "pages": picture.pages,
+            **picture.state._asdict(),
+        }
+
+    async def outcomes(self, left: Part, done: Pages) -> AsyncIterator[Finished]:
         """Read pictures, and yield each with its reading or text, or the error; of
-        documents, all pages but those given.
+        documents, all pages but those that are done.
         """
-        pictures = self.source.pictures(list(left)) if left else []
+        pictures = self.source.pictures(left) if left else []
         for batch in batches(pictures, self.settings.max_held_bytes):
             pages: list[Entry] = []
             for picture in batch:
                 for page in await self.pages_of(picture):
-                    if page.page not in left[picture.path]:
+                    if page.page not in done[picture.path]:
                         pages.append(page)
             small = [outcome_of(self.read_small, page) for page in pages]
             for page, outcome in zip(pages, await asyncio.gather(*small), strict=True):
@@ -160,7 +169,8 @@ class Worker:
     async def read_large(self, data: bytes, page: int | None) -> Reading | Text:
         """Read the digit in a picture of any size, or the text."""
         if not self.is_of_digits:
-            options = TextOptions(self.destination.field, page)
+            turns = TURNS[self.destination.rotate]
+            options = TextOptions(self.destination.field, page, turns)
             return await self.reader.read_text(data, options)
         reading = await self.reader.read_large(data, DigitOptions(page))
         return reading.require_legible(self.settings.min_legibility)

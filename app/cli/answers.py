@@ -3,6 +3,7 @@ and `app.cli.local` provide them.
 
 Unanswered     this picture has no answer
 NoService      the service cannot be used: the other pictures need not be tried
+└── NotConnected  no connection could be made
 InvalidOption  an option is invalid for all pictures
 """
 
@@ -21,11 +22,21 @@ Result = TypeVar("Result")
 
 
 class Unanswered(Exception):
-    """There is no answer for this picture; the message says why."""
+    """There is no answer for this picture; the message says why, and `problem` is the
+    name of its type, as in the API.
+    """
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 class NoService(Exception):
     """The service cannot be used; the message says why and what to do."""
+
+
+class NotConnected(NoService):
+    """No connection could be made."""
 
 
 class InvalidOption(Exception):

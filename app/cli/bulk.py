@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal
 
 from app.answers.responses import LEGIBLE
-from app.bulk.destination import Destination, Summary
+from app.bulk.changes import discard_outdated
+from app.bulk.destination import Destination, Rotate, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
-from app.bulk.source import Files, Table
+from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import Place, place_of
 from app.cli.messages import say
 from app.serving.networks import Networks
@@ -20,61 +21,110 @@ from app.text.field import Field
 SECONDS = 10  # between lines about the progress
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What is read, as said on the command line: digits or texts; from Parquet, the
+    column of pictures and that of keys.
+    """
+
+    source: str
+    is_text: bool
+    field: Field
+    rotate: Rotate
+    column: str | None
+    key: str | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the work is divided, here or on the Ray cluster at an address."""
+
+    rows_per_file: int
+    workers: int | None
+    address: str | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is also written, and from which confidence on answers are sure."""
+
+    csv: Path | None
+    least: float
+    for_spreadsheet: bool
+
+
 def read_all(
-    source: str,
-    destination: str,
-    settings: Settings,
-    is_text: bool,
-    field: Field,
-    column: str | None,
-    key: str | None,
-    rows_per_file: int,
-    workers: int | None,
-    address: str | None,
-    csv: Path | None,
-) -> None:
-    """Read the pictures that have no row yet, on the Ray cluster at an address if
-    given; then write all as CSV too.
+    pictures: Pictures, destination: str, work: Work, output: Output, settings: Settings
+) -> Summary:
+    """Read the pictures that have no row yet, or one that is out of date; then write
+    all rows as CSV too, and summarise them.
 
     Raises BulkError, ModelError or InvalidField.
     """
-    place = place_of(source)
+    place = place_of(pictures.source)
     most = settings.max_upload_bytes
-    pictures = Table(place, most, column, key) if column else Files(place, most)
+    source: Source = Files(place, most)
+    if pictures.column:
+        source = Table(place, most, pictures.column, pictures.key)
     networks = Networks.load(*settings.files, settings.second_opinion)
-    field.require_possible(networks.lines.spec)
-    model = networks.text_model if is_text else networks.digit_model
-    kind: Literal["digit", "text"] = "text" if is_text else "digit"
-    results = Destination(place_of(destination), kind, model, field)
-    if column:
+    pictures.field.require_possible(networks.lines.spec)
+    is_text = pictures.is_text
+    results = Destination(
+        place_of(destination),
+        "text" if is_text else "digit",
+        networks.text_model if is_text else networks.digit_model,
+        pictures.field,
+        pictures.rotate,
+    )
+    if pictures.column:
         require_apart(results.place, place)
-    if not address:  # the nodes of a cluster have files of their own
+    if not work.address:  # the nodes of a cluster have files of their own
         settings = settings.model_copy(update=networks.files._asdict())
-    everything = list(pictures.parts(rows_per_file))
+    everything = list(source.parts(work.rows_per_file))
     results.prepare()
+    discard_outdated(everything, source, results)
     parts = parts_left(everything, results)
-    total = sum(map(len, parts))
-    say(f"{total:,} pictures to read.", err=True)
+    say(f"{count_of(parts):,} pictures to read.", err=True)
     if parts:
-        if address:
-            from app.bulk import cluster
-
-            done = cluster.run(parts, pictures, results, settings, address, workers)
-        else:
-            done = run(parts, pictures, results, settings, workers or usable_cores())
-        show(done, total)
+        read(parts, source, results, settings, work)
         parts = parts_left(everything, results)
     results.tidy()
-    if csv:
-        with csv.open("w", encoding="utf-8", newline="") as file:
-            results.write_csv(file)
-    say(in_words(results.summary()), err=True)
-    if left := sum(map(len, parts)):
+    if output.csv:
+        with output.csv.open("w", encoding="utf-8", newline="") as file:
+            results.write_csv(file, output.least, output.for_spreadsheet)
+    summary = results.summary(output.least)
+    say(in_words(summary, output.least), err=True)
+    if left := count_of(parts):
         raise BulkError(
             f"{left:,} pictures are left: the machine was too busy for them, stopped "
             "or killed the process that read them, or an unexpected error occurred. "
             "The same command reads them."
         )
+    return summary
+
+
+def count_of(parts: list[Part]) -> int:
+    """Return the number of pictures in parts."""
+    return sum(map(len, parts))
+
+
+def read(
+    parts: list[Part],
+    source: Source,
+    results: Destination,
+    settings: Settings,
+    work: Work,
+) -> None:
+    """Read the parts, and print the progress."""
+    if work.address:
+        from app.bulk import cluster
+
+        given = parts, source, results, settings, work.address, work.workers
+        done = cluster.run(*given)
+    else:
+        workers = work.workers or usable_cores()
+        done = run(parts, source, results, settings, workers)
+    show(done, count_of(parts))
 
 
 def require_apart(results: Place, source: Place) -> None:
@@ -103,7 +153,7 @@ def show(done: Iterator[int], total: int) -> None:
             )
 
 
-def in_words(summary: Summary) -> str:
+def in_words(summary: Summary, least: float) -> str:
     """Summarise the results of all pictures, including those of earlier runs."""
     refused = summary.errors.total()
     lines = [
@@ -113,6 +163,10 @@ def in_words(summary: Summary) -> str:
     if summary.hardly_legible:
         lines.append(
             f"{summary.hardly_legible:,} read with a legibility below {LEGIBLE}"
+        )
+    if least:
+        lines.append(
+            f"{summary.unsure:,} unsure: a confidence or legibility below {least}"
         )
     lines += [f"{count:,} {name}" for name, count in summary.errors.most_common()]
     return "\n  ".join(lines)

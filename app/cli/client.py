@@ -1,30 +1,38 @@
-"""HTTP client of a service; resends pictures for which the service is too busy."""
+"""HTTP client of a service; resends what it is too busy for, or does not answer."""
 
-import random
 import re
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
 from httpx2 import Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import from_json
 
-from app.answers.responses import Health, Prediction, Predictions, Text
+from app.answers.responses import (
+    TRANSIENT,
+    Document,
+    Health,
+    Prediction,
+    Predictions,
+    Text,
+)
 from app.cli.answers import (
     AS_WRITTEN,
     InvalidOption,
     NoService,
+    NotConnected,
     ReadOptions,
     Unanswered,
 )
+from app.cli.congestion import Window
 from app.cli.connection import (
     no_certificates,
     not_connected,
@@ -32,21 +40,35 @@ from app.cli.connection import (
     unknown,
     wrong_address,
 )
+from app.cli.messages import say
+from app.cli.patience import Patience, Tries
+from app.printable import printable
 
 Content = TypeVar("Content", bound=BaseModel)
-# Seconds before each retry, unless the service asks for more.
-PAUSES = (0.5, 1, 2, 4, 8, 8)
-MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
 # Of a response. The longest, a text of 2,048 digits, has a quarter of that.
 MAX_BYTES = 2_000_000
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
 BUSY = (429, 503)
+NO_SERVICE = (502, 504)  # a proxy says so
 RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
 NOT_DIGITS = "answers, but is not a Digits service"
-INVALID = "/problems/invalid-parameter"
+NO_ANSWER = "no-answer"
+INVALID = "invalid-parameter"
+
+
+class TextOrDocument(RootModel[Text | Document]):
+    """What is written in a picture, or on the pages of a file that has several."""
+
+
+class Refusal(NamedTuple):
+    """Why a try failed that may be repeated."""
+
+    error: NotConnected | Unanswered
+    is_busy: bool = False  # the service says so; else it says nothing
+    pause: float = 0  # the seconds that it asks for
 
 
 class Service:
@@ -60,8 +82,10 @@ class Service:
         The API key to send.
     at_once : int
         Maximum number of requests in flight.
-    sleep : Callable
-        Waits for some seconds.
+    patience : Patience or None
+        How long requests are tried again; by default, two hours.
+    sleep : Callable or None
+        Waits for some seconds; by default, until the client is closed at most.
     """
 
     batch = 64  # small pictures in one request; more gain nothing
@@ -71,14 +95,19 @@ class Service:
         url: str,
         key: str | None,
         at_once: int,
-        sleep: Callable[[float], None] = time.sleep,
+        patience: Patience | None = None,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         # For messages, without a user name and password.
         self.url = re.sub(r"^(\w+://)?.*@", r"\1", url.removesuffix("/"))
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
-        self.sleep = sleep
+        self.window = Window(at_once)
+        self.patience = patience or Patience()
+        self.closed = threading.Event()
+        self.sleep = sleep or self.closed.wait
+        self.first_wait = threading.Lock()  # taken by the thread that says so
         if key and not (key.isascii() and key.isprintable()):
             raise NoService(
                 "The API key has characters that cannot be sent: check --api-key or "
@@ -86,9 +115,7 @@ class Service:
             )
         headers = {"x-api-key": key} if key else {}
         limits = httpx2.Limits(
-            max_connections=at_once,
-            max_keepalive_connections=at_once,
-            keepalive_expiry=KEEPALIVE_SECONDS,
+            max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
             self.client = httpx2.Client(
@@ -99,6 +126,13 @@ class Service:
             raise wrong_address(self.url, error) from error
         except OSError as error:
             raise no_certificates(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closed.set()  # threads that wait to try again end
+        self.client.close()
 
     def predict(
         self, pictures: Sequence[bytes], page: int | None = None
@@ -121,10 +155,12 @@ class Service:
         for picture, result in zip(pictures, results, strict=True):
             if isinstance(result, Prediction):
                 answers.append(result)
-            elif result.error.status in BUSY:
+                continue
+            error, name = result.error, name_of(result.error.type)
+            if error.status in BUSY or name in TRANSIENT:
                 answers.append(alone(picture))
             else:
-                answers.append(Unanswered(result.error.detail))
+                answers.append(Unanswered(error.detail, name))
         return answers
 
     def read(
@@ -142,7 +178,20 @@ class Service:
             "alternatives": options.alternatives or None,
         }
         path = path_with("read", parameters)
-        return [self.answer(path, Text, picture) for picture in pictures]
+        return [self.text(path, picture) for picture in pictures]
+
+    def text(self, path: str, picture: bytes) -> Text | Unanswered:
+        """Return the text in a picture, or why there is no answer."""
+        answer = self.answer(path, TextOrDocument, picture)
+        if isinstance(answer, Unanswered):
+            return answer
+        if isinstance(answer.root, Document):
+            # It had one when its pages were counted.
+            return Unanswered(
+                "The file was changed, and has several pages now: read it again.",
+                "unreadable-file",
+            )
+        return answer.root
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its models."""
@@ -173,23 +222,96 @@ class Service:
             status = f"{response.status_code} {response.reason_phrase}"
             raise unknown(self.url, f"answers {status} and is not a Digits service")
         if not response.is_success:
-            is_invalid = member(response, "type") == INVALID
-            raise (InvalidOption if is_invalid else Unanswered)(problem(response))
+            name = name_of(member(response, "type"))
+            if name == INVALID:
+                raise InvalidOption(problem(response))
+            raise Unanswered(problem(response), name)
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
             raise unknown(self.url, NOT_DIGITS) from error
 
     def post(self, request: Request) -> Response:
-        """Return the response, after retries while the service is too busy."""
-        for pause in PAUSES:
+        """Return the response, after other tries while the service is busy or silent.
+
+        Raises Unanswered if it answers, but not this request, or else NoService.
+        """
+        tries = Tries(self.patience)
+        while isinstance(outcome := self.attempt(request), Refusal):
+            if outcome.is_busy:
+                left = tries.note_busy()
+            else:
+                # A single connection may break, as when an idle one is closed.
+                if tries.silent_since is not None:
+                    self.say_once_that_it_waits()
+                left = tries.note_silence()
+            if left <= 0:
+                raise self.in_the_end(outcome)
+            self.sleep(min(tries.pause(outcome.pause), left))
+        self.patience.note_answer()
+        return outcome
+
+    def attempt(self, request: Request) -> Response | Refusal:
+        """Send a request as soon as the window has a place for it."""
+        ticket = self.window.enter()
+        outcome: Response | Refusal | None = None
+        try:
+            if self.closed.is_set():
+                raise NoService("The client is closed.")
+            outcome = self.outcome(request)
+        finally:
+            self.window.leave(ticket, isinstance(outcome, Refusal))
+        return outcome
+
+    def outcome(self, request: Request) -> Response | Refusal:
+        """Send a request; return why it failed if another try may succeed.
+
+        Raises NoService if none would, as where no service was ever found.
+        """
+        try:
             response = self.send(request)
-            requested = requested_pause(response)
-            if response.status_code not in BUSY or requested > MAX_PAUSE:
-                return response
-            jitter = random.uniform(1, 1.25)  # noqa: S311 - clients should not retry together
-            self.sleep(max(pause, requested) * jitter)
-        return self.send(request)
+        except NotConnected as error:
+            if not self.patience.has_heard():
+                raise
+            return Refusal(error)
+        except Unanswered as error:
+            return Refusal(error)
+        is_busy = response.status_code in BUSY
+        if not is_busy and response.status_code not in NO_SERVICE:
+            return response
+        name = "overloaded" if is_busy else NO_ANSWER
+        refusal = Unanswered(problem(response), name)
+        return Refusal(refusal, is_busy, requested_pause(response))
+
+    def say_once_that_it_waits(self) -> None:
+        """Say on standard error that the service does not answer."""
+        if self.first_wait.acquire(blocking=False):
+            waits = f"trying again for up to {minutes(self.patience.silent_seconds)}."
+            say(printable(f"{self.url} does not answer: {waits}"), err=True)
+
+    def in_the_end(self, refusal: Refusal) -> Unanswered | NoService:
+        """Return the error after the last try: only of this picture, if the service
+        answers others.
+        """
+        error = refusal.error
+        patience = self.patience
+        if refusal.is_busy:
+            seconds = patience.busy_seconds
+            is_alive = not patience.is_stuck()
+        else:
+            seconds = patience.silent_seconds
+            is_alive = not patience.is_silent() or self.is_alive()
+        if is_alive:
+            is_named = isinstance(error, Unanswered)
+            return error if is_named else Unanswered(str(error), NO_ANSWER)
+        if isinstance(error, NoService):
+            return error
+        return NoService(f"{self.url} answered nothing for {minutes(seconds)}. {error}")
+
+    def is_alive(self) -> bool:
+        """Return whether the service answers anything, even if not this picture."""
+        outcome = self.outcome(self.client.build_request("GET", "health"))
+        return isinstance(outcome, Response) or outcome.is_busy
 
     def send(self, request: Request) -> Response:
         """Return the response, or raise why there is none."""
@@ -214,14 +336,21 @@ class Service:
             raise wrong_address(self.url, error) from error
         except httpx2.TimeoutException as error:
             raise Unanswered(
-                f"The service did not answer within {TIMEOUT.read:g} seconds."
+                f"The service did not answer within {TIMEOUT.read:g} seconds.",
+                NO_ANSWER,
             ) from error
         except httpx2.HTTPError as error:
-            raise Unanswered(f"The connection failed: {reason(error)}.") from error
+            said = f"The connection failed: {reason(error)}."
+            raise Unanswered(said, NO_ANSWER) from error
         response.headers.pop("content-encoding", None)  # the content is decoded
         return Response(
             response.status_code, headers=response.headers, content=bytes(content)
         )
+
+
+def minutes(seconds: float) -> str:
+    """Return a time in words."""
+    return f"{seconds / 60:g} minutes"
 
 
 def path_with(path: str, parameters: Mapping[str, object]) -> str:
@@ -247,6 +376,16 @@ def problem(response: Response) -> str:
         member(response, "detail")
         or f"The service answered {response.status_code} {response.reason_phrase}."
     )
+
+
+def name_of(type: str) -> str:
+    """Return the name of a type of problem, `no-answer` if it is none of the service's.
+
+    >>> name_of("/problems/not-an-image"), name_of("about:blank")
+    ('not-an-image', 'no-answer')
+    """
+    _, is_ours, name = type.rpartition("/problems/")
+    return name if is_ours else NO_ANSWER
 
 
 def member(response: Response, name: str) -> str:

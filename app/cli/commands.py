@@ -20,6 +20,7 @@ from app.cli.answers import InvalidOption, NoService, ReadOptions, Unanswered
 from app.cli.corrections import corrections
 from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
+from app.cli.patience import BUSY_MINUTES, Patience
 from app.printable import printable
 from app.text.field import Field, InvalidField
 
@@ -89,6 +90,7 @@ def predict(
     resume: options.Resume = False,
     min_confidence: options.MinConfidence = 0.0,
     jobs: options.Jobs = None,
+    patience: options.Patience = BUSY_MINUTES,
 ) -> None:
     """Read the digit in each picture.
 
@@ -96,14 +98,15 @@ def predict(
     that end in .png, .jpg and the like, except hidden ones and PDFs. Answers
     come in the order of the files.
 
-    If the service is busy, the picture is sent again. If a picture cannot be
-    read, standard error says why, and the exit code is 1.
+    If the service is busy, the picture is sent again, and fewer at once. If a
+    picture cannot be read, standard error says why, and the exit code is 1.
     """
     from app.cli.output import Output
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    with answerer(context, local, url, api_key, jobs, {"model": model}) as reader:
+    models = {"model": model}
+    with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         pictures = whole_files(files, page)
         failed = output.write(
             "digit", reader.predict, pictures, reader.at_once, reader.batch
@@ -134,6 +137,7 @@ def read(
     min_confidence: options.MinConfidence = 0.0,
     spreadsheet: options.Spreadsheet = False,
     jobs: options.Jobs = None,
+    patience: options.Patience = BUSY_MINUTES,
 ) -> None:
     """Read the numbers in each picture, line by line.
 
@@ -147,7 +151,7 @@ def read(
     field = Field(length, characters, format, date)
     how = ReadOptions(field, marks, rotate, alternatives)
     models = {"lines_model": lines_model}
-    with answerer(context, local, url, api_key, jobs, models) as reader:
+    with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         ask = partial(reader.read, options=how)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise Exit(failed > 0)
@@ -197,6 +201,7 @@ def bulk(
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
+    rotate: options.Rotate = "none",
     column: Annotated[
         str | None,
         Option(
@@ -215,6 +220,8 @@ def bulk(
         Path | None,
         Option(metavar="FILE", help="Also write all results to this CSV file."),
     ] = None,
+    min_confidence: options.MinConfidence = 0.0,
+    spreadsheet: options.Spreadsheet = False,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     model: options.Model = None,
@@ -224,34 +231,31 @@ def bulk(
 
     It uses all cores of this machine, or a Ray cluster. The results have one row
     per picture, and per page of each TIFF and PDF.
-    If started again, it reads the pictures that have no row yet. The exit code
-    is 0 if every picture has a row, even one with an error. It is 1 if the job
-    stopped, or pictures are left because the machine was too busy or an
-    unexpected error occurred: start it again.
+    If started again, it reads pictures that have no row yet, files that have
+    changed, and files that could not be opened. The exit code is 1 if the job
+    stopped, if pictures are left because the machine was too busy or an
+    unexpected error occurred, or if a row has an error.
     """
     from app.bulk.errors import BulkError
 
     field = Field(None, characters, format, date)
-    for name, given in vars(field).items():
+    of_texts = vars(field) | {"rotate": None if rotate == "none" else rotate}
+    for name, given in of_texts.items():
         if given is not None and not read:
             raise BadParameter(f"--{name} needs --read.")
+    if spreadsheet and not csv:
+        raise BadParameter("--spreadsheet needs --csv.")
     models = {"model": model, "lines_model": lines_model}
     with clean_exit(), configured(models) as settings:
         try:
-            from app.cli.bulk import read_all
+            from app.cli.bulk import Output, Pictures, Work, read_all
 
-            read_all(
-                source,
+            summary = read_all(
+                Pictures(source, read, field, rotate, column, key),
                 destination,
+                Work(rows_per_file, workers, address),
+                Output(csv, min_confidence, spreadsheet),
                 settings,
-                read,
-                field,
-                column,
-                key,
-                rows_per_file,
-                workers,
-                address,
-                csv,
             )
         except ModuleNotFoundError as error:
             extra = "cluster" if address else "bulk"
@@ -261,6 +265,7 @@ def bulk(
             ) from error
         except (BulkError, OSError) as error:  # storage raises OSError
             raise failure(printable(str(error))) from error
+    raise Exit(summary.errors.total() > 0)
 
 
 @contextmanager
@@ -271,6 +276,7 @@ def answerer(
     key: str | None,
     jobs: int | None,
     models: Mapping[str, Path | None],
+    patience: float = BUSY_MINUTES,
 ) -> Iterator["Local | Service"]:
     """Yield what answers for `jobs` pictures at once: the client of a service, or the
     models in this process, which are named like their settings.
@@ -285,8 +291,7 @@ def answerer(
                     )
             from app.cli.client import Service
 
-            service = Service(url, key, jobs or AT_ONCE)
-            with service.client:
+            with Service(url, key, jobs or AT_ONCE, Patience(60 * patience)) as service:
                 yield service
             return
         source = context.get_parameter_source("url")

@@ -4,7 +4,9 @@ import re
 import socket
 import ssl
 
-from app.cli.answers import NoService
+from app.cli.answers import NoService, NotConnected
+
+START = "start a service with `digits serve`, or choose another one with --url."
 
 
 def wrong_address(url: str, error: Exception) -> NoService:
@@ -23,7 +25,7 @@ def no_certificates(error: OSError) -> NoService:
     )
 
 
-def not_connected(url: str, error: Exception) -> NoService:
+def not_connected(url: str, error: Exception) -> NotConnected:
     """Return the error for a failed connection or TLS handshake."""
     match cause_of(error):
         case socket.gaierror():
@@ -39,16 +41,13 @@ def not_connected(url: str, error: Exception) -> NoService:
                 "https://."
             )
         case _:
-            return unknown(url, f"does not answer ({reason(error)})")
-    return NoService(f"{url} {said}")
+            said = f"does not answer ({reason(error)}): {START}"
+    return NotConnected(f"{url} {said}")
 
 
 def unknown(url: str, what: str) -> NoService:
     """Return the error for a URL without a Digits service; `what` happens there."""
-    return NoService(
-        f"{url} {what}: start a service with `digits serve`, or choose another one "
-        "with --url."
-    )
+    return NoService(f"{url} {what}: {START}")
 
 
 def cause_of(error: BaseException) -> BaseException:

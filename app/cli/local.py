@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answers import conversion
+from app.answers.problems import TYPES
 from app.answers.responses import Prediction, Text
 from app.cli.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.digit.reading import DigitOptions, NotADigit
@@ -40,7 +41,7 @@ class Local:
                     raise reading
                 reading.require_legible(self.settings.min_legibility)
             except (PreprocessError, NotADigit) as error:
-                answers.append(Unanswered(str(error)))
+                answers.append(unanswered(error))
             else:
                 model = networks.digit_model
                 answers.append(
@@ -67,7 +68,7 @@ class Local:
             try:
                 text = self.networks.read_text(data, how, self.budget)
             except (PreprocessError, ImpossibleLength) as error:
-                answers.append(Unanswered(str(error)))
+                answers.append(unanswered(error))
                 continue
             if not options.marks:
                 text = text.digits_only()
@@ -86,3 +87,8 @@ class Local:
             models[name] = {"file": str(file)} | facts
         models.setdefault("pages", None)
         return {"models": models}
+
+
+def unanswered(error: Exception) -> Unanswered:
+    """Return an error with the name that it has in the API."""
+    return Unanswered(str(error), TYPES[type(error)].name)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from typer import Argument, Exit, Option
 
 from app.cli.messages import say
+from app.cli.patience import BUSY_MINUTES
 from app.picture.errors import MAX_DIGITS
 from app.text import forms
 
@@ -128,7 +129,8 @@ OutputFile = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, Option("--resume", help="Read only pictures that are not yet in the file.")
+    bool,
+    Option("--resume", help="Read only what is missing, changed or failed for now."),
 ]
 MinConfidence = Annotated[
     float,
@@ -148,7 +150,17 @@ Jobs = Annotated[
     int | None,
     number(
         show_default=f"{AT_ONCE}; with --local, one per core",
-        help="Number of requests at once; with --local, of threads.",
+        help="Limit of requests at once; with --local, of threads.",
+    ),
+]
+Patience = Annotated[
+    float,
+    Option(
+        metavar="MINUTES",
+        min=0,
+        max=100_000,
+        show_default=f"{BUSY_MINUTES:g}",
+        help="How long to ask a busy service that answers nothing.",
     ),
 ]
 Host = Annotated[

@@ -1,21 +1,23 @@
 """Answers → standard output or a file, as they arrive; errors → standard error."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO, Union
+from typing import TYPE_CHECKING, Union
 
 from typer import BadParameter
 
-from app.cli import results
-from app.cli.answers import Unanswered, in_order
+from app.answers.columns import Kind
+from app.cli.answers import NoService, Unanswered, in_order
 from app.cli.messages import say, tolerate_encoding_errors
 from app.cli.pictures import Picture
-from app.cli.records import Answer, Csv, Json
+from app.cli.records import Answer, Csv, Json, PrintedCsv
+from app.cli.results import Results
 from app.printable import printable
 
 if TYPE_CHECKING:
@@ -30,6 +32,36 @@ Format = Union[Csv, Json, "Lines"]
 Answers = Sequence[Answer | Unanswered]
 # What reads pictures, or the same page of each.
 Ask = Callable[[Sequence[bytes], int | None], Answers]
+# What reads all pictures, in order, some at once.
+Read = Callable[[Sequence[Picture]], Iterator[Answer | Unanswered]]
+
+
+@dataclass
+class Tally:
+    """How many pictures are done, and the problems of those that could not be read."""
+
+    total: int
+    done: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+
+    def add(self, answer: Answer | Unanswered) -> None:
+        """Count a picture."""
+        self.done += 1
+        if isinstance(answer, Unanswered):
+            self.problems[answer.problem] += 1
+
+    def failures(self) -> str:
+        """Return how many pictures have which problem, in words."""
+        each = [f"{count:,} {name}" for name, count in self.problems.most_common()]
+        return (
+            f"{self.problems.total():,} of {self.total:,} pictures could not be read: "
+            f"{', '.join(each)}."
+        )
+
+    def way_on(self) -> str:
+        """Return how far the command came, and how to go on."""
+        done = f"{self.done:,} of {self.total:,} done."
+        return f"{done} The same command goes on with --resume."
 
 
 @dataclass(frozen=True)
@@ -58,85 +90,98 @@ class Output:
 
     def write(
         self,
-        kind: Literal["digit", "text"],
+        kind: Kind,
         ask: Ask,
         pictures: Sequence[Picture],
         at_once: int,
         batch: int = 1,
     ) -> int:
-        """Write the answer for each picture; return the number of failures.
+        """Write the answer for each picture; return the number of failures, including
+        those that are in the file and are not tried again.
 
         Up to `batch` pictures are read together, `at_once` times at a time. Raises
         NoService.
         """
-        csv = Csv(kind, self.least, self.for_spreadsheet)
-        json = Json(self.least)
-        if not self.file:
-            shown: Format = csv if self.as_csv else json
-            if not (self.as_csv or self.as_json):
-                from app.cli import terminal
+        read = partial(answers_of, ask, at_once, batch)
+        tally = Tally(len(pictures))
+        if self.file:
+            self.add_to(self.file, kind, read, pictures, tally)
+        elif self.as_csv:
+            csv = PrintedCsv(kind, self.least, self.for_spreadsheet)
+            try:
+                write(read, pictures, csv, say, tally)
+            finally:  # also on Ctrl-C
+                say(csv.rest())
+        else:
+            write(read, pictures, self.shown(tally.total), say, tally)
+        if tally.problems and (tally.total > 1 or self.resume):
+            say(tally.failures(), err=True)
+        return tally.problems.total()
 
-                lines = terminal.Bars if len(pictures) == 1 else terminal.Lines
-                shown = lines(self.least)
-            return write(ask, pictures, shown, at_once, batch)
-        format = csv if self.file.suffix.lower() == ".csv" else json
-        file, done = results.opened(self.file, format.parsed, self.resume)
-        csv.has_header = not done
-        left = [picture for picture in pictures if picture.key not in done]
-        before = len(pictures) - len(left)
-        try:
-            with file:
-                return write(ask, left, format, at_once, batch, file, before)
-        finally:
-            if not self.file.stat().st_size:  # such as after an invalid option
-                self.file.unlink()
+    def shown(self, count: int) -> Union[Json, "Lines"]:
+        """Return how to print the answers for so many pictures, if not as CSV."""
+        if self.as_json:
+            return Json(self.least)
+        from app.cli import terminal
+
+        return (terminal.Bars if count == 1 else terminal.Lines)(self.least)
+
+    def add_to(
+        self,
+        path: Path,
+        kind: Kind,
+        read: Read,
+        pictures: Sequence[Picture],
+        tally: Tally,
+    ) -> None:
+        """Add the answers that a file lacks; if interrupted, say how to go on."""
+        csv = Csv(kind, self.least, self.for_spreadsheet)
+        format = csv if path.suffix.lower() == ".csv" else Json(self.least)
+        with Results(path, format, self.resume) as results:
+            problems = results.resume(pictures)
+            left = [picture for picture in pictures if picture.key not in problems]
+            tally.done = tally.total - len(left)
+            had = (problems.get(picture.key) for picture in pictures)
+            tally.problems.update(filter(None, had))
+            try:
+                write(read, left, format, results.add, tally)
+            except NoService as error:
+                if not tally.done:
+                    raise
+                raise NoService(f"{error} {tally.way_on()}") from error
+            except KeyboardInterrupt:
+                say(tally.way_on(), err=True)
+                raise
 
 
 def write(
-    ask: Ask,
+    read: Read,
     pictures: Sequence[Picture],
     format: Format,
-    at_once: int,
-    batch: int,
-    file: TextIO | None = None,
-    done: int = 0,
-) -> int:
-    """Write the answer for each picture as soon as it is known; return the number of
-    failures.
+    put: Callable[[str | None], None],
+    tally: Tally,
+) -> None:
+    """Write the answer for each picture as soon as it is known."""
+    tolerate_encoding_errors(sys.stdout)
+    with progress(len(pictures)) as advance:
+        for picture, answer in zip(pictures, read(pictures), strict=True):
+            if isinstance(answer, Unanswered):
+                say(printable(f"{picture}: {answer}"), err=True)
+                put(format.failure(picture, answer))
+            else:
+                put(format.answer(picture, answer))
+            tally.add(answer)
+            advance()
 
-    Without a file, write to standard output. On Ctrl-C, say how many are in the file,
-    `done` of them before.
-    """
-    failed = 0
-    answered = 0
+
+def answers_of(
+    ask: Ask, at_once: int, batch: int, pictures: Sequence[Picture]
+) -> Iterator[Answer | Unanswered]:
+    """Yield the answer for each picture, in order, or why there is none."""
     total = len(pictures)
     each = min(batch, total // at_once) or 1  # so that none of those at once has none
     groups = [pictures[first : first + each] for first in range(0, total, each)]
-    answers = in_order(partial(answers_to, ask), groups, at_once)
-    tolerate_encoding_errors(sys.stdout)
-    try:
-        with progress(total) as advance:
-            for answer in chain.from_iterable(answers):
-                picture = pictures[answered]
-                if isinstance(answer, Unanswered):
-                    failed += 1
-                    say(printable(f"{picture}: {answer}"), err=True)
-                    say(format.failure(picture, str(answer)), file)
-                else:
-                    say(format.answer(picture, answer), file)
-                answered += 1
-                advance()
-    except KeyboardInterrupt:
-        if file:
-            say(
-                f"{done + answered:,} of {done + total:,} done. The same command "
-                "goes on with --resume.",
-                err=True,
-            )
-        raise
-    if failed and total > 1:
-        say(f"{failed} of {total} could not be read.", err=True)
-    return failed
+    return chain.from_iterable(in_order(partial(answers_to, ask), groups, at_once))
 
 
 def answers_to(ask: Ask, pictures: Sequence[Picture]) -> Answers:

@@ -7,8 +7,10 @@ count.
 """
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,18 +19,32 @@ from app.picture.errors import PreprocessError
 from app.picture.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
 
 STDIN = "-"
+UNREADABLE = "unreadable-file"  # the name of its problem
 FIRST_BYTES = 16  # which tell the format
 # No picture of a digit is larger, and several are in memory at once.
 MAX_BYTES = 100_000_000
 
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class State(NamedTuple):
+    """What tells whether a file has changed."""
+
+    size: int  # bytes
+    modified: str  # ISO 8601, UTC
+
+
 class Picture(NamedTuple):
-    """A file to be read, or one page of it; with the bytes of a pipe, which can be read
-    only once.
+    """A file to be read, or one page of it.
+
+    It has the state of the file before it was first opened, so that any later change
+    counts; and the bytes of a pipe, which can be read only once.
     """
 
     name: str
     page: int | None = None
+    state: State | None = None
     data: bytes = b""
 
     @property
@@ -46,25 +62,41 @@ class Picture(NamedTuple):
 
 def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return each file, or a page of it, as a picture; PDFs in folders are left out."""
-    return [Picture(name, page) for name in expand(names, PICTURE_ENDINGS)]
+    found = expand(names, PICTURE_ENDINGS)
+    return [Picture(name, page, state_of(name)) for name in found]
 
 
 def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return a picture for each page of each file, or only for the chosen page."""
     pictures: list[Picture] = []
     for name in expand(names):
-        pictures += [Picture(name, page)] if page else pages_of(name)
+        picture = Picture(name, page, state_of(name))
+        pictures += [picture] if page else pages_of(picture)
     return pictures
 
 
-def pages_of(name: str) -> list[Picture]:
+def state_of(name: str) -> State | None:
+    """Return the state of a file; None if there is none, or it is no regular file."""
+    if name == STDIN:
+        return None
+    try:
+        status = os.stat(name)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        modified = EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+    except (OSError, OverflowError):  # reading it will say why; or after the year 9999
+        return None
+    return State(status.st_size, modified.isoformat())
+
+
+def pages_of(picture: Picture) -> list[Picture]:
     """Return the pages of a file with several, or else the file; if it cannot be
     opened, to read it will say why.
     """
-    picture = Picture(name)
+    name = picture.name
     try:
         if name == STDIN or is_pipe(name):
-            picture = Picture(name, data=read(name))
+            picture = picture._replace(data=read(name))
         count = page_count(picture)
     except (Unanswered, OSError, PreprocessError):
         return [picture]
@@ -125,7 +157,8 @@ def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
         if name == STDIN:
             if not sys.stdin or sys.stdin.isatty():
                 raise Unanswered(
-                    "Standard input is a terminal, or closed: write - < picture.png"
+                    "Standard input is a terminal, or closed: write - < picture.png",
+                    UNREADABLE,
                 )
             return content_of(sys.stdin.buffer, max_bytes)
         with open(name, "rb") as file:  # three times as fast as through a Path
@@ -133,19 +166,21 @@ def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
     except IsADirectoryError as error:
         raise Unanswered(
             "The folder has no pictures: no file name ends in "
-            f"{', '.join(PICTURE_ENDINGS)}."
+            f"{', '.join(PICTURE_ENDINGS)}.",
+            UNREADABLE,
         ) from error
     except OSError as error:
-        raise Unanswered(f"{error.strerror}.") from error
+        raise Unanswered(f"{error.strerror}.", UNREADABLE) from error
 
 
 def content_of(file: BinaryIO, max_bytes: int) -> bytes:
     """Return all bytes of a file; raise Unanswered if it is empty or too large."""
     data = file.read(max_bytes + 1)
     if not data:
-        raise Unanswered("The file is empty: send a picture.")
+        raise Unanswered("The file is empty: send a picture.", "empty-file")
     if len(data) > max_bytes:
         raise Unanswered(
-            f"The file is larger than {max_bytes:,} bytes: send a smaller picture."
+            f"The file is larger than {max_bytes:,} bytes: send a smaller picture.",
+            "upload-too-large",
         )
     return data

@@ -4,45 +4,48 @@ not be read.
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
-from app.answers.responses import Line, Prediction, Text
-from app.answers.spreadsheet import (
-    YES_OR_NO,
-    formula_of,
-    line_of,
-    quantity_of,
-    unescaped,
-)
+from app.answers.columns import Kind, Row, columns_of, is_unsure, rows_of, widest
+from app.answers.responses import Prediction, Text
+from app.answers.spreadsheet import line_of, unescaped
+from app.cli.answers import Unanswered
 from app.cli.pictures import Picture
 from app.printable import printable
 
 Answer = Prediction | Text
-Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
-END = "unsure model error page"
-OF_DIGIT = f"file digit confidence p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 legibility {END}"
-OF_LINE = (
-    f"file line text confidence legibility left top width height {END} format value "
-    "alternatives"
-)
-COLUMNS = {"digit": OF_DIGIT.split(), "text": OF_LINE.split()}
+Key = tuple[str, str]
 
 
-def is_unsure(answer: Answer | Line, least: float) -> bool:
-    """Return whether the confidence or the legibility is below the least wanted."""
-    return min(answer.confidence, legibility(answer)) < least
+class Written(NamedTuple):
+    """A line of results, and what it says about its picture."""
+
+    file: str
+    page: str  # empty if it has none
+    has_error: bool
+    problem: str
+    state: tuple[str, str]  # size and modified; empty if they are not known
+    line: str
+
+    @property
+    def key(self) -> Key:
+        """What tells its picture from others, as of `Picture`."""
+        return self.file, self.page
 
 
-def legibility(answer: Answer | Line) -> float:
-    """Return the lowest legibility of a digit in an answer, 1 if it has no digit."""
-    if isinstance(answer, Prediction):
-        return answer.legibility
-    lines = answer.lines if isinstance(answer, Text) else [answer]
-    digits = [digit.legibility for line in lines for digit in line.digits]
-    return min(digits, default=1.0)
+def written_of(record: Mapping[str, Any], line: str) -> Written:
+    """Return the line of a record; those of earlier versions have fewer fields."""
+    names = "file", "page", "problem", "size", "modified"
+    values = map(record.get, names)
+    file, page, problem, size, modified = (
+        "" if value is None else str(value) for value in values
+    )
+    has_error = bool(record.get("error"))
+    return Written(file, page, has_error, problem, (size, modified), line)
 
 
 def named(picture: Picture) -> dict[str, Any]:
@@ -50,13 +53,20 @@ def named(picture: Picture) -> dict[str, Any]:
     return {"file": picture.name} | ({"page": picture.page} if picture.page else {})
 
 
-def key_of(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the key of the picture in a record, as of `Picture`."""
-    return str(record["file"]), str(record.get("page") or "")
+def state_in(picture: Picture) -> dict[str, Any]:
+    """Return the size of a file and when it was modified, as far as they are known."""
+    return picture.state._asdict() if picture.state else {}
+
+
+def error_in(error: Unanswered) -> dict[str, Any]:
+    """Return why a picture was not read."""
+    return {"error": str(error), "problem": error.problem}
 
 
 class Json:
     """One JSON object per line and picture."""
+
+    header = ""
 
     def __init__(self, least: float) -> None:
         self.least = least
@@ -65,93 +75,100 @@ class Json:
         """Return the line of a picture that was read."""
         values = named(picture) | answer.model_dump(exclude_unset=True)
         if self.least:
-            values["unsure"] = is_unsure(answer, self.least)
-        return json.dumps(values)
+            values["unsure"] = is_unsure(values, self.least)
+        return json.dumps(values | state_in(picture))
 
-    def failure(self, picture: Picture, why: str) -> str:
+    def failure(self, picture: Picture, error: Unanswered) -> str:
         """Return the line of a picture that was not read."""
-        return json.dumps(named(picture) | {"error": why})
+        return json.dumps(named(picture) | error_in(error) | state_in(picture))
 
     @staticmethod
-    def parsed(text: str) -> list[Record]:
-        """Return the picture in each complete line, and the line."""
+    def parsed(text: str) -> list[Written]:
+        """Return the complete lines."""
         lines = StringIO(text, newline="")
         whole = (line for line in lines if line.endswith(("}\n", "}\r\n")))
-        return [(key_of(json.loads(line)), line) for line in whole]
+        return [written_of(json.loads(line), line) for line in whole]
 
 
 class Csv:
-    """A header and one row per picture, or per line of writing.
+    """A header, and one row per picture, or per line of writing.
 
-    For a spreadsheet, a text is written as a formula, ="007", since it would otherwise
-    lose its zeros or become a date. A value that is a number, a date or a time is
-    written as it is.
+    The columns are as many as the widest table so far needs. With `for_spreadsheet`, a
+    text is a formula.
     """
 
-    def __init__(self, kind: str, least: float, for_spreadsheet: bool) -> None:
+    def __init__(self, kind: Kind, least: float, for_spreadsheet: bool) -> None:
+        self.kind: Kind = kind
         self.least = least
-        self.text_cell = formula_of if for_spreadsheet else str
-        self.value_cell = quantity_of if for_spreadsheet else str
-        self.columns = COLUMNS[kind]
-        self.has_header = True
+        self.for_spreadsheet = for_spreadsheet
+        self.widen(0)
 
-    def answer(self, picture: Picture, answer: Answer) -> str:
+    def widen(self, cells: int) -> None:
+        """Have so many columns of cells."""
+        self.cells = cells
+        self.columns = columns_of(self.kind, cells)
+        self.header = f"{line_of(self.columns)}\n"
+
+    def answer(self, picture: Picture, answer: Answer) -> str | None:
         """Return the rows of a picture that was read."""
-        own = named(picture) | {"model": answer.model, "confidence": answer.confidence}
-        own |= self.unsure(answer)
-        if isinstance(answer, Text):
-            lines = [self.cells(*line) for line in enumerate(answer.lines, 1)]
-            return self.rows([own | cells for cells in lines or [{}]])
-        shares = {f"p{digit}": each for digit, each in enumerate(answer.probabilities)}
-        return self.rows([own | answer.model_dump() | shares])
+        record = named(picture) | answer.model_dump() | state_in(picture)
+        if (cells := widest([record])) > self.cells:
+            self.widen(cells)
+        return self.lines(rows_of(record, self.least, self.for_spreadsheet))
 
-    def cells(self, number: int, line: Line) -> dict[str, Any]:
-        """Return the cells of a line of writing."""
-        others = "|".join(other.text for other in line.alternatives or [])
-        return {
-            "line": number,
-            "text": self.text_cell(line.text),
-            "confidence": line.confidence,
-            "legibility": legibility(line),
-            **line.box.model_dump(),
-            **self.unsure(line),
-            "format": YES_OR_NO[line.format],
-            "value": self.value_cell(line.value or ""),
-            "alternatives": self.text_cell(others),
-        }
-
-    def unsure(self, answer: Answer | Line) -> dict[str, str]:
-        """Return the cell that says whether a person should look at the picture."""
-        return {"unsure": "yes" if is_unsure(answer, self.least) else ""}
-
-    def failure(self, picture: Picture, why: str) -> str:
+    def failure(self, picture: Picture, error: Unanswered) -> str | None:
         """Return the row of a picture that was not read."""
-        return self.rows([named(picture) | {"error": why}])
+        record = named(picture) | error_in(error) | state_in(picture)
+        return self.lines(rows_of(record, self.least))
 
-    def rows(self, rows: Sequence[Mapping[str, Any]]) -> str:
-        """Return rows, preceded by the header if they are the first.
+    def lines(self, rows: Sequence[Row]) -> str | None:
+        """Return rows as lines."""
+        return "\n".join(line_of(map(row.get, self.columns)) for row in rows)
 
-        On a terminal, a file name cannot control it.
-        """
-        lines = [line_of(self.columns)] if self.has_header else []
-        lines += [line_of(map(row.get, self.columns)) for row in rows]
-        written = "\n".join(lines)
-        self.has_header = False
-        at_terminal = sys.stdout and sys.stdout.isatty()
-        return printable(written, kept="\n") if at_terminal else written
+    def parsed(self, text: str) -> list[Written]:
+        """Return the complete rows, with all columns.
 
-    def parsed(self, text: str) -> list[Record]:
-        """Return the picture in each complete row, and the row with all columns.
-
-        The header is the first. A file of an earlier version has fewer columns.
+        A file of an earlier version has fewer; its width is kept.
         """
         whole = text[: text.rfind("\n") + 1]
         rows = csv.reader(StringIO(whole, newline=""))
         header = next(rows, [])
-        records: list[Record] = [(("file", "page"), f"{line_of(self.columns)}\n")]
+        cells = sum(1 for name in header if re.fullmatch("cell[0-9]+", name))
+        self.widen(max(self.cells, cells))
+        written: list[Written] = []
         for row in rows:
             if len(row) == len(header):
                 record = dict(zip(header, map(unescaped, row), strict=True))
-                line = line_of(map(record.get, self.columns))
-                records.append((key_of(record), f"{line}\n"))
-        return records
+                line = f"{line_of(map(record.get, self.columns))}\n"
+                written.append(written_of(record, line))
+        return written
+
+
+class PrintedCsv(Csv):
+    """CSV for standard output: of texts only at the end, since the width of the widest
+    table is not known before.
+    """
+
+    def __init__(self, kind: Kind, least: float, for_spreadsheet: bool) -> None:
+        super().__init__(kind, least, for_spreadsheet)
+        self.rows: list[Row] = []
+        self.has_header = True
+
+    def lines(self, rows: Sequence[Row]) -> str | None:
+        """Return the rows of digits; keep those of texts."""
+        self.rows += rows
+        return self.rest() if self.kind == "digit" else None
+
+    def rest(self) -> str | None:
+        """Return the rows that were kept, preceded by the header if they are the first.
+
+        On a terminal, a file name cannot control it.
+        """
+        if not self.rows:
+            return None
+        header = self.header if self.has_header else ""
+        lines = f"{header}{super().lines(self.rows)}"
+        self.rows = []
+        self.has_header = False
+        at_terminal = sys.stdout and sys.stdout.isatty()
+        return printable(lines, kept="\n") if at_terminal else lines

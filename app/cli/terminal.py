@@ -16,9 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from app.answers.columns import is_unsure
 from app.answers.responses import LEGIBLE, Digit, Line, Mark, Prediction
+from app.cli.answers import Unanswered
 from app.cli.pictures import Picture
-from app.cli.records import Answer, is_unsure
+from app.cli.records import Answer
 from app.figures import MEASURED
 from app.printable import printable
 
@@ -44,7 +46,7 @@ class Lines:
             notes += doubts(answer)
         else:
             text = " / ".join(map(in_words, answer.lines)) or "no digits"
-        if is_unsure(answer, self.least):
+        if is_unsure(answer.model_dump(), self.least):
             notes.append("please check")
         line = Text.assemble(
             f"{printable(str(picture))}: ",
@@ -54,7 +56,7 @@ class Lines:
         )
         return rendered(line)
 
-    def failure(self, picture: Picture, why: str) -> None:
+    def failure(self, picture: Picture, error: Unanswered) -> None:
         """Return nothing."""
 
 

@@ -5,8 +5,13 @@ from contextlib import contextmanager
 from threading import Lock
 
 from PIL import Image
-from pypdfium2 import PdfDocument, PdfiumError
-from pypdfium2.raw import FPDF_ERR_PASSWORD
+from pypdfium2 import PdfDocument, PdfFormEnv, PdfiumError
+from pypdfium2.raw import (
+    FORMTYPE_XFA_FULL,
+    FPDF_ERR_PASSWORD,
+    FPDF_FORMFILLINFO,
+    FPDFDOC_InitFormFillEnvironment,
+)
 
 from app.picture.errors import CorruptImage, NotAnImage
 
@@ -30,12 +35,18 @@ def opened(data: bytes) -> Iterator[PdfDocument]:
                 "The PDF is damaged or has no pages: save it again as a PDF."
             ) from error
         with document:
+            if document.get_formtype() == FORMTYPE_XFA_FULL:
+                raise NotAnImage(
+                    "The PDF is a dynamic XFA form, which only Adobe's programs show: "
+                    "print it to a PDF and send that."
+                )
             yield document
 
 
 def drawn(document: PdfDocument, index: int) -> Image.Image:
-    """Draw a page, by its index; raise CorruptImage."""
+    """Draw a page with what is filled in, by its index; raise CorruptImage."""
     try:
+        prepare_fields(document)
         sheet = document[index]
         scale = SIDE / max(sheet.get_size())
         image: Image.Image = sheet.render(scale=scale).to_pil()
@@ -48,3 +59,14 @@ def drawn(document: PdfDocument, index: int) -> Image.Image:
         ) from error
     except Exception as error:  # PDFium's binding raises several kinds
         raise CorruptImage(f"The page of the PDF is damaged: {error}") from error
+
+
+def prepare_fields(document: PdfDocument) -> None:
+    """Have the fields of forms drawn, on the pages that are loaded from now on.
+
+    The binding's `init_forms` leaves out fields that are in no form, as after a merge,
+    and warns of each XFA form. Without a platform for it, no JavaScript runs.
+    """
+    config = FPDF_FORMFILLINFO(version=2)
+    handle = FPDFDOC_InitFormFillEnvironment(document, config)
+    document.formenv = PdfFormEnv(handle, config)  # which the document closes

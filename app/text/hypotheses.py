@@ -3,23 +3,23 @@ much speaks for each.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
 from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
-from app.picture.maps import Map
 from app.text.ctc import BLANK, best_path, best_path_with, spans_of
 from app.text.field import ANYTHING, Field
 from app.text.forms import Grammar
 from app.text.layout import ELONGATED, Floats, Line, in_rows, joined
 from app.text.line_network import LineNetwork
-from app.text.pages import PageNetwork
-from app.text.strips import WIDER, Sheet, Strip, whole_strips
+from app.text.pages import Page, PageNetwork
+from app.text.strips import WIDER, Sheet, Strip, small_pieces, whole_sheet, whole_strips
 from app.text.transcript import LEAST, FieldReading, Transcript
 
 SURE = 0.95  # probability of a reading from which no further one is tried
@@ -28,20 +28,35 @@ EMPTY = 0.5  # probability of nothing from which a line is not read once more
 MAX_WIDTH = 80_000
 # Width of a line over its height; memory grows with the square of its width.
 MAX_SHAPE = 80
+# Height of small writing, over that of the digits beside it.
+SMALL = 1 / 3
 # How many times as much has to speak for another direction as for the first one.
 CLEARLY = 1.25
 # Width of the strips that are read to find out which way is up, in pixels.
 SAMPLE = 5_000
+# Confidence of a line that is likely to be right. Upside down, up to 42 % of the lines
+# of a page have it.
+LIKELY = 0.8
 Row = tuple[Transcript, ...]  # beside each other, from left to right
+Sample = dict[Line, Transcript]  # of the lines of a page
 # By the number of digits: the probability, and the fields of each strip so far.
 Best = dict[int, tuple[float, list[list[FieldReading]]]]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A way to read a picture: rows from top to bottom."""
+    """A way to read a picture.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        From top to bottom.
+    is_beside_ink : bool
+        Whether there is other ink in the picture, which may be smaller writing.
+    """
 
     rows: tuple[Row, ...] = ()
+    is_beside_ink: bool = False
 
     @property
     def transcripts(self) -> list[Transcript]:
@@ -69,6 +84,13 @@ class Hypothesis:
         empty = [each.confidence for each in self.transcripts if not each.signs]
         read = [each.certainty for each in self.transcripts if each.signs]
         return min(empty, default=1.0) * math.prod(read)
+
+
+class View(NamedTuple):
+    """A picture as one line, and its strips that are not yet read."""
+
+    sheet: Sheet
+    strips: Iterator[Strip]
 
 
 @dataclass(frozen=True)
@@ -112,62 +134,79 @@ class LineReader:
 
     def ways(
         self, picture: Picture, turns: Sequence[int]
-    ) -> Iterator[list[tuple[int, Hypothesis]]]:
+    ) -> Iterator[Iterable[tuple[int, Hypothesis]]]:
         """Yield ways to read a picture, each with its turn.
 
         First, all of it is one line; then come its lines, then all of it in other ways.
+        Further turns are only tried if it is in doubt with the first one.
         """
-        height = self.network.spec.height
-        views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
-        yield [*self.whole(views)]
-        if self.pages:
-            yield [self.page(Sheet.of(picture), self.pages, turns)]
+        first, *others = turns
+        whole = whole_sheet(picture)
+        views = {first: self.view(whole)}
+        yield self.whole(views)
+        page = Page.of(Sheet.of(picture), self.pages) if self.pages else None
+        sample = self.sample(page.sheet, page.lines) if page and others else {}
+        if is_upright(sample):
+            others = []
+        if page and not others:
+            yield [(first, self.rows(page, sample))]
+        if others:
+            further = {turn: self.view(whole.turned(turn)) for turn in others}
+            yield self.whole(further)
+            views |= further
+        if page and others:
+            yield [self.turned(page, sample, turns)]
         while following := [*self.whole(views)]:
             yield following
 
-    def whole(
-        self, views: Mapping[int, Iterator[Strip]]
-    ) -> Iterator[tuple[int, Hypothesis]]:
+    def view(self, sheet: Sheet) -> View:
+        """Begin to read a picture as one line."""
+        return View(sheet, whole_strips(sheet, self.network.spec.height))
+
+    def whole(self, views: Mapping[int, View]) -> Iterator[tuple[int, Hypothesis]]:
         """Read the next strip of each view, but leave out what is too long."""
-        for turn, strips in views.items():
-            for transcript in self.transcripts([*islice(strips, 1)]):
+        for turn, view in views.items():
+            for transcript in self.transcripts([*islice(view.strips, 1)]):
                 if transcript.digit_count <= MAX_DIGITS:
-                    yield turn, Hypothesis(((transcript,),))
+                    yield turn, self.one_line(view.sheet, transcript)
 
-    def page(
-        self, sheet: Sheet, pages: PageNetwork, turns: Sequence[int]
+    def one_line(self, sheet: Sheet, transcript: Transcript) -> Hypothesis:
+        """Return the hypothesis that this is all that is written on a sheet.
+
+        Small writing above, below or beside large digits is noise in a strip. So if it
+        is sure, more small pieces of ink than digits and marks are in its way.
+        """
+        alone = Hypothesis(((transcript,),))
+        if self.pages is None or not is_sure([alone]):
+            return alone
+        scale = sheet.grey.height / self.network.spec.height
+        pieces = small_pieces(sheet, SMALL * scale * transcript.digit_height)
+        return replace(alone, is_beside_ink=pieces > len(transcript.signs))
+
+    def turned(
+        self, page: Page, sample: Sample, turns: Sequence[int]
     ) -> tuple[int, Hypothesis]:
-        """Find the lines of a sheet and read them, with the turn that fits best."""
-        writing = pages.writing(sheet.grey)
-        turn = turns[0]
-        if len(turns) > 1:
-            turn = self.direction(sheet, writing, pages, turns)
-        if turn:  # it finds lines that are level better
-            sheet = sheet.turned(turn)
-            writing = pages.writing(sheet.grey)
-        lines = pages.lines(writing, sheet.grey.size)
-        if not lines and pages.lines_at_full_size(sheet):
-            raise TooMuchWriting
-        return turn, self.rows(sheet, lines)
+        """Read a page with the turn that fits best, and a sample of it as it is."""
+        turn = self.direction(page, sample, turns)
+        return turn, self.rows(page.turned(turn), {} if turn else sample)
 
-    def direction(
-        self, sheet: Sheet, writing: Map, pages: PageNetwork, turns: Sequence[int]
-    ) -> int:
+    def direction(self, page: Page, sample: Sample, turns: Sequence[int]) -> int:
         """Return the turn after which a sample of the lines is read best."""
-        sheets = {turn: sheet.turned(turn) for turn in turns}
-        found = dict[int, list[Line]]()
-        for turn in turns:
-            turned = np.rot90(writing, turn // 90)
-            found[turn] = pages.lines(turned, sheets[turn].grey.size)
+        found = {turn: page.lines_turned(turn) for turn in turns}
         shapes = {turn: shape_of(lines) for turn, lines in found.items()}
         # Long lines themselves show which sides are at the top and the bottom.
         least = 1 if max(shapes.values()) >= ELONGATED else 0
-        likely = [turn for turn in turns if shapes[turn] >= least]
-        scores = {turn: self.evidence(sheets[turn], found[turn]) for turn in likely}
-        return upright(scores)
+        read = {}
+        for turn in turns:
+            if shapes[turn] >= least:
+                sheet = page.sheet.turned(turn)
+                some = self.sample(sheet, found[turn]) if turn else sample
+                rows = [[some[line] for line in row] for row in in_rows([*some])]
+                read[turn] = Hypothesis(tuple(map(tuple, rows)))
+        return upright(read)
 
-    def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
-        """Return how much speaks for a sample of the lines of a page.
+    def sample(self, sheet: Sheet, lines: Sequence[Line]) -> Sample:
+        """Read a sample of the lines of a page.
 
         They are from all over it: not all of them names, nor all numbers.
         """
@@ -175,12 +214,18 @@ class LineReader:
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
         self.budget.check_writing(float(widths[some].sum()))
-        strips = self.strips(sheet, [lines[place] for place in some])
-        return Hypothesis((tuple(self.free(strips)),)).score
+        chosen = [lines[place] for place in some]
+        read = self.free(self.strips(sheet, chosen), is_of_page=True)
+        return dict(zip(chosen, read, strict=True))
 
-    def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
-        """Read the lines of a page; raise TooMuchWriting if it is too much."""
-        rows = in_rows(lines)
+    def rows(self, page: Page, sample: Sample) -> Hypothesis:
+        """Read the lines of a page; raise TooMuchWriting if it is too much.
+
+        Those of the sample have been read.
+        """
+        if not page.lines and page.is_written_small:
+            raise TooMuchWriting
+        rows = in_rows(page.lines)
         if len(rows) == 1:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
         ordered = [line for row in rows for line in row]
@@ -191,17 +236,22 @@ class LineReader:
         has_room = twice <= MAX_WIDTH
         self.budget.check_writing(twice if has_room else width)
         is_page = len(rows) > 1
-        found = self.transcripts(self.strips(sheet, ordered), is_page)
+        if not is_page or self.field.length is not None:
+            sample = {}
+        others = [line for line in ordered if line not in sample]
+        transcripts = self.transcripts(self.strips(page.sheet, others), is_page)
+        read = sample | dict(zip(others, transcripts, strict=False))  # or none has it
+        found = [read[line] for line in ordered if line in read]
         if has_room and self.field.length is None:
             unsure = [place for place, each in enumerate(found) if is_unsure(each)]
-            wider = self.strips(sheet, [ordered[place] for place in unsure], WIDER)
+            wider = self.strips(page.sheet, [ordered[place] for place in unsure], WIDER)
             for place, second in zip(unsure, self.free(wider, is_page), strict=True):
                 found[place] = likelier(found[place], second)
         following = iter(found)
-        read = [tuple(islice(following, len(row))) for row in rows]
-        if any(sum(each.digit_count for each in row) > MAX_DIGITS for row in read):
+        transcribed = [tuple(islice(following, len(row))) for row in rows]
+        if any(count_of(row) > MAX_DIGITS for row in transcribed):
             raise TooMuchWriting
-        return Hypothesis(tuple(read))
+        return Hypothesis(tuple(transcribed))
 
     def widths(self, lines: Sequence[Line]) -> Floats:
         """Return the widths of strips; raise TooMuchWriting if one is too long."""
@@ -329,9 +379,33 @@ def shape_of(lines: Sequence[Line]) -> float:
     return sum(line.length for line in lines) / height if height else 0.0
 
 
-def upright(scores: Mapping[int, float]) -> int:
-    """Return the turn with the highest score; the first if none is clearly better."""
-    first = next(iter(scores))
+def count_of(row: Row) -> int:
+    """Return the number of digits in a row."""
+    return sum(each.digit_count for each in row)
+
+
+def is_upright(sample: Sample) -> bool:
+    """Return whether half of the lines of a page are likely to be right.
+
+    Upside down, some are read with confidence, but most are not read at all.
+    """
+    likely = 0
+    for transcript in sample.values():
+        confidence = transcript.spec.calibrated(transcript.certainty)
+        likely += bool(transcript.signs) and confidence >= LIKELY
+    return len(in_rows([*sample])) > 1 and 2 * likely >= len(sample)
+
+
+def upright(found: Mapping[int, Hypothesis]) -> int:
+    """Return the turn for which most speaks; the first if none is clearly better.
+
+    A single digit does not show which way is up, as 6 and 9; a row of several does.
+    """
+    first = next(iter(found))
+    scores = {first: found[first].score}
+    for turn, hypothesis in found.items():
+        if any(count_of(row) > 1 for row in hypothesis.rows):
+            scores[turn] = hypothesis.score
     best = max(scores, key=scores.__getitem__)
     return best if scores[best] > CLEARLY * scores[first] else first
 
@@ -342,7 +416,11 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
     Then one is sure, or several agree.
     """
     best = best_of(found)
-    if not best.signs or not all(each.has_form for each in best.transcripts):
+    if (
+        not best.signs
+        or best.is_beside_ink
+        or not all(each.has_form for each in best.transcripts)
+    ):
         return False
     doubts = [1 - each.certainty for each in found if each.signs == best.signs]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE

@@ -1,6 +1,7 @@
 """Grey picture → map of where something is written: the network for pages."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,13 +78,54 @@ class PageNetwork(Model):
         """Return the lines of writing in a grey image."""
         return self.lines(self.writing(grey), grey.size)
 
-    def lines_at_full_size(self, sheet: Sheet) -> list[Line]:
-        """Return the lines in the part of a sheet with the most contrast.
+
+@dataclass(frozen=True)
+class Page:
+    """A sheet, and where the network sees writing on it.
+
+    Attributes
+    ----------
+    sheet : Sheet
+        The sheet.
+    network : PageNetwork
+        The network.
+    writing : Map
+        (H, W) float32 in [0, 1]: what it says of the sheet.
+    lines : list of Line
+        The lines on the sheet.
+    """
+
+    sheet: Sheet
+    network: PageNetwork
+    writing: Map
+    lines: list[Line]
+
+    @classmethod
+    def of(cls, sheet: Sheet, network: PageNetwork) -> "Page":
+        """Find the lines on a sheet."""
+        writing = network.writing(sheet.grey)
+        return cls(sheet, network, writing, network.lines(writing, sheet.grey.size))
+
+    def turned(self, degrees: int) -> "Page":
+        """Find the lines on the turned sheet: the network sees level ones better."""
+        return Page.of(self.sheet.turned(degrees), self.network) if degrees else self
+
+    def lines_turned(self, degrees: int) -> list[Line]:
+        """Return about the lines on the turned sheet, without asking the network."""
+        if not degrees:
+            return self.lines
+        size = self.sheet.turned(degrees).grey.size
+        return self.network.lines(np.rot90(self.writing, degrees // 90), size)
+
+    @property
+    def is_written_small(self) -> bool:
+        """Whether there are lines where it has the most contrast, at its full size.
 
         They may be too small in all of it.
         """
-        part = sheet.busiest(math.isqrt(self.pixels))
-        return [] if part.size == sheet.grey.size else self.lines_on(part)
+        part = self.sheet.busiest(math.isqrt(self.network.pixels))
+        is_all = part.size == self.sheet.grey.size
+        return not is_all and bool(self.network.lines_on(part))
 
 
 def is_page_network(nodes: list[Node]) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 from app.picture.decode import Picture
 from app.picture.ink import opaque, plane, views
 from app.picture.maps import Box, grown, sample
+from app.picture.pieces import Components
 from app.picture.printed_lines import ink_without_printed_lines
 from app.text.layout import Floats, Line
 
@@ -23,8 +24,10 @@ MAX_SHAPE = 20
 PAGE_PIXELS = 1400 * 1400  # as a page
 LINE_PIXELS = 640 * 640  # as one line
 INK_PIXELS = 200 * 200  # to find its printed lines
+PIECE_PIXELS = 100 * 100  # to count its pieces of ink
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LEVEL = 0.3  # ink threshold
+LOWEST = 8  # height in pixels of the lowest writing that is looked for
 WIDER = 1.3  # slender digits in a row are told apart better if they are wider
 AROUND = 2.0  # height of a strip around a digit, in digit lengths
 WIDEST = 10 / 3  # its width over its height
@@ -179,20 +182,24 @@ def side_of(size: tuple[int, int], pixels: int) -> int:
     return max(1, min(MAX_SIDE, side))
 
 
-def whole_strips(picture: Picture, height: int) -> Iterator[Strip]:
+def whole_sheet(picture: Picture) -> Sheet:
+    """Make a picture grey, at the resolution at which it is read as one line."""
+    side = side_of(picture.image.size, LINE_PIXELS)
+    return Sheet.of(picture.reduced(side))
+
+
+def whole_strips(sheet: Sheet, height: int) -> Iterator[Strip]:
     """Cut out the whole picture as one line, if its shape allows it.
 
     It is yielded as it is, wider, and without printed lines.
 
     Parameters
     ----------
-    picture : Picture
-        A decoded picture.
+    sheet : Sheet
+        A picture from `whole_sheet`.
     height : int
         Height of the strips.
     """
-    side = side_of(picture.image.size, LINE_PIXELS)
-    sheet = Sheet.of(picture.reduced(side))
     line = Line(0, sheet.grey.height, 0, sheet.grey.width)
     if MIN_SHAPE <= line.length / line.height <= MAX_SHAPE:
         yield sheet.strip(line, height)
@@ -239,11 +246,26 @@ def centred(ends: float, length: float, room: float) -> float:
     return min(max(begin, 0), room - length)
 
 
+def small_pieces(sheet: Sheet, height: float) -> int:
+    """Count the pieces of ink that may be writing, but are at most so high."""
+    factor = reduction(sheet.grey, PIECE_PIXELS)
+    view = next(views(sheet.grey.reduce(factor)), None)
+    if view is None:
+        return 0
+    found = Components.of(view.ink, LEVEL)
+    heights = factor * (found.ends - found.starts)[1:, 0]
+    return int(np.count_nonzero((heights >= LOWEST) & (heights <= height)))
+
+
+def reduction(grey: Image.Image, pixels: int) -> int:
+    """Return by how much an image is reduced to about so many pixels, if larger."""
+    return max(1, round(math.sqrt(grey.width * grey.height / pixels)))
+
+
 def without_printed_lines(sheet: Sheet) -> Sheet | None:
     """Paint over printed lines, such as those of a form; None if there are none."""
     grey = sheet.grey
-    pixels = grey.width * grey.height
-    factor = max(1, round(math.sqrt(pixels / INK_PIXELS)))
+    factor = reduction(grey, INK_PIXELS)
     view = next(views(grey.reduce(factor)), None)
     if view is None:
         return None

@@ -235,8 +235,7 @@ def read_text(
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
-    scores = {turn: best_of(ways).score for turn, ways in found.items()}
-    turn = upright(scores)
+    turn = upright({turn: best_of(ways) for turn, ways in found.items()})
     text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(

@@ -159,6 +159,13 @@ class Transcript:
         ]
         return replace(self, output=output, spans=spans)
 
+    @property
+    def digit_height(self) -> float:
+        """The median height of the digits in pixels of the strip; infinite of none."""
+        boxes = [self.places[span].box for span in self.spans if self.is_digit(span)]
+        heights = [box.bottom - box.top for box in boxes]
+        return float(np.median(heights)) if heights else math.inf
+
     @cached_property
     def words(self) -> list[Word]:
         """The digits and marks without spaces between them, from left to right.
@@ -171,9 +178,7 @@ class Transcript:
         if self.grammar and len(self.meanings) == 1 and not self.grammar.is_spaced:
             return [self.sign_spans]
         boxes = {span: place.box for span, place in self.places.items()}
-        digits = [boxes[span] for span in self.spans if self.is_digit(span)]
-        heights = [box.bottom - box.top for box in digits]
-        wide = GAP * float(np.median(heights)) if heights else math.inf
+        wide = GAP * self.digit_height
 
         def is_apart(before: Span, after: Span) -> bool:
             is_gap = self.is_of_page and self.has_gap(before, after)
