@@ -424,6 +424,7 @@ function addPage(picture, page, count) {
   if (page.error) page.error.detail = reason(page.error, page.error.detail);
   if (!isMissing(page)) fruitless = 0;
   const all = pages.with(index, page);
+  delete picture.words;
   picture.answer = { route: "read", pages: all, confidence: Math.min(...all.map(({ confidence = 0 }) => confidence)) };
   refresh(picture, index === (picture.page ?? 0));
 }

@@ -176,6 +176,7 @@ def test_only_lost_pages_are_asked_for_again_and_none_is_read_twice(page, stream
     stream.end(CUT)
     expect_words(page, "#list li", f"2 of 7 pages read. {SENT_AGAIN}")
     stream.send(3, 7)
+    expect_text(page, "#list li > button > span:last-of-type", "3 of 7 pages read")
     stream.send(4, 7, BUSY)
     stream.send(5, 7)
     stream.send(6, 7, BUSY)
