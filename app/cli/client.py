@@ -237,7 +237,8 @@ class Service:
         Raises Unanswered if it answers, but not this request, or else NoService.
         """
         tries = Tries(self.patience)
-        while isinstance(outcome := self.attempt(request), Refusal):
+        age = self.window.age()
+        while isinstance(outcome := self.attempt(request, age), Refusal):
             if outcome.is_busy:
                 left = tries.note_busy()
             else:
@@ -251,9 +252,9 @@ class Service:
         self.patience.note_answer()
         return outcome
 
-    def attempt(self, request: Request) -> Response | Refusal:
+    def attempt(self, request: Request, age: int) -> Response | Refusal:
         """Send a request as soon as the window has a place for it."""
-        ticket = self.window.enter()
+        ticket = self.window.enter(age)
         outcome: Response | Refusal | None = None
         try:
             if self.closed.is_set():
