@@ -248,7 +248,8 @@ class Service:
                 left = tries.note_silence()
             if left <= 0:
                 raise self.in_the_end(outcome)
-            self.sleep(min(tries.pause(outcome.pause), left))
+            # A little more than is left, or a rounded clock might never reach the end.
+            self.sleep(min(tries.pause(outcome.pause), left + 0.01))
         self.patience.note_answer()
         return outcome
 
