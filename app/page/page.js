@@ -10,12 +10,21 @@ const LIVE_MS = 100; // minimum interval between requests while the pen is down
 const EXPLAIN_MS = 300; // delay of the request for an explanation, which the next stroke cancels
 const SURE = 0.8; // below this, the runner-up is shown too
 const LEGIBLE = 0.5; // below this, it is probably not a digit
-const AT_ONCE = 4; // pictures of a list in flight at the same time
-const TRIES = 8; // attempts to send a picture while the service is overloaded
+const AT_ONCE = 4; // pictures of a list in flight at the same time, fewer while the service is busy
+const RECOVERY = 1 / 8; // how much closer each answer brings their number to that again
+const TRIES = 12; // attempts in a row without an answer, after which the page gives up; they begin with AT_ONCE at a time
+const LONGEST_PAUSE = 8; // seconds between attempts, which begin with 1 and double
+const MOST_RANGES = 80; // of pages in a request, whose query may have 1,024 bytes
+const SLOW_MS = 1000; // an upload that takes longer shows its progress
+const PAGE_PIXELS = 1400 * 1400; // the service reduces larger pictures to about this many pixels
+const MAX_SIDE = 4 * 640; // and to this longer side
+const JPEG_QUALITY = 0.85; // of a picture that is reduced here
+const KEEP_MS = 2000; // delay before answers of a list are kept, so that several are kept at once; longer if that takes long
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NOTHING = "?"; // in place of a digit
 const BUSY = "The service is busy. Trying again …";
+const UNREAD = { status: 0, detail: "Not read yet" }; // in place of the pages of a document that have not arrived
 
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
@@ -258,10 +267,16 @@ function goTo(states, others) {
   if (states.length === 0) return;
   others.push(contents());
   const { strokes: drawn, picture, answers } = states.pop();
-  answers.forEach((answer, each) => (each.answer = answer ?? each.answer)); // it may have been read since
+  answers.forEach((answer, each) => (each.answer = withNewer(answer, each.answer)));
   showList([...answers.keys()]);
-  readListed(listed.filter(isUnread));
+  readListed(listed.filter((each) => isUnread(each) && !each.reading));
   choose(picture, drawn);
+}
+
+// Return an earlier answer with what has been read since.
+function withNewer(answer, newer) {
+  if (!answer?.pages || !newer?.pages) return answer ?? newer;
+  return { ...answer, pages: answer.pages.map((page, index) => (isMissing(page) ? newer.pages[index] : page)) };
 }
 
 function clear() {
@@ -301,8 +316,7 @@ function stopReading() {
 }
 
 function showBusy() {
-  const waits = current && isUnread(current);
-  element("answer").ariaBusy = Boolean(isDrawing() || reading || timer || waits);
+  element("answer").ariaBusy = Boolean(isDrawing() || reading || timer || isAwaited(current));
 }
 
 function readSoon() {
@@ -325,7 +339,12 @@ async function read(picture) {
   stopReading();
   const mine = (reading = new AbortController());
   showBusy();
-  await settle(picture, mine.signal, () => write("message", BUSY));
+  const say = (words) => write("message", words);
+  try {
+    await patiently(() => attempt(picture, mine.signal, say), mine.signal, say);
+  } catch (error) {
+    picture.error = error;
+  }
   if (mine !== reading) return; // another request has been started
   reading = null;
   const isRead = picture.answer && headline(picture.answer) !== NOTHING;
@@ -334,92 +353,223 @@ async function read(picture) {
 
 // ---- Requests to the service.
 
-// The message says what to do; the status is 0 if there was no response.
-function refused(message, status = 0) {
-  return Object.assign(new Error(message), { status });
+// The detail says what to do; the status is 0 if there was no response.
+function refused(detail, status = 0, more = {}) {
+  return Object.assign(new Error(detail), { detail, status, ...more });
+}
+
+function isPassing({ status }) {
+  return /^(0|408|429|5..)$/.test(status);
+}
+
+function isBusy({ status }) {
+  return status === 429 || status === 503;
+}
+
+// Return whether this is a page of a document that may yet be read.
+function isMissing(page) {
+  return Boolean(page?.error) && isPassing(page.error);
+}
+
+function missingIn(answer) {
+  return answer ? pagesOf(answer).filter(isMissing) : [];
 }
 
 function headers() {
   return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
-async function settle(picture, signal, busy) {
-  try {
-    picture.answer = await answerTo(picture, signal, busy);
-  } catch (error) {
-    if (!signal.aborted) picture.error = error;
-  }
-}
-
-// If /read finds nothing or one digit without marks, and no form was chosen, the answer is that of /predict.
-async function answerTo({ blob: picture, url }, signal, busy) {
+// Read a picture, or the pages that are missing in the answer for a document. If /read finds nothing or one digit without
+// marks, and no form was chosen, the answer is that of /predict. `say` is told what the user waits for.
+async function attempt(picture, signal, say) {
   const started = performance.now();
-  const read = (options) => ask(`read?frame=true${options}${form.value}`, picture, signal, busy);
-  const isShown = !url || (await isDrawable(picture, url));
-  const answer = await read(isShown ? "" : "&picture=true");
-  let pages = pagesOf(answer);
-  // A photo may lie on its side, or be upside down. A single digit does not show that, a line of several does.
-  if (url && !(answer.text && pages.every(isMostlySure))) {
-    const turned = pagesOf(await read("&rotate=auto&picture=true"));
-    const isBetter = (page) => page.turn && page.lines.some(({ digits }) => digits.length > 1);
-    pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
-  }
-  const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
-  const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
-  if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
-  const [page] = pages;
-  if (form.value || !/^\d?$/.test(page.text)) return timed(page);
-  const digit = await ask("predict?frame=true", picture, signal, busy);
+  const sent = await toSend(picture);
+  const own = { route: "read", form: form.selectedOptions[0].text };
+  const finished = (page) => ({ ...own, ...inPixelsOf(page, sent), milliseconds: performance.now() - started });
+  const pages = missingIn(picture.answer).map(({ page }) => page);
+  const options = `${picture.url ? "&rotate=auto&picture=true" : ""}${form.value}${pages.length ? `&page=${rangesOf(pages)}` : ""}`;
+  const take = ({ pages: count, ...page }) => count && addPage(picture, page.error ? page : finished(page), count);
+  const answer = await ask(`read?frame=true${options}`, sent.blob, signal, say, take);
+  if (isWhole(picture.answer)) return;
+  if (answer.pages || pages.length) throw errorOfMissing(picture.answer);
+  const page = finished(answer);
+  if (form.value || !/^\d?$/.test(page.text)) return (picture.answer = page);
+  const digit = inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent);
   const text = String(digit.digit);
-  return timed({ ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
+  picture.answer = { ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] };
 }
 
-// Of a document, some browsers draw the first page.
-function isDrawable({ type }, url) {
+function isWhole(answer) {
+  return Boolean(answer) && missingIn(answer).length === 0;
+}
+
+function errorOfMissing(answer) {
+  const errors = missingIn(answer).map(({ error }) => error);
+  const error = errors.find(isBusy) ?? errors[0];
+  return error.status ? error : refused("The answer was cut off: try again.", 0, { type: "no-answer" });
+}
+
+// Return pages as in 1-3,7-7.
+function rangesOf(pages) {
+  const firsts = pages.filter((page) => !pages.includes(page - 1));
+  const lasts = pages.filter((page) => !pages.includes(page + 1));
+  return firsts.slice(0, MOST_RANGES).map((first, index) => `${first}-${lasts[index]}`).join();
+}
+
+// Show a page as soon as it is read. One that is already in the answer stays, since it may have been edited.
+function addPage(picture, page, count) {
+  const pages = picture.answer?.pages ?? Array.from({ length: count }, (_, index) => ({ page: index + 1, error: UNREAD }));
+  const index = page.page - 1;
+  if (!isMissing(pages[index])) return;
+  if (page.error) page.error.detail = reason(page.error, page.error.detail);
+  if (!isMissing(page)) fruitless = 0;
+  const all = pages.with(index, page);
+  picture.answer = { route: "read", pages: all, confidence: Math.min(...all.map(({ confidence = 0 }) => confidence)) };
+  refresh(picture, index === (picture.page ?? 0));
+}
+
+// ---- What is sent of a picture: if the service would reduce it, a smaller JPEG, so that it is sent in less time.
+
+function toSend(picture) {
+  return (picture.sent ??= reduced(picture));
+}
+
+// Return what to send; if it is reduced, both sizes; and whether the browser can show the picture.
+async function reduced({ blob, url }) {
+  const image = url && (await imageOf(blob, url));
+  if (!image) return { blob, isShown: !url };
+  const size = [image.naturalWidth, image.naturalHeight];
+  const factor = blob.type.startsWith("image/") ? reduction(size) : 1; // another may have several pages
+  const smaller = factor > 1 && jpegOf(image, size.map((side) => Math.ceil(side / factor)));
+  return smaller && smaller.blob.size < blob.size ? { ...smaller, size, isShown: true } : { blob, isShown: true };
+}
+
+// Return the image, or null if the browser cannot draw it. Of a document, some browsers draw the first page.
+function imageOf({ type }, url) {
   return new Promise((resolve) => {
-    const onload = () => resolve(!/pdf|tiff/.test(type));
-    Object.assign(new Image(), { onload, onerror: () => resolve(false), src: url });
+    const image = new Image();
+    const onload = () => resolve(/pdf|tiff/.test(type) ? null : image);
+    Object.assign(image, { onload, onerror: () => resolve(null), src: url });
   });
 }
 
-function isMostlySure(page) {
-  const lines = byLine(page);
-  const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
-  return 2 * unsure < (lines.length || 1);
+// Return by what the service would divide the sides of a picture.
+function reduction([width, height]) {
+  const longer = Math.max(width, height);
+  const share = Math.min(1, Math.sqrt(PAGE_PIXELS / (width * height)));
+  return Math.round(longer / Math.min(MAX_SIDE, Math.round(share * longer)));
 }
 
-// `busy` is called before each wait for an overloaded service.
-async function ask(route, picture, signal, busy) {
+// Return nothing if a part is transparent, which a JPEG would lose.
+function jpegOf(image, [width, height]) {
+  const canvas = create("canvas", { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  const pixels = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
+  const isOpaque = pixels.every((pixel) => pixel >>> 24 === 255);
+  return isOpaque && { blob: blobOf(canvas.toDataURL("image/jpeg", JPEG_QUALITY)), sentSize: [width, height] };
+}
+
+// Return an answer for the picture itself: with boxes in its pixels, and without a copy of it that is not needed.
+function inPixelsOf({ picture, ...answer }, { isShown, size, sentSize }) {
+  if (size) enlarge(answer, size, sentSize);
+  return isShown && !answer.turn ? answer : { ...answer, picture };
+}
+
+function enlarge(answer, size, sentSize) {
+  const inOrder = (pair) => (answer.turn === 90 || answer.turn === 270 ? pair.toReversed() : pair);
+  const [x, y] = inOrder(size.map((side, axis) => side / sentSize[axis]));
+  const parts = [answer, ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
+  for (const { box } of parts.filter((part) => part.box)) {
+    const [left, top] = [Math.round(x * box.left), Math.round(y * box.top)];
+    const [right, bottom] = [Math.round(x * (box.left + box.width)), Math.round(y * (box.top + box.height))];
+    Object.assign(box, { left, top, width: right - left, height: bottom - top });
+  }
+  const [width, height] = inOrder(size);
+  if (answer.size) answer.size = { width, height };
+}
+
+// ---- One request.
+
+// Do what may fail because the service is busy, again and again.
+async function patiently(act, signal, say = () => {}) {
   for (let tries = 1; ; tries++) {
-    const { response, text } = await post(route, picture, signal);
-    const answer = parsed(text);
-    if (response.ok && answer) return answer;
-    if (response.status === 503 && tries < TRIES) {
-      busy();
-      await new Promise((resolve, reject) => {
-        setTimeout(resolve, 1000 * (Number(response.headers.get("Retry-After")) || 1));
-        signal?.addEventListener("abort", () => reject(signal.reason));
-      });
-    } else {
-      throw refused(reason(response, answer?.detail), response.status);
+    try {
+      return await act();
+    } catch (error) {
+      if (!isBusy(error) || tries === TRIES) throw error;
+      say(BUSY);
+      await pause(error, tries, signal);
     }
   }
 }
 
-async function post(route, picture, signal) {
-  if (picture.size === 0) throw refused("The file is empty: choose another one.", 400);
+function pause({ retryAfter }, tries, signal) {
+  const seconds = Number(retryAfter) || Math.min(LONGEST_PAUSE, 2 ** (tries - 1));
+  return new Promise((resolve) => {
+    setTimeout(resolve, 1000 * seconds);
+    signal?.addEventListener("abort", resolve);
+  });
+}
+
+// Post a picture, and return the answer, or the last of its lines; `take` gets each line as soon as it has arrived.
+async function ask(route, picture, signal, say = () => {}, take = () => {}) {
+  let last;
+  const response = await post(route, picture, signal, say, (line) => {
+    const answer = parsed(line);
+    if (answer) take((last = answer));
+  });
+  if (last) return last;
+  const { detail, type } = parsed(response.responseText) ?? {};
+  throw refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
+}
+
+async function post(route, picture, signal, say, receive) {
+  if (picture.size === 0) throw refused("The file is empty: choose another one.", 422, { type: "empty-file" });
   try {
     await picture.slice(0, 1).arrayBuffer();
   } catch {
-    throw refused("This cannot be read: choose a file, not a folder.");
+    throw refused("This cannot be read: choose a file, not a folder.", 0, { type: "unreadable-file" });
   }
-  try {
-    const response = await fetch(route, { method: "POST", body: picture, headers: headers(), signal });
-    return { response, text: await response.text() };
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw refused("The service does not answer. Is it running? Your picture is still here.");
-  }
+  signal?.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch does not tell how much was sent
+    request.open("POST", route);
+    request.setRequestHeader("Accept", "application/x-ndjson"); // which only documents have
+    for (const [name, value] of Object.entries(headers())) request.setRequestHeader(name, value);
+    showSending(request, say);
+    receiveLines(request, receive);
+    request.addEventListener("load", () => resolve(request));
+    const silent = "The service does not answer. Is it running? Your picture is still here.";
+    request.onerror = () => reject(refused(silent, 0, { type: "no-answer" }));
+    signal?.addEventListener("abort", () => {
+      request.abort();
+      reject(signal.reason);
+    });
+    request.send(picture);
+  });
+}
+
+function showSending({ upload }, say) {
+  const started = performance.now();
+  let isSlow = false;
+  upload.onprogress = ({ loaded, total }) => {
+    isSlow ||= loaded < total && performance.now() - started > SLOW_MS;
+    if (isSlow) say(`Sending ${5 * Math.floor((20 * loaded) / total)} %`, loaded / total); // in steps, for screen readers
+  };
+  upload.onload = () => isSlow && say("Reading …");
+}
+
+// Pass on each line of an answer, unless it is an error, as soon as it is there; at the end also the rest.
+function receiveLines(request, receive) {
+  let start = 0;
+  request.onprogress = request.onload = ({ type }) => {
+    const text = request.status < 300 ? request.responseText : "";
+    const end = type === "load" ? text.length : text.lastIndexOf("\n") + 1;
+    for (const line of text.slice(start, end).split("\n").filter(Boolean)) receive(line);
+    start = end;
+  };
 }
 
 function parsed(text) {
@@ -433,6 +583,7 @@ function parsed(text) {
 // The service's detail is missing in the errors of a proxy.
 function reason({ status }, detail) {
   if (status === 401) return tab.apiKey ? "This API key is wrong." : "This service needs an API key.";
+  if (isBusy({ status })) return "The service is busy: try again later.";
   if (detail) return detail;
   if (status === 413) return "The picture is too large: send a smaller one.";
   if (status === 200) return "This response is not from Digits: sign in and reload.";
@@ -461,8 +612,13 @@ function inWords(answer) {
   return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
 
+// Return how many pages have not been read.
+function failedIn(answer) {
+  return answer ? pagesOf(answer).filter(({ error }) => error).length : 0;
+}
+
 function doubt(answer) {
-  const failed = pagesOf(answer).filter(({ error }) => error).length;
+  const failed = failedIn(answer);
   if (failed) return `${failed} of ${answer.pages.length} pages not read`;
   const lines = byLine(answer);
   if (lines.length > 1) {
@@ -493,30 +649,50 @@ function isEdited(answer) {
   return byLine(answer).some(({ lines: [line] }) => line?.edited);
 }
 
+// Return whether a picture, or its page that is shown, is still to be read.
+function isAwaited(picture) {
+  return Boolean(picture) && isUnread(picture) && (!picture.answer || isMissing(pageOf(picture)));
+}
+
+// Return the error of a page or a picture, if it is not yet to be read; of a missing page, the one that ended the attempts.
+function errorOf({ error }, page) {
+  return (isMissing(page) && error) || page?.error || error;
+}
+
+function said(error) {
+  return error.detail ?? error.message;
+}
+
 // Without answer or error, the picture is being read; null means that there is none.
 function show(picture) {
   current = picture;
   const page = pageOf(picture);
   const answer = (shown = page?.error ? undefined : page);
-  const error = page?.error ?? picture?.error;
-  const waits = picture && !answer && !error;
+  const waits = isAwaited(picture);
+  const error = picture && !waits && errorOf(picture, page);
   write("text", answer ? headline(answer) : (waits ? "…" : NOTHING));
-  write("message", answer ? inWords(answer) : (error?.detail ?? error?.message ?? (waits ? "Reading …" : "No digit yet")));
+  const instead = waits ? (picture.words ?? "Reading …") : "No digit yet";
+  write("message", answer ? inWords(answer) : error ? said(error) : instead);
   write("facts", answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "");
   if (picture?.url) showPicture(picture);
   showPage();
   showTools();
-  if (!waits) { // otherwise the keyboard's focus would get lost
-    element("ask-key").hidden = error?.status !== 401;
-    element("again").hidden = !(error && /^(0|429|5..)$/.test(error.status));
-  }
+  showAgain();
   for (const each of listed) each.row.button.ariaCurrent = each === current;
   repaint();
   showBusy();
   showCode();
   keep();
+}
+
+// Offer another attempt, also beside one page of a document if others are missing.
+function showAgain() {
+  if (isAwaited(current)) return; // the keyboard's focus would get lost
+  const error = current && errorOf(current, pageOf(current));
+  element("ask-key").hidden = error?.status !== 401;
+  element("again").hidden = !(error && isPassing(error));
 }
 
 // Show the tools beside a picture; beside a drawing only if it can be corrected, to leave room for the answer.
@@ -583,7 +759,7 @@ element("ask-key").onsubmit = (event) => {
 };
 
 function again() {
-  if (current?.answer && !isEdited(current.answer)) delete current.answer;
+  if (!current?.url) delete current?.answer;
   for (const picture of listed) delete picture.error;
   readListed(listed.filter(isUnread));
   if (!current?.url) choose(null, strokes);
@@ -615,16 +791,28 @@ function isPage() {
 function showPage() {
   const { pages } = current?.answer ?? {};
   const lines = isPage() ? byLine(shown) : [];
-  const place = pages && `Page ${(current.page ?? 0) + 1} of ${pages.length}`;
   lineLabels = lines.map(lineChoice);
   element("page").hidden = !pages && !isPage();
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
-  write("sum", [place, isPage() && inWords(shown)].filter(Boolean).join(": "));
+  showPlace();
   element("lines").replaceChildren(...(lines.length && shown.table ? [tableOf(shown.table)] : lineLabels));
   boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
   (lineLabels[current.line] ?? lineLabels[0]).control.click();
+}
+
+function showPlace() {
+  const place = current?.answer?.pages && placeOf(current);
+  write("sum", [place, isPage() && inWords(shown)].filter(Boolean).join(": "));
+}
+
+// Return which page of a document is shown, and how many have been read so far, or were not read in the end.
+function placeOf(picture) {
+  const { length } = picture.answer.pages;
+  const failed = failedIn(picture.answer);
+  const read = isUnread(picture) ? `${length - failed} read` : `${failed} not read`;
+  return `Page ${(picture.page ?? 0) + 1} of ${length}${failed ? ` (${read})` : ""}`;
 }
 
 function lineChoice(line, index) {
@@ -805,7 +993,8 @@ async function explain() {
   const [digit, picture] = [chosen, current];
   const { signal } = (explaining = new AbortController());
   try {
-    const explanation = explanations.get(digit) ?? (await ask("explain?opinion=false", pictureOf(digit), signal, () => {}));
+    const ofService = async () => ask("explain?opinion=false", await pictureOf(digit), signal);
+    const explanation = explanations.get(digit) ?? (await patiently(ofService, signal));
     const source = shown.picture ?? picture.url ?? (await dataUri(picture.blob));
     if (signal.aborted) return;
     explanations.set(digit, explanation);
@@ -817,8 +1006,12 @@ async function explain() {
   }
 }
 
-function pictureOf(digit) {
-  return isNumber(shown) ? blobOf(digit.frame) : current.blob;
+async function pictureOf(digit) {
+  return isNumber(shown) ? blobOf(digit.frame) : wholePicture();
+}
+
+async function wholePicture() {
+  return (await toSend(current)).blob;
 }
 
 function showExplanation(digit, explanation, source) {
@@ -995,7 +1188,7 @@ function askForCorrection() {
   element("store").disabled = !shown?.text;
 }
 
-onClick("store", () => correct(shown.text, shown.picture ? blobOf(shown.picture) : current.blob));
+onClick("store", () => correct(shown.text, shown.picture ? blobOf(shown.picture) : wholePicture()));
 
 // Return the line of the chosen digit, and its cells with a label in place of the digit.
 function relabelled(label) {
@@ -1009,7 +1202,8 @@ async function correct(label, picture, cells) {
   const page = shown;
   const thanks = (words) => page === shown && write("thanks", words);
   try {
-    const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, () => thanks(BUSY));
+    const store = async () => ask(`corrections?label=${encodeURIComponent(label)}`, await picture, undefined, thanks);
+    const { stored } = await patiently(store, undefined, thanks);
     if (page !== shown) return;
     if (cells) change(...cells);
     write("thanks", `Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
@@ -1089,19 +1283,26 @@ for (const type of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-// ---- The list of pictures {blob, name, url, row}, each with its `answer` or `error` once it has been read.
+// ---- The list of pictures {id, blob, name, url, row}, each with its `answer` or `error` once it has been read, or, of a
+// document of which pages are missing, both. Until then, `words` say what it waits for, and it may have some of its pages.
 
 let listed = [];
 let waiting = []; // pictures to read, beside those that are being read
 let atWork = 0; // how many are being read
+let room = AT_ONCE; // how many may be; not always a whole number
+let fruitless = 0; // attempts since the last answer
 
 function isUnread({ answer, error }) {
-  return !answer && !error;
+  return !error && !isWhole(answer);
 }
 
 function showList(pictures) {
+  for (const gone of listed.filter((each) => !pictures.includes(each))) stopReadingOf(gone);
   listed = pictures;
-  for (const picture of listed) picture.row ??= listRow(picture);
+  for (const picture of listed) {
+    picture.id ??= Math.random();
+    picture.row ??= listRow(picture);
+  }
   element("list").replaceChildren(...listed.map(({ row }) => row.item));
   element("batch").hidden = listed.length === 0;
   listed.forEach(showRow);
@@ -1109,61 +1310,120 @@ function showList(pictures) {
   keepList();
 }
 
+function stopReadingOf(picture) {
+  picture.reading?.abort();
+  for (const name of ["reading", "words", "share"]) delete picture[name];
+}
+
 function readListed(pictures) {
   for (const picture of pictures) {
-    picture.reading?.abort();
+    stopReadingOf(picture);
     showRow(picture);
   }
   if (pictures.includes(current)) show(current);
   count();
   waiting = [...new Set([...waiting, ...pictures])];
-  while (atWork < AT_ONCE && waiting.length) work();
+  fruitless = 0;
+  startWork();
+}
+
+function startWork() {
+  while (atWork < Math.floor(room) && waiting.length) work();
 }
 
 async function work() {
   atWork++;
-  while (waiting.length) await readOne(waiting.shift());
+  while (waiting.length && atWork <= room) await readOne(waiting.shift());
   atWork--;
 }
 
 async function readOne(picture) {
   if (!listed.includes(picture) || !isUnread(picture)) return;
   const { signal } = (picture.reading = new AbortController());
-  await settle(picture, signal, () => {
-    picture.row.note.textContent = BUSY;
-    if (picture === current) write("message", BUSY);
-  });
-  if (signal.aborted || !listed.includes(picture)) return;
-  showRow(picture);
-  count();
-  if (!listed.some(isUnread)) keepList();
-  if (picture === current) show(picture);
+  const say = (words, share) => {
+    Object.assign(picture, { words, share });
+    showRow(picture);
+    if (picture === current && isAwaited(picture)) write("message", words);
+  };
+  try {
+    await attempt(picture, signal, say);
+    fruitless = 0;
+    room = Math.min(AT_ONCE, room + RECOVERY);
+    startWork();
+  } catch (error) {
+    if (!signal.aborted) await reconsider(picture, error, signal, say);
+  }
+  if (signal.aborted) return;
+  if (waiting.includes(picture)) delete picture.reading;
+  else settle(picture);
 }
 
-function showRow({ row: { thumbnail, text, note }, answer, error, url }) {
+// Put a picture back in the line, behind the others, if the service is busy or pages are missing. If there was no answer for
+// many attempts, give up on all that wait.
+async function reconsider(picture, error, signal, say) {
+  if (isBusy(error)) room = Math.max(1, room / 2);
+  const isWorthIt = isBusy(error) || (picture.answer?.pages && isPassing(error));
+  if (isWorthIt) fruitless++;
+  else if (!isPassing(error)) fruitless = 0; // the service is there
+  if (!isWorthIt || fruitless >= TRIES) picture.error = error;
+  if (fruitless >= TRIES) {
+    for (const each of waiting.splice(0).filter(isUnread)) settle(Object.assign(each, { error }));
+  } else if (isWorthIt) {
+    say(isBusy(error) ? BUSY : "Trying again …");
+    await pause(error, fruitless, signal);
+    if (!signal.aborted) waiting.push(picture);
+  }
+}
+
+function settle(picture) {
+  stopReadingOf(picture);
+  refresh(picture);
+}
+
+// Show what was read of a picture. A page that is shown already is left alone: it may be edited.
+function refresh(picture, isNew = false) {
+  showRow(picture);
+  count();
+  keepAnswersSoon();
+  if (picture !== current) return;
+  if (isNew || !shown) show(picture);
+  showPlace();
+  showAgain();
+  showBusy();
+}
+
+function showRow(picture) {
+  const { row: { thumbnail, text, note, progress }, answer, error, url, words, share } = picture;
+  const isLeft = isUnread(picture);
+  const pages = pagesOf(answer ?? {});
+  const soFar = answer && `${pages.length - failedIn(answer)} of ${pages.length} pages read`;
   text.textContent = answer ? headline(answer) : error ? NOTHING : "…";
-  note.textContent = answer ? inWords(answer) : (error?.message ?? "");
+  note.textContent = isLeft ? [soFar, words].filter(Boolean).join(". ") : answer ? inWords(answer) : said(error);
+  progress.hidden = !isLeft || !(answer || share);
+  progress.value = share ?? 1 - missingIn(answer).length / pages.length;
   if (!answer) return;
   fit(text, byLine(answer).flatMap(({ lines }) => lines));
-  thumbnail.src = pagesOf(answer).find((page) => page.picture)?.picture ?? url;
+  const source = pages.find((page) => page.picture)?.picture ?? url;
+  if (thumbnail.src !== source) thumbnail.src = source;
 }
 
 function count() {
-  const answers = listed.flatMap(({ answer }) => answer ?? []);
-  const failed = listed.filter(({ error }) => error).length;
-  const unsure = answers.filter(doubt).length;
-  const settled = answers.length + failed;
-  write("counts", settled < listed.length
-    ? `${settled} of ${listed.length} read`
-    : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`);
+  const settled = listed.filter((picture) => !isUnread(picture));
+  const failed = settled.filter(({ answer, error }) => error || failedIn(answer));
+  const unsure = settled.filter(({ answer }) => answer && !failedIn(answer) && doubt(answer));
+  const sure = settled.length - failed.length - unsure.length;
+  write("counts", settled.length < listed.length
+    ? `${settled.length} of ${listed.length} read`
+    : `${listed.length} in all: ${sure} sure, ${unsure.length} in doubt, ${failed.length} not read`);
 }
 
 function listRow(picture) {
   const item = create("li", {
-    innerHTML: '<button><img alt=""><b></b><span class="name" dir="auto"></span><span></span></button><button class="remove">×</button>',
+    innerHTML: `<button><img alt=""><b></b><span class="name" dir="auto"></span><span></span>
+      <progress aria-hidden="true" hidden></progress></button><button class="remove">×</button>`,
   });
   const [button, remove] = item.children;
-  const [thumbnail, text, name, note] = button.children;
+  const [thumbnail, text, name, note, progress] = button.children;
   button.onclick = () => choose(picture);
   remove.onclick = () => removeListed(picture);
   remove.ariaLabel = `Remove ${picture.name}`;
@@ -1173,7 +1433,7 @@ function listRow(picture) {
   name.append(...ends.map((textContent) => create("bdi", { textContent, ariaHidden: "true" })));
   thumbnail.onload = thumbnail.onerror = ({ type }) => (thumbnail.style.opacity = Number(type === "load"));
   thumbnail.src = picture.url;
-  return { item, button, remove, thumbnail, text, note };
+  return { item, button, remove, thumbnail, text, note, progress };
 }
 
 function removeListed(picture) {
@@ -1193,32 +1453,38 @@ function startOver() {
   element("undo").focus();
 }
 
-// The columns of `digits read --csv`, without the new ones at its end.
-const COLUMNS = "file line text confidence legibility left top width height unsure model error page".split(" ");
+// The columns of all CSV of Digits; `cell1`, `cell2`, … follow if there is a table. Some are empty here.
+const COLUMNS = ("file line text confidence legibility left top width height unsure model error page format value " +
+  "alternatives edited key problem size modified").split(" ");
 
 // Return a row for each line; if the lines are rows of a table, its cells are in further columns.
 function csv(pictures) {
   const rows = pictures.flatMap(rowsOf);
-  const cells = new Set(rows.flatMap(Object.keys).filter((name) => name.startsWith("cell")));
-  const columns = [...COLUMNS, ...cells, "format", "value", "edited"];
+  const widest = Math.max(0, ...rows.map(({ row }) => row?.length ?? 0));
+  const columns = [...COLUMNS, ...Array.from({ length: widest }, (_, index) => `cell${index + 1}`)];
   return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
-function rowsOf({ name: file, answer, error }) {
-  if (!answer) return [{ file, error: error?.message }];
-  return pagesOf(answer).flatMap((read) => {
-    const { page, error, table, confidence, legibility, model } = read;
-    if (error) return [{ file, error: error.detail, page }];
-    const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
-    if (headline(read) === NOTHING && !isEdited(read)) return [own];
-    return byLine(read).map((each, index) => {
-      const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
-      const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
-      const row = table?.[index];
-      const cells = Object.fromEntries(row?.map((cell, column) => [`cell${column + 1}`, cell]) ?? []);
-      const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure: doubt(each) && "yes" };
-      return { ...own, line: index + 1, text, row, confidence, legibility: least, ...box, ...cells, ...meant };
-    });
+function rowsOf(picture) {
+  const { name: file, blob, answer } = picture;
+  const { size, lastModified } = blob instanceof File ? blob : {};
+  const own = { file, size, modified: lastModified && new Date(lastModified).toISOString() };
+  const pages = answer ? pagesOf(answer) : [{ error: picture.error ?? UNREAD }];
+  return pages.flatMap((page) => rowsOfPage({ ...page, error: page.error && errorOf(picture, page) }).map((row) => ({ ...own, ...row })));
+}
+
+function rowsOfPage(read) {
+  const { page, error, table, confidence, legibility, model } = read;
+  if (error) return [{ error: said(error), problem: error.type?.split("/").at(-1), page }];
+  const own = { confidence, legibility, unsure: doubt(read) && "yes", model, page };
+  if (headline(read) === NOTHING && !isEdited(read)) return [own];
+  return byLine(read).map((each, index) => {
+    const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
+    const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
+    const row = table?.[index];
+    const cells = Object.fromEntries(row?.map((cell, column) => [`cell${column + 1}`, cell]) ?? []);
+    const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure: doubt(each) && "yes" };
+    return { ...own, line: index + 1, text, row, confidence, legibility: least, ...box, ...cells, ...meant };
   });
 }
 
@@ -1325,7 +1591,8 @@ async function restore() {
 
 const DAY = 24 * 3600 * 1000;
 
-// Do something with the lists in the database, by name: {time, pictures}; return the result of the request.
+// Do something with the lists in the database, by name: {time, pictures}, and answers by the pictures' ids; return the
+// result of the request.
 async function inLists(act) {
   try {
     const opening = indexedDB.open("digits", 1);
@@ -1342,20 +1609,41 @@ function resultOf(request) {
   });
 }
 
+// Files and answers are kept apart, since answers change more often, and are smaller.
 async function keepList() {
-  const pictures = listed.map(({ name, blob, answer }) => ({ name, blob, answer }));
-  if (!pictures.length && !tab.list) return;
+  if (!listed.length && !tab.list) return;
   tab.list ??= `${Date.now()} ${Math.random()}`;
+  const pictures = listed.map(({ id, name, blob }) => ({ id, name, blob }));
   await inLists((lists) => (pictures.length ? lists.put({ time: Date.now(), pictures }, tab.list) : lists.delete(tab.list)));
+  await keepAnswers();
+}
+
+let keeping; // the timer of `keepAnswers`
+let keepDelay = KEEP_MS;
+
+function keepAnswersSoon() {
+  if (!listed.some(isUnread)) keepAnswers();
+  else keeping ??= setTimeout(keepAnswers, keepDelay);
+}
+
+async function keepAnswers() {
+  clearTimeout(keeping);
+  keeping = undefined;
+  const answers = new Map(listed.map(({ id, answer }) => [id, answer]));
+  const key = `${tab.list} answers`;
+  const started = performance.now();
+  await inLists((lists) => (answers.size ? lists.put(answers, key) : lists.delete(key)));
+  keepDelay = Math.max(KEEP_MS, 10 * (performance.now() - started));
 }
 
 async function restoreList() {
   for (const name of (await inLists((lists) => lists.getAllKeys())) ?? []) {
-    if (name !== tab.list && Date.now() - parseInt(name) > DAY) await inLists((lists) => lists.delete(name));
+    if (!name.startsWith(tab.list) && Date.now() - parseInt(name) > DAY) await inLists((lists) => lists.delete(name));
   }
   const kept = tab.list && (await inLists((lists) => lists.get(tab.list)));
   if (!kept || listed.length) return;
-  showList(kept.pictures.map((picture) => ({ ...picture, url: URL.createObjectURL(picture.blob) })));
+  const answers = (await inLists((lists) => lists.get(`${tab.list} answers`))) ?? new Map();
+  showList(kept.pictures.map((picture) => ({ ...picture, url: URL.createObjectURL(picture.blob), answer: answers.get(picture.id) })));
   readListed(listed.filter(isUnread));
 }
 

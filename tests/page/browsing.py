@@ -3,6 +3,7 @@ wait for the answer.
 """
 
 import csv
+import json
 import re
 from base64 import b64decode
 from collections.abc import Iterator
@@ -121,6 +122,19 @@ def expect_picture(page: Page, name: str) -> None:
 def respond(page: Page, address: str | re.Pattern[str], **response) -> None:
     """Give this response to all requests to an address."""
     page.route(address, lambda route: route.fulfill(**response))
+
+
+def lines_of(document: dict) -> str:
+    """Return the answer for a document as lines of JSON, as it is sent to the page."""
+    pages = document["pages"]
+    lines = [json.dumps({"pages": len(pages), **page}) for page in pages]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def answer_with(page: Page, answer: dict) -> None:
+    """Let the service answer every picture with this, or the lines of a document."""
+    body = lines_of(answer) if "pages" in answer else json.dumps(answer)
+    respond(page, "**/read*", body=body)
 
 
 def fits(page: Page) -> bool:

@@ -99,8 +99,9 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     assert texts_of(page) == ["725", "17, edited", "42.50", "-35"]
     press(page, "Control+y")
     assert texts_of(page) == edits
-    stored = "inLists(lists => lists.get(tab.list)).then(JSON.stringify)"
-    assert until(lambda: "absent" in page.evaluate(stored))
+    stored = "inLists(lists => lists.get(`${tab.list} answers`))"
+    text = f"{stored}.then(answers => JSON.stringify([...answers]))"
+    assert until(lambda: "absent" in page.evaluate(text))
     page.reload()
     expect_words(page, "#lines label >> nth=2", "absent")
     assert texts_of(page) == edits

@@ -1,6 +1,7 @@
 """Pictures on the page: chosen, dropped, pasted, listed, saved, kept over a reload."""
 
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -208,14 +209,7 @@ def test_a_photo_of_one_digit_is_read_once(page, three):
 
 def test_the_list_can_be_saved(page, rows):
     found = saved(page)
-    columns = (
-        "file line text confidence legibility left top width height unsure model "
-        "error page format value edited"
-    )
-    assert list(found[0]) == columns.split()
-    # The columns are those of `digits read --csv`, which may have more.
-    *shared, _ = found[0]
-    assert shared == TEXT_COLUMNS[: len(shared)]
+    assert list(found[0]) == TEXT_COLUMNS
     assert columns_of(found, "file", "line", "text", "unsure") == [
         '0, "0".png,1,0,',
         "1.png,1,1,",
@@ -233,6 +227,11 @@ def test_the_list_can_be_saved(page, rows):
         assert int(row["height"]) > 50
     assert float(found[-2]["legibility"]) < 0.5
     assert "not a picture" in found[-1]["error"]
+    assert found[-1]["problem"] == "not-an-image"
+    assert found[-1]["size"] == "10"
+    today = datetime.now(UTC).isoformat()[:10]
+    for row in found:
+        assert row["modified"].startswith(today)
 
 
 def test_no_text_of_the_saved_list_is_a_formula(page, typeset):
@@ -256,7 +255,7 @@ def test_no_text_of_the_saved_list_is_a_formula(page, typeset):
 
 def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
     def is_stored() -> bool:
-        return page.evaluate("inLists(lists => lists.count())") == 1
+        return page.evaluate("inLists(lists => lists.count())") == 2
 
     def count_stored() -> int:
         return page.evaluate(

@@ -20,6 +20,7 @@ from browsing import (
     SEVEN,
     SMALL_PHONE,
     SURE,
+    answer_with,
     answered,
     boxes_of,
     button,
@@ -34,11 +35,11 @@ from browsing import (
     expect_text,
     expect_words,
     fits,
+    lines_of,
     middle_of,
     natural_size,
     opened,
     press,
-    requests_of,
     respond,
     saved,
     shown_bar,
@@ -91,11 +92,6 @@ def document(answer, table, sheet) -> dict:
 
 def data_uri(picture: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{b64encode(picture).decode()}"
-
-
-def answer_with(page: Page, answer: dict) -> None:
-    """Let the service answer every picture with this."""
-    respond(page, "**/read*", json=answer)
 
 
 def copied(page: Page) -> str:
@@ -264,13 +260,13 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         answer_with(page, document)
         choose(page, "scan.pdf", b"%PDF-")
         assert answered(page) == "725"
-        expect_text(page, "#sum", "Page 1 of 3: 4 lines, all sure")
+        expect_text(page, "#sum", "Page 1 of 3 (1 not read): 4 lines, all sure")
         expect_count(page, "#boxes rect", 4)
         button(page, "Next page").press("Enter")
-        expect_text(page, "#sum", "Page 2 of 3: 3 lines, all sure")
+        expect_text(page, "#sum", "Page 2 of 3 (1 not read): 3 lines, all sure")
         expect_count(page, "#lines tr", 3)
         press(page, "Enter")
-        expect_text(page, "#sum", "Page 3 of 3")
+        expect_text(page, "#sum", "Page 3 of 3 (1 not read)")
         expect_text(page, "#message", "The page is damaged.")
         expect_hidden(page, "#lines")
         expect_hidden(page, "#picture")
@@ -278,7 +274,7 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         expect_text(page, "#sum", re.compile("^Page 1 of 3"))
         expect_picture(page, "scan.pdf")
         click(page, "Previous page")
-        expect_text(page, "#sum", "Page 3 of 3")
+        expect_text(page, "#sum", "Page 3 of 3 (1 not read)")
         rows = saved(page)
         assert columns_of(rows, "page", "text", "cell1", "error") == [
             "1,725,,",
@@ -300,13 +296,12 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         expect_count(page, "#boxes rect", 4)
 
 
-def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
+def test_a_page_without_numbers_is_shown_as_read(page, document):
     empty = {"page": 2, "text": "", "confidence": 0.95, "lines": []}
     document["pages"][1] = empty
     answer_with(page, document)
     choose(page, "scan.pdf", b"%PDF-")
     answered(page)
-    assert len(requests_of(page, "read")) == 1
     click(page, "Next page")
     expect_text(page, "#text", "?")
     expect_text(page, "#message", "No digit found")
@@ -318,13 +313,13 @@ def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line
 ):
     def respond(route: Route) -> None:
         if route.request.post_data_buffer == b"%PDF-":
-            route.fulfill(json=document)
+            route.fulfill(body=lines_of(document))
         else:
             route.continue_()
 
     page.route("**/read*", respond)
     choose_all(page, {"scan.pdf": b"%PDF-", "page.png": sheet})
-    expect_text(page, "#counts", "2 in all: 1 sure, 1 in doubt, 0 not read")
+    expect_text(page, "#counts", "2 in all: 1 sure, 0 in doubt, 1 not read")
     rows = page.locator("#list li")
     for row, said in enumerate(["1 of 3 pages not read", "4 lines, all sure"]):
         expect(rows.nth(row)).to_contain_text(said)
@@ -357,56 +352,6 @@ def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
     expect_text(page, "#boxes text", LINES)
     size = natural_size(page)
     assert size == [900, 1270]
-
-
-def in_doubt(answer: dict) -> dict:
-    """Let all lines of an answer be in doubt."""
-    lines = [{**line, "confidence": 0.5} for line in answer["lines"]]
-    return {**answer, "lines": lines, "confidence": 0}
-
-
-def turn_with(page: Page, answer: dict, turned: dict) -> None:
-    """Answer every picture with this, or with the other if it may be turned."""
-    answer_with(page, answer)
-    respond(page, re.compile("/read.*rotate"), json=turned)
-
-
-def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(
-    page, sheet, answer, document
-):
-    """The service turns a page only where that is clearly better, and real pages have
-    lines in doubt either way.
-    """
-    sideways = encode(sheet.rotate(90, expand=True))
-    first, *others = answer["lines"]
-    turned = {**in_doubt(document["pages"][0]), "turn": 270}
-    nothing = {**answer, "text": "", "lines": [], "confidence": 0.9}
-    fewer = {**answer, "text": "x", "lines": others}
-    digit = {**first, "text": "7", "digits": first["digits"][:1]}
-    digits = {**turned, "lines": [digit, digit]}  # which show no direction
-    for upright, other, width in (
-        (nothing, turned, sheet.width),
-        (in_doubt(fewer), turned, sheet.width),
-        (in_doubt(answer), digits, sheet.height),
-    ):
-        turn_with(page, upright, other)
-        choose(page, "page.png", sideways)
-        expect_text(page, "#boxes text", [f"{text} ?" for text in LINES])
-        assert natural_size(page)[0] == width
-        click(page, "Draw")
-        expect_count(page, "#boxes text", 0)
-
-
-def test_the_text_of_a_document_is_that_of_its_turned_pages(
-    page, sheet, answer, document
-):
-    first, second = map(in_doubt, document["pages"][:2])
-    lines = [{**line, "text": "turned"} for line in second["lines"]]
-    turned = {**second, "turn": 90, "lines": lines}
-    upright = {**document, "pages": [first, second]}
-    turn_with(page, upright, {**document, "pages": [first, turned]})
-    choose_all(page, {"scan.pdf": b"%PDF-", "page.png": sheet})
-    expect_words(page, "#list b >> nth=0", "turned")
 
 
 def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
