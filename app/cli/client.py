@@ -237,7 +237,8 @@ class Service:
         Raises Unanswered if it answers, but not this request, or else NoService.
         """
         tries = Tries(self.patience)
-        while isinstance(outcome := self.attempt(request), Refusal):
+        age = self.window.age()
+        while isinstance(outcome := self.attempt(request, age), Refusal):
             if outcome.is_busy:
                 left = tries.note_busy()
             else:
@@ -247,13 +248,14 @@ class Service:
                 left = tries.note_silence()
             if left <= 0:
                 raise self.in_the_end(outcome)
-            self.sleep(min(tries.pause(outcome.pause), left))
+            # A little more than is left, or a rounded clock might never reach the end.
+            self.sleep(min(tries.pause(outcome.pause), left + 0.01))
         self.patience.note_answer()
         return outcome
 
-    def attempt(self, request: Request) -> Response | Refusal:
+    def attempt(self, request: Request, age: int) -> Response | Refusal:
         """Send a request as soon as the window has a place for it."""
-        ticket = self.window.enter()
+        ticket = self.window.enter(age)
         outcome: Response | Refusal | None = None
         try:
             if self.closed.is_set():

@@ -66,14 +66,14 @@ class Tries:
         """Note that the service is busy; return the seconds left for other tries."""
         now = self.patience.heard = self.patience.clock()
         self.silent_since = None
-        return self.begin + self.patience.busy_seconds - now
+        return self.patience.busy_seconds - (now - self.begin)
 
     def note_silence(self) -> float:
         """Note that it said nothing; return the seconds left for other tries."""
         now = self.patience.clock()
         if self.silent_since is None:
             self.silent_since = now
-        return self.silent_since + self.patience.silent_seconds - now
+        return self.patience.silent_seconds - (now - self.silent_since)
 
     def pause(self, requested: float) -> float:
         """Return the seconds to wait: at least those requested, or else growing ones.
