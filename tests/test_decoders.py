@@ -259,14 +259,17 @@ def test_a_picture_that_takes_too_much_cpu_time_ends_only_its_process(pool):
 
 
 @linux
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_good_picture_that_a_busy_machine_reads_slowly_is_read_again_alone(
-    shared, pool
-):
-    """A signal stands for the limit on CPU time."""
+def test_a_good_picture_that_takes_too_long_beside_others_is_read_alone(pool):
+    pool.shared = replace(pool.shared, processor_seconds=0.001)
+    picture = encode(drawing_of_megapixels(45), "JPEG", quality=95)
+    assert asyncio.run(read(pool, picture)).digit == 7
+    pool.on_kill.assert_called_once_with()
+
+
+@linux
+def test_a_good_picture_that_takes_too_long_alone_is_read_again(pool):
+    """A signal stands for the limit on CPU time, of which a busy machine takes more."""
     picture = encode(drawing_of_megapixels(45), compress_level=1)
-    if shared:  # beside others, and then alone
-        picture = encode(drawing_of_megapixels(45), "JPEG", quality=95)
     asyncio.run(pool.start())
     for _ in range(5):
         reading = read_with_faults(pool, picture, signal.SIGPROF)
