@@ -269,7 +269,7 @@ BODIES: dict[str, Callable[[], Body]] = {
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
     "frames": lambda: (INFER, {}, frames()),
-    "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 12)),
+    "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 2)),
     "TIFF of large pages": lambda: (
         "/read",
         {},

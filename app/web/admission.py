@@ -70,6 +70,11 @@ class Queue:
         self.length = 0
         self.cost = 0.0  # mean seconds to read a picture, of late
 
+    @property
+    def is_full(self) -> bool:
+        """Whether another picture would wait."""
+        return self.length >= self.places
+
     def check(self) -> float:
         """Return how long another picture would wait, in seconds.
 
@@ -99,10 +104,10 @@ class Queue:
         A client that leaves gives it up, if the wait is long enough to notice. Raises
         Overloaded or ClientDisconnect.
         """
-        is_behind = self.must_stay_open and self.length >= self.places
+        is_behind = self.must_stay_open and self.is_full
         with self.place() as wait:
             if is_behind:
-                require_open(request)
+                await require_open(request)
             if is_behind or wait > NOTICED:
                 outcome = await unless_gone(request, read())
             else:
@@ -210,11 +215,17 @@ class Admission:
             )
 
 
-def require_open(request: Request) -> None:
-    """Take the client to have left if it closes its side, where the server can tell."""
+async def require_open(request: Request) -> None:
+    """Take the client to have left if it closes its side, where the server can tell.
+
+    Raises ClientDisconnect if it has.
+    """
     require = getattr(request.state, "require_open", None)
     if require:
         require()
+        await asyncio.sleep(0)  # the connection is closed in the next iteration
+        if await request.is_disconnected():
+            raise ClientDisconnect
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:

@@ -18,6 +18,7 @@ from app.picture.errors import BlankImage, TooMuchWriting
 from app.text.field import InvalidField
 from app.text.text import ImpossibleLength, Text
 from app.web import results
+from app.web.admission import require_open
 from app.web.documents import Document, pages_in
 from app.web.parameters import (
     DigitParameters,
@@ -203,6 +204,7 @@ async def answer_with_text(
         count = await service.page_count(request, picture)
         if count > 1 or parameters.page:
             listed = pages_in(parameters.page, count, service.settings.max_pages)
+            await require_open(request)
             pages = answers_to_pages(request, service, parameters, picture, listed)
             model = service.reader.networks.text_model
             return Document(pages, count, model, parameters.characters)

@@ -121,14 +121,11 @@ class Service:
         return text
 
     async def page_count(self, request: Request, document: bytes) -> int:
-        """Count the pages of a file, unless the client leaves.
-
-        A client that sends a document must keep its side open.
-        """
-        if not has_pages(document):
-            return 1
-        require_open(request)
-        with self.admission.large.place():
+        """Count the pages of a file, unless the client leaves."""
+        queue = self.admission.large
+        if queue.is_full and has_pages(document):
+            await require_open(request)
+        with queue.place():
             return await unless_gone(request, self.reader.page_count(document))
 
     def read_frames(self, frames: Map) -> list[Reading]:
