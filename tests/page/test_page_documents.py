@@ -263,6 +263,7 @@ def test_a_document_that_is_removed_is_no_longer_read_until_undo(page, stream):
     with page.expect_event("requestfailed"):  # aborted by the page
         click(page, "Remove scan.pdf")
     stream.end(CUT)
+    assert until(stream.lines.empty)  # the removed one has taken it
     press(page, "Control+z")
     expect_text(page, "#sum", "Page 1 of 2 (1 read): 4 lines, all sure")
     stream.send(2, 2)
