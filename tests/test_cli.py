@@ -703,7 +703,8 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
 def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(files):
     without = {"DIGITS_PAGES_MODEL": "none"}
     with serving("--workers", "2", **without) as (_, url):
-        version = httpx2.get(f"{url}/health").json()["models"]["lines"]["version"]
+        health = httpx2.get(f"{url}/health", timeout=30).json()
+        version = health["models"]["lines"]["version"]
         for where in (("--local",), ("--url", url)):
             (read,) = lines_of(invoked("read", files[1], "--json", *where, **without))
             assert (read["text"], read["model"]) == ("7", version)

@@ -215,6 +215,7 @@ OVER_A_LIMIT = {
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("name", CROWDED)
 def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
     picture = encode(CROWDED[name](digits))
