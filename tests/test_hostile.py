@@ -33,6 +33,7 @@ from support import (
     A4,
     COSTLY,
     HOSTILE_FILES,
+    ONE,
     document,
     drawing,
     encode,
@@ -269,7 +270,11 @@ BODIES: dict[str, Callable[[], Body]] = {
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
     "frames": lambda: (INFER, {}, frames()),
-    "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 2)),
+    "PDF of pages that take long": lambda: (
+        "/read",
+        {},
+        pdf_of((A4, COSTLY), (A4, ONE)),
+    ),
     "TIFF of large pages": lambda: (
         "/read",
         {},
