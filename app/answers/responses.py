@@ -10,8 +10,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.digit.patches import PATCHES
 
-# Types of problems of the moment: another try may succeed. Of the last two, the file or
-# the service itself could not be reached.
+# Names of problems that no service gives: a file, or the service, could not be reached.
+UNREADABLE = "unreadable-file"
+NO_ANSWER = "no-answer"
+# Those of the moment: another try may succeed.
 TRANSIENT = frozenset(
     (
         "interrupted",
@@ -19,8 +21,8 @@ TRANSIENT = frozenset(
         "overloaded",
         "shutting-down",
         "upload-too-slow",
-        "unreadable-file",
-        "no-answer",
+        UNREADABLE,
+        NO_ANSWER,
     )
 )
 LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from app.answers import conversion, problems
 from app.answers.columns import Record
+from app.answers.responses import UNREADABLE
 from app.bulk.errors import UnreadableFile
 from app.digit.reading import Reading
 from app.serving.decoders import Busy
@@ -65,7 +66,6 @@ SCHEMA = pa.schema(
         ("turn", pa.int32()),
     ]
 )
-UNREADABLE = "unreadable-file"
 DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
 
 

@@ -17,7 +17,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import from_json
 
 from app.answers.responses import (
+    NO_ANSWER,
     TRANSIENT,
+    UNREADABLE,
     Document,
     Health,
     Prediction,
@@ -55,7 +57,6 @@ RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
 NOT_DIGITS = "answers, but is not a Digits service"
-NO_ANSWER = "no-answer"
 INVALID = "invalid-parameter"
 
 
@@ -189,7 +190,7 @@ class Service:
             # It had one when its pages were counted.
             return Unanswered(
                 "The file was changed, and has several pages now: read it again.",
-                "unreadable-file",
+                UNREADABLE,
             )
         return answer.root
 

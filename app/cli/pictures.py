@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from app.answers.responses import UNREADABLE
 from app.cli.answers import Unanswered
 from app.picture.errors import PreprocessError
 from app.picture.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
 
 STDIN = "-"
-UNREADABLE = "unreadable-file"  # the name of its problem
 FIRST_BYTES = 16  # which tell the format
 # No picture of a digit is larger, and several are in memory at once.
 MAX_BYTES = 100_000_000

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 
@@ -76,6 +76,20 @@ class Interrupted(Busy):
 
 class TooCostly(Exception):
     """The picture took too much CPU time this time, or crashed its process."""
+
+
+@asynccontextmanager
+async def turn_of(lock: asyncio.Lock, seconds: float) -> AsyncGenerator[None]:
+    """Hold a lock, for which others may wait; raise Busy if its turn comes too late."""
+    try:
+        async with asyncio.timeout(seconds):
+            await lock.acquire()
+    except TimeoutError as error:
+        raise Busy from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
@@ -175,18 +189,9 @@ class Decoders:
             raise TooComplex(COSTLY)
         raise Interrupted
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Hold the lock of pictures that are read alone; raise Busy if that is long."""
-        try:
-            async with asyncio.timeout(self.wait_seconds):
-                await self.alone.acquire()
-        except TimeoutError as error:
-            raise Busy from error
-        try:
-            yield
-        finally:
-            self.alone.release()
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold the lock of pictures that are read alone; see `turn_of`."""
+        return turn_of(self.alone, self.wait_seconds)
 
     async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
         """Call `read_within` in the next free process.

@@ -9,8 +9,8 @@ its time on the requests that it has accepted.
 import asyncio
 import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from itertools import pairwise
 from time import monotonic
 from typing import TypeVar
@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from app.answers.errors import Overloaded, UploadTooLarge
 from app.digit.reading import Reading
-from app.serving.decoders import Busy
+from app.serving.decoders import Busy, turn_of
 from app.serving.reader import JPEG_BYTES
 from app.settings import Settings
 from app.text.text import Text
@@ -184,18 +184,9 @@ class Admission:
                 raise Busy(message)
             await asyncio.sleep(pause)
 
-    @asynccontextmanager
-    async def turn_of_page(self) -> AsyncGenerator[None]:
-        """Hold the turn of a page of a document; raise Busy if that takes too long."""
-        try:
-            async with asyncio.timeout(self.page_seconds):
-                await self.pages.acquire()
-        except TimeoutError as error:
-            raise Busy from error
-        try:
-            yield
-        finally:
-            self.pages.release()
+    def turn_of_page(self) -> AbstractAsyncContextManager[None]:
+        """Hold the turn of a page of a document; see `turn_of`."""
+        return turn_of(self.pages, self.page_seconds)
 
     @contextmanager
     def holding(self, size: int) -> Iterator[None]:
