@@ -7,10 +7,9 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 # The API that pip-audit queries. Mirrors may lack it; without --strict, pip-audit would then pass without an audit.
 ADVISORIES := https://pypi.org/pypi/pip/25.0/json
 AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
-# Test files run in parallel, but the tests of a file in order, since they share services and browsers. Three at once, also
-# on two cores, since they wait for almost half of the time. torch has one thread, since the threads of several processes
-# would wait for each other.
-SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 3 --dist loadfile
+# Test files run in parallel, but the tests of a file in order, since they share services and browsers. torch has one
+# thread, since the threads of several processes would wait for each other.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # What the networks for numbers and for pages start from. Of rapidocr's wheel, only these files are used.
 RECOGNISER := data/rapidocr/models/PP-OCRv6_rec_small.onnx
