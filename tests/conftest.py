@@ -21,9 +21,12 @@ from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.line_network import LineNetwork
-from support import MODELS, ROOT, load_sheet, page_network, serving, write_mnist
-from support import classifier as load_classifier
-from support import line_network as load_line_network
+from networks import classifier as load_classifier
+from networks import line_network as load_line_network
+from networks import page_network
+from paths import MODELS, ROOT
+from pictures import load_sheet, write_mnist
+from services import serving
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,4 @@
-"""Helpers for tests of training, apart from support.py since they import torch."""
+"""Helpers for tests of training that import torch, which the others need not."""
 
 import numpy as np
 import onnx

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support import ROOT
+from paths import ROOT
 
 PACKAGES = (ROOT / "app", ROOT / "training")
 FILES = [path for package in PACKAGES for path in package.rglob("*.py")]

@@ -19,7 +19,9 @@ from markdown_it import MarkdownIt
 from pathspec import GitIgnoreSpec
 from PIL import Image
 
-from support import MODELS, ROOT, encode, serving
+from paths import MODELS, ROOT
+from pictures import encode
+from services import serving
 
 SEVEN = ROOT / "docs" / "seven.png"
 

@@ -33,20 +33,11 @@ from app.bulk.worker import Worker
 from app.serving.decoders import Busy
 from app.serving.reader import Reader
 from app.settings import Settings
-from support import (
-    DIGITS,
-    MINUS,
-    MODEL,
-    PAGES_MODEL,
-    PNG,
-    document,
-    drawing,
-    encode,
-    flat,
-    invoked,
-    number,
-    until,
-)
+from commands import DIGITS, invoked
+from hostile import PNG
+from paths import MODEL, PAGES_MODEL
+from pictures import MINUS, document, drawing, encode, flat, number
+from services import until
 
 pytestmark = pytest.mark.slow
 

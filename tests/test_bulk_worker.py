@@ -29,16 +29,15 @@ from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.field import Field
-from support import (
-    ENCRYPTED,
-    HOSTILE,
+from hostile import HOSTILE, many_scans
+from pdfs import ENCRYPTED
+from pictures import (
     POINT,
     document,
     drawing,
     encode,
     flat,
     letter,
-    many_scans,
     number,
     with_damaged_page,
 )

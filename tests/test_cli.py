@@ -24,35 +24,24 @@ import pytest
 from PIL import Image
 from rich.cells import cell_len
 
+from answers import LINE, NUMBER, SEVEN
 from app.answers.responses import Prediction, Text
-from support import (
-    A4,
-    DIGITS,
-    ENCRYPTED,
-    LINE,
-    LINES_MODEL,
+from commands import DIGITS, invoked, process_of, tool
+from paths import LINES_MODEL, MODEL, PAGES_MODEL, ROOT
+from pdfs import A4, ENCRYPTED, pdf_of
+from pictures import (
     MINUS,
-    MODEL,
-    NUMBER,
-    PAGES_MODEL,
     POINT,
-    ROOT,
-    SEVEN,
-    answering,
     document,
     drawing,
     encode,
-    invoked,
     letter,
     number,
     page,
-    pdf_of,
-    process_of,
-    serving,
-    tool,
-    until,
     with_damaged_page,
 )
+from services import serving, until
+from stand_ins import answering
 from training.alphabet import CHARACTERS, SPACE
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ import pytest
 
 from app.cli import options
 from app.settings import Settings
-from support import ROOT, invoked
+from commands import invoked
+from paths import ROOT
 
 COMMANDS = ["serve", "predict", "read", "info", "bulk", "corrections"]
 

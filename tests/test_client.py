@@ -15,21 +15,18 @@ from itertools import product
 import httpx2
 import pytest
 
+from answers import HEALTH, LINE, NUMBER, SEVEN
 from app.cli.answers import NoService, Unanswered, in_order
 from app.cli.client import MAX_BYTES, Service
 from app.cli.patience import Patience
 from app.picture.errors import MAX_DIGITS
-from support import (
-    HEALTH,
-    LINE,
-    NUMBER,
-    SEVEN,
-    Clock,
-    Killable,
-    Respond,
-    answering,
-    busy,
-)
+from stand_ins import Clock, Killable, Respond, answering
+
+
+def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
+    refusal = {"detail": "4 large pictures are waiting already: try again in a second."}
+    refusals = iter([(status, headers, refusal)] * times)
+    return lambda _: next(refusals, (200, {}, SEVEN))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from app.cli.congestion import Window
-from support import until
+from services import until
 
 
 def enter(window: Window, count: int) -> list[int]:

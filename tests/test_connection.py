@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from answers import HEALTH, SEVEN
 from app.cli.answers import NoService
 from app.cli.client import Service
-from support import HEALTH, SEVEN, answering, assert_shown, tool
+from commands import tool
+from examples import assert_shown
+from stand_ins import answering
 
 
 def why(url: str) -> str:

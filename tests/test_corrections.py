@@ -17,21 +17,15 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from answers import assert_problem, samples
 from app.corrections import Corrections, NotStored, corrections_in
 from app.digit.reading import DigitOptions, read_digit
 from app.main import create_app
 from app.picture.formats import FORMATS
 from app.settings import Settings
-from support import (
-    PNG,
-    assert_problem,
-    drawing,
-    encode,
-    invoked,
-    letter,
-    number,
-    samples,
-)
+from commands import invoked
+from hostile import PNG
+from pictures import drawing, encode, letter, number
 from training import line_pictures
 from training.alphabet import class_of
 from training.pictures import NO_DIGIT, labels_below, load

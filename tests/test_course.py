@@ -8,7 +8,9 @@ from io import StringIO
 
 import pytest
 
-from support import PRINTED, ROOT, assert_shown, blocks, tool
+from commands import tool
+from examples import PRINTED, assert_shown, blocks
+from paths import ROOT
 from training import train
 
 COURSE = ROOT / "app" / "page" / "course.md"

@@ -12,21 +12,10 @@ from PIL import Image
 from app.digit.reading import SIDE, read_digit
 from app.picture import decode
 from app.picture.errors import TooManyPixels
-from app.picture.formats import FORMATS
-from support import (
-    HOSTILE,
-    MAX_PIXELS,
-    PNG,
-    claiming,
-    distance,
-    drawing,
-    encode,
-    frame_of,
-    picture_from_bytes,
-    png_chunk,
-    reading_of,
-    reading_of_drawing,
-)
+from app.picture.formats import FORMATS, MAX_PIXELS
+from hostile import HOSTILE, PNG, claiming, png_chunk
+from networks import frame_of, reading_of, reading_of_drawing
+from pictures import distance, drawing, encode, picture_from_bytes
 
 MODES = {
     "PNG": "L RGB RGBA LA P 1 I;16",

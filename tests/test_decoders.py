@@ -30,7 +30,10 @@ from app.serving.decoders import Busy, Decoders, Interrupted, new_pool
 from app.serving.networks import Networks
 from app.text.field import Field
 from app.text.text import ImpossibleLength, TextOptions
-from support import MODELS, drawing, encode, flat, load_sheet, many_scans, until
+from hostile import many_scans
+from paths import MODELS
+from pictures import drawing, encode, flat, load_sheet
+from services import until
 from training.data import Digits
 from training.scenes import number
 

@@ -17,7 +17,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app.settings import Settings
-from support import ROOT, blocks, encode, serving, tool, until
+from commands import tool
+from examples import blocks
+from paths import ROOT
+from pictures import encode
+from services import serving, until
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

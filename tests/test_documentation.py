@@ -16,7 +16,9 @@ from app.main import create_app
 from app.picture.formats import FORMATS
 from app.settings import Settings
 from app.text.forms import GRAMMARS, DateOrder
-from support import DIGITS, MODELS, PRINTED, ROOT, assert_shown, blocks, invoked, tool
+from commands import DIGITS, invoked, tool
+from examples import PRINTED, assert_shown, blocks
+from paths import MODELS, ROOT
 from training import lines, pages, pretrained
 from training.alphabet import CHARACTERS
 from training.config import parse

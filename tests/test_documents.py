@@ -16,28 +16,15 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from answers import assert_problem, samples
 from app.answers.responses import Page
 from app.main import create_app
 from app.settings import Settings
 from app.web.documents import Document
-from support import (
-    A4,
-    COSTLY,
-    HOSTILE,
-    ONE,
-    PNG,
-    assert_problem,
-    connect,
-    document,
-    encode,
-    filled_in,
-    number,
-    pdf_of,
-    samples,
-    shown,
-    until,
-    with_damaged_page,
-)
+from hostile import HOSTILE, PNG
+from pdfs import A4, COSTLY, ONE, filled_in, pdf_of, shown
+from pictures import document, encode, number, with_damaged_page
+from services import connect, until
 
 
 @pytest.fixture

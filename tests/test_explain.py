@@ -8,9 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
+from answers import assert_problem
 from app.main import create_app
 from app.settings import Settings
-from support import MODEL, WAYS, assert_problem, drawing, encode, letter, levels_of
+from paths import MODEL
+from pictures import WAYS, drawing, encode, letter, levels_of
 
 
 @pytest.fixture(params=[*WAYS, "MNIST's", "unsure"])

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from answers import assert_problem
 from app.text.ctc import likeliest, log_probability
 from app.text.field import Field
 from app.text.forms import GRAMMARS, Format
 from app.text.text import TextOptions, read_text
-from support import POINT, assert_problem, encode, line_network, load_sheet, number
-from support import written as grid
+from networks import line_network
+from pictures import POINT, encode, load_sheet, number
+from pictures import written as grid
 
 DIGITS, LABELS = load_sheet()
 ALL = "0123456789"

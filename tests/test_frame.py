@@ -7,7 +7,8 @@ from torchvision.datasets import MNIST
 
 from app.picture.frame import as_frame, frame_from_ink
 from app.picture.maps import Box
-from support import apart, distance, drawing, frame_of, reading_of
+from networks import frame_of, reading_of
+from pictures import apart, distance, drawing
 
 
 def test_mnist_digits_pass_through_bit_for_bit(digits, seven):

@@ -22,16 +22,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.picture.formats import FORMATS
-from support import (
-    connect,
-    encode,
-    levels_of,
-    load_sheet,
-    number,
-    received,
-    serving,
-    turned_jpeg,
-)
+from pictures import encode, levels_of, load_sheet, number, turned_jpeg
+from services import connect, received, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 100))

@@ -17,18 +17,11 @@ from typing import Any
 
 import pytest
 
-from support import (
-    PRINTED,
-    ROOT,
-    assert_shown,
-    blocks,
-    drawing,
-    encode,
-    number,
-    tool,
-    with_damaged_page,
-)
-from support import document as document_of
+from commands import tool
+from examples import PRINTED, assert_shown, blocks
+from paths import ROOT
+from pictures import document as document_of
+from pictures import drawing, encode, number, with_damaged_page
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
 RECIPES = ROOT / "docs" / "recipes.md"

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from app.text.line_network import normalised
-from support import LINES_MODEL, encode, number, picture_from_bytes
+from paths import LINES_MODEL
+from pictures import encode, number, picture_from_bytes
 from tensors import answers, generator, pretrained
 from training.alphabet import OTHER
 from training.graph import Graph

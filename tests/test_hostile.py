@@ -28,24 +28,40 @@ from PIL import Image
 
 from app.picture.formats import SMALL_BYTES
 from app.serving.reader import JPEG_BYTES
+from hostile import HOSTILE_FILES, PNG, many_scans, png_chunk
+from pdfs import A4, COSTLY, ONE, pdf_of
+from pictures import document, drawing, encode, load_sheet, written
 from processes import memory
-from support import (
-    A4,
-    COSTLY,
-    HOSTILE_FILES,
-    ONE,
-    document,
-    drawing,
-    encode,
-    inflating_exif,
-    load_sheet,
-    many_scans,
-    pdf_of,
-    png_chunk,
-    serving,
-    until,
-    written,
-)
+from services import serving, until
+
+
+def inflating_exif() -> bytes:
+    """Make a PNG of 2 kB whose EXIF inflates to 1 MB, which four directories share."""
+
+    def entry(tag: int, kind: int, count: int, value: int) -> bytes:
+        return struct.pack("<HHII", tag, kind, count, value)
+
+    directories = {
+        8: [
+            entry(0x112, 3, 1, 6),
+            entry(0x8FFF, 5, 61000, 400),
+            entry(0x8769, 4, 1, 100),
+            entry(0x8825, 4, 1, 200),
+        ],
+        100: [entry(0x9100, 5, 61000, 400), entry(0xA005, 4, 1, 300)],
+        200: [entry(0x10, 5, 61000, 400)],
+        300: [entry(0x11, 5, 61000, 400)],
+    }
+    exif = bytearray(b"II*\0\x08\0\0\0".ljust(400, b"\0"))
+    for place, entries in directories.items():
+        written = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+        exif[place : place + len(written)] = written
+    exif += b"\xff\xff\xff\xff\3\0\0\0" * 61000
+    text = zlib.compress(b"\nexif\n%8d\n" % len(exif) + exif.hex().encode(), 9)
+    end = PNG.index(b"IDAT") - 4
+    chunk = png_chunk(b"zTXt", b"Raw profile type exif\0\0" + text)
+    return PNG[:end] + chunk + PNG[end:]
+
 
 pytestmark = [
     pytest.mark.slow,

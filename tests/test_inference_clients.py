@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from support import ROOT, blocks, encode
+from examples import blocks
+from paths import ROOT
+from pictures import encode
 
 pytestmark = pytest.mark.slow
 

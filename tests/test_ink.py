@@ -9,15 +9,8 @@ from PIL import Image, ImageOps
 
 from app.digit.reading import read_digit
 from app.picture.frame import frame_from_ink
-from support import (
-    apart,
-    cropped,
-    drawing,
-    encode,
-    frame_of,
-    reading_of_drawing,
-    transparent,
-)
+from networks import frame_of, reading_of_drawing
+from pictures import apart, cropped, drawing, encode, transparent
 
 
 def inverted(sheet: Image.Image) -> bytes:

@@ -9,11 +9,13 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from answers import samples
 from app.main import create_app
 from app.metrics import Metrics
 from app.settings import InvalidKeys, Settings
 from app.web.keys import Keys, parse
-from support import encode, samples, serving
+from pictures import encode
+from services import serving
 
 BOTH = "website: 5tRo:nG\nscanner: w3aK\n"
 ONE = "scanner: w3aK\n"

@@ -16,7 +16,8 @@ from app.main import create_app
 from app.metrics import Metrics
 from app.serving.reader import MAX_BATCH
 from app.settings import Settings
-from support import ROOT, tool
+from commands import tool
+from paths import ROOT
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 CRDS = ROOT / "tests" / "data" / "crds.yaml"

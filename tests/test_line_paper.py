@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.text.line_network import normalised as served
-from support import encode, number, picture_from_bytes
+from pictures import encode, number, picture_from_bytes
 from tensors import as_digits, generator
 from training.drawing import levels
 from training.line_ink import ROWS, ink_lines

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from app.text.line_network import normalised
-from support import labelled_numbers
+from pictures import labelled_numbers
 from training import line_pictures
 from training.alphabet import class_of
 from training.errors import TrainingError

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from app import main
 from app.network import ModelError
 from app.settings import Settings
-from support import ROOT, encode
+from paths import ROOT
+from pictures import encode
 
 
 @pytest.mark.slow

@@ -9,10 +9,13 @@ from fastapi.testclient import TestClient
 from prometheus_client.metrics_core import Metric
 from structlog.testing import capture_logs
 
+from answers import samples
 from app.answers import problems
 from app.main import create_app
 from app.settings import Settings
-from support import HOSTILE, ROOT, drawing, encode, flat, letter, number, samples
+from hostile import HOSTILE
+from paths import ROOT
+from pictures import drawing, encode, flat, letter, number
 
 DEPLOY = ROOT / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())

@@ -6,7 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from support import assert_problem, encode
+from answers import assert_problem
+from pictures import encode
 
 
 @pytest.fixture

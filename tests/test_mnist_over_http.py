@@ -4,7 +4,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from support import encode
+from pictures import encode
 from training import data
 
 pytestmark = pytest.mark.slow

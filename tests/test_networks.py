@@ -18,7 +18,8 @@ from app.text.forms import GRAMMARS
 from app.text.line_network import LineNetwork, batches
 from app.text.line_spec import LineSpec
 from app.text.text import TextOptions, read_text
-from support import LINES_MODEL, MODEL, encode, number
+from paths import LINES_MODEL, MODEL
+from pictures import encode, number
 
 
 def test_real_digits_are_classified_correctly(classifier, digits, labels):

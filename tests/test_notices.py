@@ -6,7 +6,7 @@ import pytest
 from packaging.licenses import canonicalize_license_expression
 from packaging.requirements import Requirement
 
-from support import ROOT
+from paths import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 NOTICES = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()

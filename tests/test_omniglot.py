@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support import encode
+from pictures import encode
 from tensors import as_digits
 from training import omniglot
 from training.non_digits import non_digits

@@ -9,7 +9,9 @@ import zlib
 import numpy as np
 import pytest
 
-from support import HOSTILE, assert_problem, drawing, encode, load_sheet
+from answers import assert_problem
+from hostile import HOSTILE
+from pictures import drawing, encode, load_sheet
 
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer"

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from app.answers import responses
 from app.answers.responses import Problem
 from app.web import payloads, tensors
-from support import ROOT, serving
+from paths import ROOT
+from services import serving
 
 TOOLS = Path(sys.executable).parent
 OPTIONS = "--checks all --max-examples 15 --seed 1"

@@ -27,7 +27,9 @@ from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.text.ctc import BLANK, log_probability
 from app.text.line_spec import moved
-from support import LINES_MODEL, MODEL, drawing, encode, serving
+from paths import LINES_MODEL, MODEL
+from pictures import drawing, encode
+from services import serving
 from training.data import Digits
 from training.opinion import SURE
 from training.scenes import number

@@ -10,22 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from answers import assert_problem
 from app.picture.budget import Budget
 from app.picture.errors import TooMuchWriting
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
 from app.text.hypotheses import MAX_WIDTH
 from app.text.line_network import LineNetwork
 from app.text.text import TextOptions, read_text
-from support import (
-    LINES_MODEL,
-    assert_problem,
-    encode,
-    line_network,
-    load_sheet,
-    number,
-    page_network,
-    written,
-)
+from networks import line_network, page_network
+from paths import LINES_MODEL
+from pictures import encode, load_sheet, number, written
 
 pytestmark = pytest.mark.slow
 

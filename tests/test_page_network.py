@@ -9,7 +9,8 @@ from PIL import Image
 
 from app.network import ModelError
 from app.text.pages import PageNetwork
-from support import LINES_MODEL, MODEL, PAGES_MODEL, page_network
+from networks import page_network
+from paths import LINES_MODEL, MODEL, PAGES_MODEL
 
 # In ONNX's textual syntax: writing is where it is bright.
 GRAPH = """(float[N, H, W] pictures) => (float[N, H, W] writing)

@@ -9,18 +9,10 @@ from PIL import Image
 
 from app.picture.decode import open_image, page_count
 from app.picture.errors import CorruptImage, NoSuchPage
-from support import (
-    A4,
-    HOSTILE,
-    MAX_PIXELS,
-    ONE,
-    PNG,
-    document,
-    encode,
-    filled_in,
-    pdf_of,
-    with_damaged_page,
-)
+from app.picture.formats import MAX_PIXELS
+from hostile import HOSTILE, PNG
+from pdfs import A4, ONE, filled_in, pdf_of
+from pictures import document, encode, with_damaged_page
 
 GREYS = [Image.new("L", (40, 30), 50 * page) for page in range(4)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.cli.patience import SILENT_SECONDS, Patience, Tries
-from support import Clock
+from stand_ins import Clock
 
 
 @pytest.fixture

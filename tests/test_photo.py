@@ -10,7 +10,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from app.digit.reading import read_digit
 from app.picture.errors import BlankImage
-from support import apart, classifier, drawing, encode, frame_of, reading_of_drawing
+from networks import classifier, frame_of, reading_of_drawing
+from pictures import apart, drawing, encode
 
 LIGHTS = {
     "gradient": lambda y, x: 1 - 0.4 * x,

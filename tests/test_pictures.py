@@ -7,7 +7,7 @@ import pytest
 from app.cli.answers import Unanswered
 from app.cli.pictures import Picture, all_pages, expand, read, whole_files
 from app.printable import printable
-from support import A4, ENCRYPTED, ONE, pdf_of
+from pdfs import A4, ENCRYPTED, ONE, pdf_of
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from app.picture.maps import Box, connected
 from app.picture.pieces import RANK_PRIOR, pieces
-from support import inked
+from pictures import inked
 
 LEVEL = 0.3
 # Pieces, as (top, bottom, left, right).

@@ -5,7 +5,7 @@ import hashlib
 import onnx
 import pytest
 
-from support import LINES_MODEL, PAGES_MODEL
+from paths import LINES_MODEL, PAGES_MODEL
 from tensors import pretrained
 from training import pages, recogniser
 from training.errors import TrainingError

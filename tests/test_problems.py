@@ -10,13 +10,15 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from structlog.testing import capture_logs
 
+from answers import assert_problem
 from app.answers import problems
 from app.answers.errors import WebError
 from app.main import create_app
 from app.picture.errors import PreprocessError
 from app.serving.reader import Reader
 from app.settings import Settings
-from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
+from hostile import HOSTILE
+from pictures import drawing, encode, flat, letter, number
 
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer", f"{MODEL}/versions/{{version}}/infer"

@@ -14,16 +14,8 @@ from PIL import Image, ImageOps
 from app.digit.reading import SIDE, Reading, read_digit
 from app.picture.errors import PreprocessError
 from app.text.text import read_text
-from support import (
-    classifier,
-    cropped,
-    drawing,
-    encode,
-    line_network,
-    load_sheet,
-    picture_from_bytes,
-    reading_of,
-)
+from networks import classifier, line_network, reading_of
+from pictures import cropped, drawing, encode, load_sheet, picture_from_bytes
 
 MODES = ["L", "RGB", "RGBA"]
 patient = settings(

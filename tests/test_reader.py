@@ -1,6 +1,7 @@
 """The reader: which pictures it reads on the event loop, and which elsewhere."""
 
 import asyncio
+import struct
 
 import numpy as np
 import pytest
@@ -8,7 +9,24 @@ from PIL import Image
 
 from app.digit.reading import DigitOptions, Reading, read_digit
 from app.serving.reader import JPEG_BYTES, Reader
-from support import drawing, encode, letter, sequential_scans
+from pictures import drawing, encode, letter
+
+
+def sequential_scans() -> bytes:
+    """Make a sequential, arithmetic-coded JPEG of 8 kB with 380 scans of all pixels."""
+
+    def segment(marker: int, data: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    def scan(*components: int) -> bytes:
+        listed = b"".join(bytes([component, 0]) for component in components)
+        header = bytes([len(components)]) + listed + b"\0\x3f\0"
+        return segment(0xDA, header) + b"\xff\0\xff\0"
+
+    # 16,384 pixels.
+    size = struct.pack(">BHHB", 8, 16384, 1, 4) + b"\1\x41\0\2\x41\0\3\x11\0\4\x11\0"
+    head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC9, size)
+    return head + scan(1) + scan(1, 2, 3, 4) * 380 + b"\xff\xd9"
 
 
 def enlarged(seven: np.ndarray, side: int, format: str) -> bytes:

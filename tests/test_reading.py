@@ -13,7 +13,8 @@ from app.digit.reading import Reading, chosen, read_digit
 from app.picture.errors import PreprocessError
 from app.picture.ink import View
 from app.picture.maps import Box
-from support import cropped, drawing, encode, flat, load_sheet, reading_of
+from networks import reading_of
+from pictures import cropped, drawing, encode, flat, load_sheet
 
 BOXES = {
     "left": Box(10, 50, 10, 40),

@@ -12,24 +12,12 @@ from dataclasses import replace
 import httpx2
 import pytest
 
+from answers import assert_problem, samples
 from app.serving.reader import Reader
-from support import (
-    A4,
-    COSTLY,
-    HOSTILE,
-    assert_problem,
-    connect,
-    document,
-    drawing,
-    encode,
-    flat,
-    number,
-    pdf_of,
-    received,
-    samples,
-    until,
-    with_damaged_page,
-)
+from hostile import HOSTILE
+from pdfs import A4, COSTLY, pdf_of
+from pictures import document, drawing, encode, flat, number, with_damaged_page
+from services import connect, received, until
 
 ROUTES = ("/predict/batch", "/read/batch")
 NDJSON = "application/x-ndjson"

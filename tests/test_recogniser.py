@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from app.text.line_network import LineNetwork
-from support import LINES_MODEL
+from paths import LINES_MODEL
 from tensors import KNOWN, answers, pretrained
 from training import recogniser
 from training.alphabet import (

@@ -11,27 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from answers import LINE, NUMBER, SEVEN
 from app.answers.responses import TRANSIENT
 from app.cli.answers import NoService
 from app.cli.client import Service
 from app.cli.output import Output
 from app.cli.patience import Patience
 from app.cli.pictures import all_pages
-from support import (
-    ENCRYPTED,
-    LINE,
-    NUMBER,
-    SEVEN,
-    Clock,
-    Killable,
-    answering,
-    document,
-    encode,
-    invoked,
-    number,
-    process_of,
-    until,
-)
+from commands import invoked, process_of
+from pdfs import ENCRYPTED
+from pictures import document, encode, number
+from services import until
+from stand_ins import Clock, Killable, answering
 
 ENDINGS = pytest.mark.parametrize("ending", ["csv", "jsonl"])
 REFUSED = "not-an-image", "too-much-writing", "blank-image", "no-such-page"

@@ -12,7 +12,8 @@ from PIL import Image
 from app.digit.reading import read_digit
 from app.main import create_app
 from app.settings import Settings
-from support import WAYS, drawing, encode, letter, levels_of, page_network
+from networks import page_network
+from pictures import WAYS, drawing, encode, letter, levels_of
 
 FIELDS = "digit confidence probabilities legibility second_opinion model".split()
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -23,25 +24,49 @@ import numpy as np
 import onnx
 import pytest
 
+from answers import assert_problem, samples
 from app.server.process import listen
 from app.server.worker import forget_killed_workers
+from commands import DIGITS
+from paths import MODELS
+from pictures import document, drawing, encode, load_sheet
 from processes import family
-from support import (
-    DIGITS,
-    MODELS,
-    assert_problem,
-    connect,
-    document,
-    drawing,
-    encode,
-    load,
-    load_sheet,
-    peak_memory,
-    received,
-    samples,
-    serving,
-    until,
-)
+from services import connect, received, serving, until
+
+
+def peak_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+async def load(
+    url: str, picture: bytes, clients: int, rate: float, seconds: float
+) -> dict[int, list[float]]:
+    """Send a picture from several clients, at most at a total rate.
+
+    Returns the latencies by status.
+    """
+    answers: dict[int, list[float]] = defaultdict(list)
+    address = httpx2.URL(url)
+    end = time.perf_counter() + seconds
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}"
+    request = f"{head}\r\n\r\n".encode() + picture
+
+    async def ask(start: float) -> None:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        await asyncio.sleep(start)
+        while (began := time.perf_counter()) < end:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(head.partition(b"content-length: ")[2].split()[0])
+            await reader.readexactly(length)
+            answers[int(head[9:12])].append(time.perf_counter() - began)
+            await asyncio.sleep(max(0, began + clients / rate - time.perf_counter()))
+        writer.close()
+
+    await asyncio.gather(*(ask(client / rate) for client in range(clients)))
+    return answers
+
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 needs_proc = pytest.mark.skipif(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings, unknown_variables
-from support import MODEL, MODELS
+from paths import MODEL, MODELS
 
 
 def test_settings_are_read_from_the_environment(monkeypatch):

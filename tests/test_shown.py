@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.picture.shown import SIDE
-from support import WAYS, encode, flat, number, transparent, turned_jpeg
+from pictures import WAYS, encode, flat, number, transparent, turned_jpeg
 
 TEXT = "725"
 

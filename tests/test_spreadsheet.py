@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answers import CELLS
 from app.answers.spreadsheet import escaped, formula_of, line_of, quantity_of, unescaped
-from support import CELLS
 
 MARKS = "=+-@\t\r\n'\",.7a"
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from app.digit.classifier import Classifier
-from support import LINES_MODEL, MODEL
+from paths import LINES_MODEL, MODEL
 from tensors import as_digits, trained
 from training import start, train
 from training.config import RECIPES, Config, parse

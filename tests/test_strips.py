@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 from app.picture.maps import Box
 from app.text.layout import Line
 from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_sheet, whole_strips
-from support import encode, number, picture_from_bytes
+from pictures import encode, number, picture_from_bytes
 
 HEIGHT = 40  # of the strips
 

@@ -12,7 +12,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from support import Response, answering, drawing, encode, serving, until
+from pictures import drawing, encode
+from services import serving, until
+from stand_ins import Response, answering
 
 # A picture waits for its turn, and its frames for their batch.
 STAGES = ["wait", "decode", "preprocess", "wait", "inference"]

@@ -9,17 +9,8 @@ from PIL import Image, ImageDraw, ImageOps
 from app.picture.errors import TooMuchWriting
 from app.picture.maps import Box
 from app.text.text import AS_WRITTEN, TURNS, Text, TextOptions, read_text
-from support import (
-    MINUS,
-    POINT,
-    drawing,
-    encode,
-    inked,
-    line_network,
-    load_sheet,
-    number,
-    page_network,
-)
+from networks import line_network, page_network
+from pictures import MINUS, POINT, drawing, encode, inked, load_sheet, number
 
 # Of the faintest ink, so that `number` draws all of its columns.
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from app.digit.classifier import Classifier
-from support import LINES_MODEL, ROOT
+from paths import LINES_MODEL, ROOT
 from tensors import as_digits
 from training import generated, train
 from training.config import RECIPES, Config, parse

@@ -18,7 +18,8 @@ import torch
 from app.text.ctc import log_probability
 from app.text.line_network import LineNetwork
 from app.text.line_spec import moved
-from support import LINES_MODEL, encode, labelled_numbers
+from paths import LINES_MODEL
+from pictures import encode, labelled_numbers
 from tensors import as_digits, pretrained
 from training import line_pictures, lines, recogniser
 from training.alphabet import CHARACTERS, OTHER, class_of

@@ -10,7 +10,8 @@ from app.digit.classifier import Classifier
 from app.main import create_app
 from app.serving.networks import Networks
 from app.settings import Settings
-from support import LINES_MODEL, MODEL, encode, letter
+from paths import LINES_MODEL, MODEL
+from pictures import encode, letter
 from training import opinion
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from app.text.pages import PageNetwork
-from support import PAGES_MODEL, page_network
+from networks import page_network
+from paths import PAGES_MODEL
 from tensors import answers, detector
 from training import pages
 from training.pages import PRETRAINED, SPEC, STRIDE, cut

@@ -10,7 +10,9 @@ from PIL import Image
 from app.digit.classifier import Classifier
 from app.digit.reading import read_digit
 from hands import Hand
-from support import MODEL, drawing, encode, frame_of
+from networks import frame_of
+from paths import MODEL
+from pictures import drawing, encode
 from training import data, pictures, train
 from training.config import parse
 from training.data import NOTHING, Digits

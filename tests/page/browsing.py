@@ -23,7 +23,7 @@ from playwright.sync_api import (
 )
 
 from handwriting import Stroke, handwritten, stroke
-from support import encode
+from pictures import encode
 
 SEVEN = stroke("0.3,0.25 0.5,0.24 0.7,0.25 0.66,0.37 0.6,0.5 0.52,0.68 0.45,0.85")
 LETTERS = {

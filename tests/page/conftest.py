@@ -10,7 +10,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from browsing import KEY, MAX_BYTES, opened
-from support import MINUS, POINT, drawing, encode, number, serving
+from pictures import MINUS, POINT, drawing, encode, number
+from services import serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # More than the default of 5 s: the first picture starts the service's decoders.

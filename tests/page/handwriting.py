@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 from skimage.morphology import skeletonize
 
-from support import load_sheet
+from pictures import load_sheet
 from training.strokes import CELLS, enlarged
 
 Stroke = Sequence[tuple[float, float]]

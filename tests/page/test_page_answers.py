@@ -29,7 +29,7 @@ from browsing import (
     written,
 )
 from handwriting import handwritten
-from support import encode, turned_jpeg
+from pictures import encode, turned_jpeg
 
 pytestmark = pytest.mark.slow
 

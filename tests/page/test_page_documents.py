@@ -24,7 +24,8 @@ from browsing import (
     press,
     saved,
 )
-from support import encode, until
+from pictures import encode
+from services import until
 
 pytestmark = pytest.mark.slow
 

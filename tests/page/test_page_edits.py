@@ -26,7 +26,8 @@ from browsing import (
     shown_bar,
     written,
 )
-from support import drawing, encode, until
+from pictures import drawing, encode
+from services import until
 
 pytestmark = pytest.mark.slow
 

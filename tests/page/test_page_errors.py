@@ -28,7 +28,8 @@ from browsing import (
     press,
     saved,
 )
-from support import answering, until
+from services import until
+from stand_ins import answering
 
 pytestmark = pytest.mark.slow
 

@@ -32,8 +32,8 @@ from browsing import (
     requests_of,
     written,
 )
+from commands import DIGITS
 from handwriting import handwritten
-from support import DIGITS
 from training import train
 
 pytestmark = pytest.mark.slow

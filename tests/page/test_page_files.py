@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
+from answers import CELLS
 from app.answers.columns import TEXT_COLUMNS
 from browsing import (
     PHONE,
@@ -37,20 +38,9 @@ from browsing import (
     written,
 )
 from handwriting import stroke
-from support import (
-    A4,
-    CELLS,
-    ONE,
-    POINT,
-    document,
-    drawing,
-    encode,
-    letter,
-    number,
-    pdf_of,
-    shown,
-    until,
-)
+from pdfs import A4, ONE, pdf_of, shown
+from pictures import POINT, document, drawing, encode, letter, number
+from services import until
 
 pytestmark = pytest.mark.slow
 

@@ -34,7 +34,7 @@ from browsing import (
     saved,
     written,
 )
-from support import document, encode
+from pictures import document, encode
 
 pytestmark = pytest.mark.slow
 

@@ -42,7 +42,9 @@ from browsing import (
     show,
     written,
 )
-from support import ROOT, encode, until
+from paths import ROOT
+from pictures import encode
+from services import until
 
 pytestmark = pytest.mark.slow
 

@@ -44,7 +44,7 @@ from browsing import (
     saved,
     shown_bar,
 )
-from support import encode
+from pictures import encode
 
 pytestmark = pytest.mark.slow
 

@@ -26,7 +26,7 @@ from browsing import (
     press,
 )
 from handwriting import Stroke, stroke
-from support import document, turned_jpeg
+from pictures import document, turned_jpeg
 
 pytestmark = pytest.mark.slow
 

@@ -25,7 +25,8 @@ from browsing import (
     natural_size,
     saved,
 )
-from support import answering, encode, turned_jpeg
+from pictures import encode, turned_jpeg
+from stand_ins import answering
 
 pytestmark = pytest.mark.slow
 
