@@ -1,6 +1,7 @@
-"""Exceptions → RFC 9457 problems, in one table; their messages become the details."""
+"""Exceptions → RFC 9457 problems; their messages become the details."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,67 +16,39 @@ from app.text.text import ImpossibleLength
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
-# By status.
-TITLES: dict[int, dict[type[Exception], str]] = {
-    400: {
-        web.AmbiguousLength: "The length of the body is ambiguous",
-        web.MalformedMultipart: "The multipart form is malformed",
-        web.MalformedJson: "The JSON is malformed",
-        web.InvalidInference: "The inference request is invalid",
-    },
-    401: {web.Unauthorized: "An API key is required"},
-    403: {web.CrossOrigin: "The request comes from a page of another origin"},
-    404: {
-        web.UnknownUnit: "The network has no such unit",
-        web.UnknownVersion: "The model has another version",
-        web.CorrectionsOff: "The service stores no corrections",
-    },
-    408: {web.UploadTooSlow: "The upload took too long"},
-    413: {web.UploadTooLarge: "The upload is too large"},
-    415: {
-        web.UnsupportedEncoding: "The body cannot be decompressed",
-        picture.NotAnImage: "The file is not a picture in a supported format",
-    },
-    422: {
-        web.NoFile: "The request contains no picture",
-        web.NotBase64: "The picture is not in base64",
-        web.SeveralFiles: "The request contains more than one picture",
-        web.TooManyPictures: "The request contains too many pictures",
-        web.TooManyPages: "The document has too many pages",
-        picture.EmptyFile: "The file is empty",
-        picture.NoSuchPage: "A page has to be chosen",
-        picture.TooManyPixels: "The picture has too many pixels",
-        picture.TooComplex: "The picture takes too much memory or time to decode",
-        picture.CorruptImage: "The picture is damaged",
-        picture.BlankImage: "The picture is blank",
-        picture.TooMuchWriting: "There is too much writing in the picture",
-        web.NotSure: "The answer is not sure enough",
-        NotADigit: "The picture does not show one whole digit",
-        ImpossibleLength: "The picture cannot be read as a number of this length",
-        InvalidField: "A parameter is invalid",
-        web.QueryTooLong: "A parameter is invalid",
-    },
-    500: {Exception: "An unexpected error occurred"},
-    503: {
-        web.Overloaded: "The service is overloaded",
-        Busy: "The service is overloaded",
-        Interrupted: "The picture could not be read to its end",
-        web.ShuttingDown: "The service is shutting down",
-    },
-    507: {NotStored: "The correction could not be stored"},
-}
-# By default, a problem has the name of its exception, which clients compare.
-NAMES: dict[type[Exception], str] = {
-    InvalidField: "invalid-parameter",
-    web.QueryTooLong: "invalid-parameter",
-    Exception: "internal-error",
-    Busy: "overloaded",
-    NotStored: "correction-not-stored",
-}
-HEADERS: dict[type[Exception], dict[str, str]] = {
-    web.AmbiguousLength: {"Connection": "close"},
-    web.Unauthorized: {"WWW-Authenticate": "Bearer"},
-    web.ShuttingDown: {"Retry-After": "1"},
+# Status, name and title of each error of the domain, which knows nothing of HTTP.
+DOMAIN: dict[type[Exception], tuple[int, str, str]] = {
+    picture.NotAnImage: (
+        415,
+        "not-an-image",
+        "The file is not a picture in a supported format",
+    ),
+    picture.EmptyFile: (422, "empty-file", "The file is empty"),
+    picture.NoSuchPage: (422, "no-such-page", "A page has to be chosen"),
+    picture.TooManyPixels: (422, "too-many-pixels", "The picture has too many pixels"),
+    picture.TooComplex: (
+        422,
+        "too-complex",
+        "The picture takes too much memory or time to decode",
+    ),
+    picture.CorruptImage: (422, "corrupt-image", "The picture is damaged"),
+    picture.BlankImage: (422, "blank-image", "The picture is blank"),
+    picture.TooMuchWriting: (
+        422,
+        "too-much-writing",
+        "There is too much writing in the picture",
+    ),
+    NotADigit: (422, "not-a-digit", "The picture does not show one whole digit"),
+    ImpossibleLength: (
+        422,
+        "impossible-length",
+        "The picture cannot be read as a number of this length",
+    ),
+    InvalidField: (422, "invalid-parameter", "A parameter is invalid"),
+    Exception: (500, "internal-error", "An unexpected error occurred"),
+    Busy: (503, "overloaded", "The service is overloaded"),
+    Interrupted: (503, "interrupted", "The picture could not be read to its end"),
+    NotStored: (507, "correction-not-stored", "The correction could not be stored"),
 }
 CAPITAL = re.compile(r"(?<=.)(?=[A-Z])")
 
@@ -86,7 +59,7 @@ class ProblemType(NamedTuple):
     status: int
     name: str
     title: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = {}
 
     def problem(self, detail: str, instance: str, request_id: str) -> Problem:
         """Return a problem of this type for a request."""
@@ -109,11 +82,16 @@ class ProblemType(NamedTuple):
         return {"value": problem.model_dump(exclude_unset=True)}
 
 
-TYPES: dict[type[Exception], ProblemType] = {}
-for status, titles in TITLES.items():
-    for error, title in titles.items():
-        name = NAMES.get(error) or CAPITAL.sub("-", error.__name__).lower()
-        TYPES[error] = ProblemType(status, name, title, HEADERS.get(error, {}))
+def type_of(error: type[web.WebError]) -> ProblemType:
+    """Return the type of the problems that an error of the web becomes."""
+    name = CAPITAL.sub("-", error.__name__).lower()
+    return ProblemType(error.status, name, error.title, error.headers)
+
+
+TYPES: dict[type[Exception], ProblemType] = {
+    **{error: type_of(error) for error in web.WebError.__subclasses__()},
+    **{error: ProblemType(*row) for error, row in DOMAIN.items()},
+}
 
 # The errors of requests with a body, with one picture in it, and of the picture itself.
 OF_BODY = {
@@ -148,13 +126,15 @@ def documentation(
     path: str, *errors: type[Exception]
 ) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of a route that may raise these errors."""
+    by_status = defaultdict[int, list[ProblemType]](list)
+    for error, problem_type in TYPES.items():
+        if error in errors:
+            by_status[problem_type.status].append(problem_type)
     responses: dict[int | str, dict[str, Any]] = {}
-    for status, titles in TITLES.items():
-        types = [TYPES[error] for error in titles if error in errors]
-        if types:
-            examples = {each.name: each.example(path) for each in types}
-            responses[status] = {
-                "description": "; ".join(each.title for each in types),
-                "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": examples}},
-            }
+    for status, types in sorted(by_status.items()):
+        examples = {each.name: each.example(path) for each in types}
+        responses[status] = {
+            "description": "; ".join(each.title for each in types),
+            "content": {MEDIA_TYPE: {"schema": SCHEMA, "examples": examples}},
+        }
     return responses

@@ -15,8 +15,10 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.answers.errors import AmbiguousLength, QueryTooLong, ShuttingDown, WebError
+from app.answers.errors import AmbiguousLength, ShuttingDown
+from app.answers.problems import TYPES
 from app.metrics import Metrics
+from app.text.field import InvalidField
 from app.web import problems
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -80,7 +82,7 @@ class RequestMiddleware:
             except (Exception, asyncio.CancelledError) as error:
                 # uvicorn cancels what is left as it stops.
                 cause = error if isinstance(error, Exception) else ShuttingDown()
-                if not isinstance(cause, WebError):
+                if type(cause) not in TYPES:
                     self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
                     response = await problems.respond(request, cause)
@@ -112,10 +114,12 @@ class RequestMiddleware:
 
 
 def check(request: Request) -> None:
-    """Raise QueryTooLong, or AmbiguousLength if two headers say where the body ends."""
+    """Raise InvalidField if the query is too long, or AmbiguousLength if two headers
+    say where the body ends.
+    """
     query = request.scope["query_string"]
     if len(query) > MAX_QUERY_BYTES:
-        raise QueryTooLong(
+        raise InvalidField(
             f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: "
             "shorten it."
         )
