@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json
 
-from app.picture.formats import ENDINGS, format_of
+from app.picture.file_formats import ENDINGS, file_format_of
 
 RECORD = ".json"  # file extension of the JSON
 STEM = re.compile(r"[0-9a-f]{64}(?:-([1-9][0-9]*))?")  # of both names, with the page
@@ -96,7 +96,7 @@ class Corrections:
 
         Raises NotStored if the folder is full, or cannot be written.
         """
-        format = format_of(picture)
+        format = file_format_of(picture)
         assert format  # since it was read
         stem = hashlib.sha256(picture).hexdigest()
         if page > 1:

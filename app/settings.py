@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.picture.formats import MAX_PIXELS
+from app.picture.file_formats import MAX_PIXELS
 
 PREFIX = "DIGITS_"
 MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine

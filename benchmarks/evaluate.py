@@ -30,7 +30,7 @@ from app.figures import MEASURED
 from app.network import ModelError
 from app.serving.networks import Networks
 from app.text.ctc import best_path, symbols_of
-from app.text.forms import DIGITS
+from app.text.formats import DIGITS
 from app.text.line_network import LineNetwork
 from measuring import LinesModel, Model, percent
 from training import data
@@ -40,7 +40,7 @@ from training.data import Digits
 from training.drawing import png
 from training.line_ink import ROWS, InkLine, ink_lines
 from training.line_paper import batch_of, painted
-from training.lines import text_of
+from training.lines import symbols_of_line
 
 # Test images whose label is disputed by most of several human raters (cleanlab's
 # mnist_mturk, Northcutt et al. 2021).
@@ -135,7 +135,7 @@ def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str
     generator = Generator().manual_seed(LINES_SEED)
     wrong = 0
     for line in tqdm(lines, unit="line", disable=None):
-        written = "".join(CHARACTERS[symbol - 1] for symbol in text_of(line))
+        written = "".join(CHARACTERS[symbol - 1] for symbol in symbols_of_line(line))
         strip = strip_of(line, network.spec.height, generator)
         wrong += line_text(network, strip) != written
     return percent(wrong, count)
@@ -154,7 +154,7 @@ def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
     spec = network.spec
     (output,) = network([pixels])
     symbols = symbols_of(best_path(spec.only(output, DIGITS + spec.marks)))
-    return spec.text_of([symbol for symbol in symbols if symbol != spec.other])
+    return spec.spelled([symbol for symbol in symbols if symbol != spec.other])
 
 
 def plot_confusion(

@@ -25,9 +25,10 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.text.field import Field
-from app.text.text import Text, TextOptions
+from app.text.reading import TextOptions
+from app.text.transcription import Transcription
 from measuring import (
     Folder,
     Save,
@@ -77,7 +78,7 @@ def scans_of(folder: Path) -> list[Scan]:
     return scans
 
 
-def text_of(networks: Served, scan: Scan, way: str) -> Text:
+def read_scan(networks: Served, scan: Scan, way: str) -> Transcription:
     """Read a field with its format, or without."""
     field = scan.entry.field
     if way == "without":
@@ -89,9 +90,9 @@ def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
     """Read a field; a refused picture is empty."""
     began = time.process_time()
     try:
-        text = text_of(networks, scan, way)
-    except PreprocessError:
-        text = Text((), 0.0)
+        text = read_scan(networks, scan, way)
+    except PictureError:
+        text = Transcription((), 0.0)
     milliseconds = 1000 * (time.process_time() - began)
     return Answer(text.text, text.value, text.confidence, milliseconds)
 

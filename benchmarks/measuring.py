@@ -14,7 +14,7 @@ import typer
 from tqdm import tqdm
 
 from app.digit.reading import DigitOptions, Reading
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.serving.networks import Networks
 from training import data
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
@@ -54,7 +54,7 @@ class Served(Networks):
         """Read a digit as the service does; None if the picture is refused."""
         try:
             return self.read_digit(picture, DigitOptions(page))
-        except PreprocessError:
+        except PictureError:
             return None
 
     def digit(self, picture: bytes) -> int | None:
@@ -66,7 +66,7 @@ class Served(Networks):
         """Read a number as the service does; empty if the picture is refused."""
         try:
             text = self.read_text(picture)
-        except PreprocessError:
+        except PictureError:
             return ""
         return text.text if with_marks else text.digits_only().text
 

@@ -24,7 +24,7 @@ from app.text.field import Field
 from measuring import save_with_extension
 from training.data import Digits
 from training.drawing import extent, levels, png
-from training.line_writer import HEIGHT, Glyphs, Writer, chosen
+from training.line_writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
 from training.scenes import scaled, without_specks
 from training.sheets import clouds, daylight, jpeg
 from training.strokes import felt, pen
@@ -71,7 +71,7 @@ class Clerk(Writer):
         self.shapes = shapes(rng.uniform(*SLOPES))
 
     def ink(self, text: str) -> Map:
-        """Write a text, with digits HEIGHT pixels high."""
+        """Write a text, with digits DIGIT_HEIGHT pixels high."""
         labels = self.glyphs.labels
         choices = [np.flatnonzero(labels == int(c)) for c in text if c.isdigit()]
         self.digits = np.array(list(map(self.rng.choice, choices)))
@@ -86,7 +86,7 @@ class Clerk(Writer):
         """Draw a mark."""
         width = self.pen_width * self.rng.uniform(0.9, 1.4)
         slant = max(0.0, self.slant)
-        mask, above = mark(kind, HEIGHT, width, slant, self.rng, self.shapes)
+        mask, above = mark(kind, DIGIT_HEIGHT, width, slant, self.rng, self.shapes)
         return mask, 0, raised + above
 
 
@@ -234,7 +234,7 @@ def write_field(
     height = rng.uniform(*HEIGHTS)
     entry = KINDS[kind](rng)
     clerk = Clerk(digits.take(torch.arange(first, first + FROM)), rng)
-    text = scaled(clerk.ink(entry.text), height / HEIGHT)
+    text = scaled(clerk.ink(entry.text), height / DIGIT_HEIGHT)
     room = rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height
     ink = np.pad(text, room.astype(int).reshape(2, 2))
     form = printed(ink, height, rng)

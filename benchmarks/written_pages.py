@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from app.picture.maps import Map
 from training.data import Digits
 from training.drawing import levels, to_image
-from training.line_writer import HEIGHT
+from training.line_writer import DIGIT_HEIGHT
 from training.scenes import FROM, Scene, scaled, write_line
 from training.sheets import blended, clouds, daylight, noisy, shadowed
 
@@ -89,9 +89,9 @@ def numbers(count: int, longest: int, rng: Generator) -> list[str]:
 
 def printed(text: str) -> Map:
     """Print words in Pillow's own font; letters are about as high as digits."""
-    font = ImageFont.load_default(HEIGHT * 1.2)
-    image = Image.new("L", (int(font.getlength(text)) + 2, int(1.5 * HEIGHT)))
-    ImageDraw.Draw(image).text((1, 1.15 * HEIGHT), text, 255, font, anchor="ls")
+    font = ImageFont.load_default(DIGIT_HEIGHT * 1.2)
+    image = Image.new("L", (int(font.getlength(text)) + 2, int(1.5 * DIGIT_HEIGHT)))
+    ImageDraw.Draw(image).text((1, 1.15 * DIGIT_HEIGHT), text, 255, font, anchor="ls")
     return levels(image)
 
 
@@ -112,7 +112,7 @@ def page(
     grid = grid_of([*names, *columns], ink.shape, rng)
     if rng.random() < 0.5:
         heading = printed(str(rng.choice(HEADINGS)))
-        small = scaled(heading, 0.022 * height / HEIGHT)
+        small = scaled(heading, 0.022 * height / DIGIT_HEIGHT)
         put(form, small, 0.04 * height, grid.edges[0])
     if is_ruled:
         rule(form, grid, content, rng)
@@ -151,10 +151,10 @@ def grid_of(
     top = rng.uniform(0.07, 0.11) * height
     wanted = count * rng.uniform(0.03, 0.055) * height
     pitch = min(0.94 * height - top, wanted) / count
-    gap = rng.uniform(0.8, 2.5) * HEIGHT
+    gap = rng.uniform(0.8, 2.5) * DIGIT_HEIGHT
     widths = [gap + max(mask.shape[1] for mask in column) for column in columns]
     total = sum(widths)
-    scale = min(pitch / HEIGHT / rng.uniform(1.3, 1.9), 0.9 * width / total)
+    scale = min(pitch / DIGIT_HEIGHT / rng.uniform(1.3, 1.9), 0.9 * width / total)
     left = rng.uniform(0.04 * width, 0.96 * width - scale * total)
     edges = left + scale * np.cumsum([0, *widths])
     return Grid(top, count, pitch, edges, scale * gap, scale)
@@ -188,7 +188,7 @@ def fill(
     right = grid.edges[place + 1] - grid.gap / 2
     for index, small in enumerate(column):
         mask = scaled(small, grid.scale)
-        down, aside = rng.normal(0, uneven, 2) * grid.scale * HEIGHT
+        down, aside = rng.normal(0, uneven, 2) * grid.scale * DIGIT_HEIGHT
         start = left if is_left else right - mask.shape[1]
         middle = grid.top + grid.pitch * (index + 0.5)
         put(sheet, mask, middle + down, start + 2 * aside)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from app.digit.classifier import CLASSES
 from app.picture.decode import Picture, decode_image, open_image
-from app.picture.formats import MAX_PIXELS
+from app.picture.file_formats import MAX_PIXELS
 from training.sample import PER_CLASS, digits
 
 

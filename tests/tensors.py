@@ -46,7 +46,7 @@ def pretrained() -> ModelProto:
     first = recogniser.FIRST
     last = f"{recogniser.LAST}.w_0"
     last_bias = f"{recogniser.LAST}.b_0"
-    cell = [recogniser.HEIGHT, recogniser.STRIDE]
+    cell = [recogniser.STRIP_HEIGHT, recogniser.STRIDE]
     weights = {
         first: rng.normal(0, 0.1, (FEATURES, 3, *cell)),
         last: rng.normal(0, 1, (FEATURES, rows)),
@@ -71,7 +71,7 @@ def pretrained() -> ModelProto:
         node("Add", ["products", last_bias], ["sums"]),
         node("Softmax", ["sums"], ["shares"], axis=2),
     ]
-    shape = ["N", 3, recogniser.HEIGHT, "W"]
+    shape = ["N", 3, recogniser.STRIP_HEIGHT, "W"]
     model = as_model(nodes, weights, shape, ["N", "T", rows])
     helper.set_model_props(model, {"character": "\n".join(KNOWN)})
     return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)

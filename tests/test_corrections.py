@@ -21,7 +21,7 @@ from answers import assert_problem, samples
 from app.corrections import Corrections, NotStored, corrections_in
 from app.digit.reading import DigitOptions, read_digit
 from app.main import create_app
-from app.picture.formats import FORMATS
+from app.picture.file_formats import FILE_FORMATS
 from app.settings import Settings
 from commands import invoked
 from hostile import PNG
@@ -104,12 +104,12 @@ def test_a_page_of_another_site_stores_nothing(
     assert len(stored(folder)) == (status == 201)
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", FILE_FORMATS)
 def test_the_picture_its_label_and_the_answer_are_stored(
     service, folder, seven, format
 ):
     picture = encode(drawing(seven).convert("RGB"), format)
-    name = hashlib.sha256(picture).hexdigest() + FORMATS[format].endings[0]
+    name = hashlib.sha256(picture).hexdigest() + FILE_FORMATS[format].endings[0]
     answer = correct(service, picture, 1)
     assert answer.status_code == 201
     assert answer.json() == {"stored": True}

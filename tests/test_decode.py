@@ -12,7 +12,7 @@ from PIL import Image
 from app.digit.reading import SIDE, read_digit
 from app.picture import decode
 from app.picture.errors import TooManyPixels
-from app.picture.formats import FORMATS, MAX_PIXELS
+from app.picture.file_formats import FILE_FORMATS, MAX_PIXELS
 from hostile import HOSTILE, PNG, claiming, png_chunk
 from networks import frame_of, reading_of, reading_of_drawing
 from pictures import distance, drawing, encode, picture_from_bytes
@@ -30,7 +30,7 @@ MODES = {
 }
 
 
-@pytest.mark.parametrize("format", [*FORMATS, "MPO"])
+@pytest.mark.parametrize("format", [*FILE_FORMATS, "MPO"])
 def test_formats_modes_and_depths_give_the_same_frame(seven, format):
     # Two levels, so that 1 bit is lossless.
     sheet = drawing(seven).point(lambda level: 255 * (level > 127))

@@ -29,7 +29,7 @@ from app.serving.decoder import HAS_LIMITS, SHARED, Limits
 from app.serving.decoders import Busy, Decoders, Interrupted, new_pool
 from app.serving.networks import Networks
 from app.text.field import Field
-from app.text.text import ImpossibleLength, TextOptions
+from app.text.reading import ImpossibleLength, TextOptions
 from hostile import many_scans
 from paths import MODELS
 from pictures import drawing, encode, flat, load_sheet

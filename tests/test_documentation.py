@@ -13,9 +13,9 @@ import pytest
 from app.answers import problems
 from app.figures import MEASURED
 from app.main import create_app
-from app.picture.formats import FORMATS
+from app.picture.file_formats import FILE_FORMATS
 from app.settings import Settings
-from app.text.forms import GRAMMARS, DateOrder
+from app.text.formats import FORMATS, DateOrder
 from commands import DIGITS, invoked, tool
 from examples import PRINTED, assert_shown, blocks
 from paths import MODELS, ROOT
@@ -45,21 +45,23 @@ SHOWN = {
 }
 
 
-def text_of(page: Path) -> str:
+def words_of_page(page: Path) -> str:
     """Return a page without its code blocks: in them is no heading, and no link."""
     return re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
 
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes for a page's headings."""
-    headings = re.findall(r"(?m)^#+ (.*)$", text_of(page).lower())
+    headings = re.findall(r"(?m)^#+ (.*)$", words_of_page(page).lower())
     words = [re.sub(r"[^\w\- ]", "", heading) for heading in headings]
     return {heading.replace(" ", "-") for heading in words}
 
 
 def links(page: Path) -> list[str]:
     """List the relative links and pictures of a page."""
-    found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
+    found = re.findall(
+        r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', words_of_page(page)
+    )
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
 
 
@@ -114,14 +116,14 @@ def test_each_format_of_pictures_is_documented():
     sentence = r"(?m)^The picture may be a (.*?)\."
     listed = re.search(sentence, API.read_text())[1].upper()
     names = re.split(", | OR ", listed.replace(" (HEIC)", ""))
-    assert set(names) == {*FORMATS, "PDF"}
+    assert set(names) == {*FILE_FORMATS, "PDF"}
 
 
 def test_each_form_of_numbers_is_documented_and_on_the_page():
     section = API.read_text().partition("### Formats\n")[2].partition("\n### ")[0]
-    assert {*re.findall(r"(?m)^\| `(\w+)` \|", section)} == {*GRAMMARS}
+    assert {*re.findall(r"(?m)^\| `(\w+)` \|", section)} == {*FORMATS}
     page = (ROOT / "app" / "page" / "index.html").read_text()
-    assert {*re.findall(r"\bformat=(\w+)", page)} == {*GRAMMARS}
+    assert {*re.findall(r"\bformat=(\w+)", page)} == {*FORMATS}
     assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
 
 

@@ -12,15 +12,15 @@ from PIL import Image, ImageDraw
 from answers import assert_problem
 from app.text.ctc import likeliest, log_probability
 from app.text.field import Field
-from app.text.forms import GRAMMARS, Format
-from app.text.text import TextOptions, read_text
+from app.text.formats import FORMATS, FormatName
+from app.text.reading import TextOptions, read_text
 from networks import line_network
 from pictures import POINT, encode, load_sheet, number
 from pictures import written as grid
 
 DIGITS, LABELS = load_sheet()
 ALL = "0123456789"
-*OTHERS, LAST = map(repr, get_args(Format))
+*OTHERS, LAST = map(repr, get_args(FormatName))
 FINE = 8  # pixels per pixel of a sign
 LINES = {
     "+": [(6, 14, 22, 14), (14, 6, 14, 22)],
@@ -244,7 +244,7 @@ def test_the_alternatives_have_the_form_too(client):
     (line,) = client.post(f"/read?{query}", content=picture).json()["lines"]
     texts = [each["text"] for each in line["alternatives"]]
     assert line["text"] not in texts
-    assert all(GRAMMARS["amount"].meaning(text) for text in texts)
+    assert all(FORMATS["amount"].meaning(text) for text in texts)
 
 
 def test_a_form_and_a_length_may_be_given_together(client, digits):

@@ -6,7 +6,7 @@ from PIL import Image
 from torchvision.datasets import MNIST
 
 from app.picture.frame import as_frame, frame_from_ink
-from app.picture.maps import Box
+from app.picture.maps import PixelBox
 from networks import frame_of, reading_of
 from pictures import apart, distance, drawing
 
@@ -15,7 +15,7 @@ def test_mnist_digits_pass_through_bit_for_bit(digits, seven):
     for digit in [*digits[::5], seven // 4]:  # the last one stays faint
         reading = reading_of(digit)
         np.testing.assert_array_equal(reading.frame, digit / np.float32(255))
-        assert reading.box == Box(0, 28, 0, 28)
+        assert reading.box == PixelBox(0, 28, 0, 28)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.picture.formats import FORMATS
+from app.picture.file_formats import FILE_FORMATS
 from pictures import encode, levels_of, load_sheet, number, turned_jpeg
 from services import connect, received, serving
 
@@ -58,7 +58,7 @@ DIGIT_FILES = [
     encode(RGB, "TIFF", compression="jpeg"),
 ]
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
-NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in FORMATS]
+NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in FILE_FORMATS]
 
 DAMAGES = "flip set cut repeat graft end box".split()
 BOXES = (

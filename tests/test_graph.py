@@ -15,10 +15,10 @@ from training.pretrained import widened
 from training.recogniser import (
     FIRST,
     HEAD,
-    HEIGHT,
     LEAST_CONTRAST,
     LOGITS,
     PADDING,
+    STRIP_HEIGHT,
     cut,
 )
 
@@ -37,7 +37,7 @@ def tiny() -> onnx.ModelProto:
 def strips(digits) -> np.ndarray:
     """A strip of noise, and one with a number: (2, 48, 160) float32."""
     picture = picture_from_bytes(encode(number(digits[[350, 120, 60]])), 200)
-    grey = picture.image.convert("L").resize((PADDING, HEIGHT))
+    grey = picture.image.convert("L").resize((PADDING, STRIP_HEIGHT))
     written = normalised(np.asarray(grey), LEAST_CONTRAST)
     noise = np.random.default_rng(0).normal(0, 0.5, written.shape)
     return np.stack([noise.astype(np.float32), written])

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.picture.formats import SMALL_BYTES
+from app.picture.file_formats import SMALL_BYTES
 from app.serving.reader import JPEG_BYTES
 from hostile import HOSTILE_FILES, PNG, many_scans, png_chunk
 from pdfs import A4, COSTLY, ONE, pdf_of

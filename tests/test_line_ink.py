@@ -10,7 +10,7 @@ from tensors import as_digits
 from training import line_text
 from training.alphabet import CHARACTERS, OTHER, class_of
 from training.line_ink import ROWS, WIDEST, ink_lines
-from training.line_writer import HEIGHT, SPACE_CLASS, Glyphs, Writer
+from training.line_writer import DIGIT_HEIGHT, SPACE_CLASS, Glyphs, Writer
 from training.writing import mark
 
 
@@ -30,7 +30,7 @@ def written(glyphs, pattern: str, seed: int = 0) -> Writer:
     return writer
 
 
-def text_of(symbols: list[int]) -> str:
+def characters_of(symbols: list[int]) -> str:
     return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
 
 
@@ -48,18 +48,18 @@ def text_of(symbols: list[int]) -> str:
 def test_marks_lie_where_people_write_them(kind, highest, lowest):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        mask, raised = mark(kind, HEIGHT, 0.1, 0.3, rng)
+        mask, raised = mark(kind, DIGIT_HEIGHT, 0.1, 0.3, rng)
         has_ink = (mask > 0.5).any(axis=1)
         # In digit heights from the digit's top.
-        rows = np.flatnonzero(has_ink) / HEIGHT - raised
+        rows = np.flatnonzero(has_ink) / DIGIT_HEIGHT - raised
         assert highest < rows[0] <= rows[-1] < lowest
         starts = np.diff(np.pad(has_ink.astype(int), 1)) == 1
         assert starts.sum() == (2 if kind == ":" else 1)
         if kind == "/":
             assert rows[-1] - rows[0] > 0.85
             # It leans more than a 1.
-            one, _ = mark("1", HEIGHT, 0.1, 0.3, rng)
-            assert mask.shape[1] > one.shape[1] + 0.1 * HEIGHT
+            one, _ = mark("1", DIGIT_HEIGHT, 0.1, 0.3, rng)
+            assert mask.shape[1] > one.shape[1] + 0.1 * DIGIT_HEIGHT
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_marks_lie_where_people_write_them(kind, highest, lowest):
     ],
 )
 def test_a_line_says_what_its_pattern_says(glyphs, pattern, says):
-    assert re.fullmatch(says, text_of(written(glyphs, pattern).symbols))
+    assert re.fullmatch(says, characters_of(written(glyphs, pattern).symbols))
 
 
 def test_digits_have_their_labels_and_small_ones_are_smaller(glyphs):
@@ -93,7 +93,9 @@ def test_a_space_is_at_least_as_wide_as_a_digit_is_high(glyphs):
     for seed in range(20):
         writer = written(glyphs, "dd d ddd", seed)
         gaps = np.diff(np.flatnonzero((writer.row.cropped() > 0.5).any(axis=0)))
-        assert (gaps > 0.6 * HEIGHT).sum() == writer.symbols.count(SPACE_CLASS) == 2
+        assert (
+            (gaps > 0.6 * DIGIT_HEIGHT).sum() == writer.symbols.count(SPACE_CLASS) == 2
+        )
 
 
 def test_patterns_are_of_all_kinds():

@@ -19,7 +19,7 @@ from training.line_paper import (
     painted,
     strips_of,
 )
-from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
+from training.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +45,21 @@ def as_served(pixels: np.ndarray) -> np.ndarray:
 def test_strips_are_normalised_and_padded_as_in_the_service(digits):
     drawn = encode(number(digits[[350, 120, 60]]))
     picture = picture_from_bytes(drawn, 200).image.convert("L")
-    written = np.asarray(picture.resize((200, HEIGHT)))
+    written = np.asarray(picture.resize((200, STRIP_HEIGHT)))
     faint = 250 - written // 64
     light_on_dark = 255 - written
     for pixels in (written, faint, light_on_dark, np.full_like(written, 200)):
         grey = torch.from_numpy(levels(pixels))
         (ours,) = padded(normalised(grey[None]))
-        assert ours.shape == (HEIGHT, 2 * PADDING)
+        assert ours.shape == (STRIP_HEIGHT, 2 * PADDING)
         np.testing.assert_allclose(ours, as_served(pixels), atol=1e-5)
 
 
 def test_painted_lines_are_enlarged_to_strips(lines):
     grey = painted(batch_of(lines, generator()), generator(1))
     strips = strips_of(grey)
-    width = grey.shape[2] * HEIGHT // ROWS
-    assert strips.shape == (len(lines), HEIGHT, width + -width % PADDING)
+    width = grey.shape[2] * STRIP_HEIGHT // ROWS
+    assert strips.shape == (len(lines), STRIP_HEIGHT, width + -width % PADDING)
     assert strips[:, :, width:].abs().sum() == 0
     torch.testing.assert_close(strips.abs().amax(dim=(1, 2)), torch.ones(len(lines)))
     assert strips[:, :, :width].flatten(1).median(dim=1).values.abs().max() == 0

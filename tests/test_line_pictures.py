@@ -11,7 +11,7 @@ from pictures import labelled_numbers
 from training import line_pictures
 from training.alphabet import class_of
 from training.errors import TrainingError
-from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
+from training.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 
 
 def symbols(text: str) -> tuple[int, ...]:
@@ -31,7 +31,7 @@ def test_own_pictures_are_cut_into_strips_with_their_text(digits, tmp_path):
     assert {line.symbols for line in own} == expected
     assert sum(line.symbols == symbols("0000") for line in own) >= 2
     assert {(line.pixels.dtype, len(line.pixels)) for line in own} == {
-        (np.dtype(np.uint8), HEIGHT)
+        (np.dtype(np.uint8), STRIP_HEIGHT)
     }
 
 
@@ -39,7 +39,7 @@ def test_own_lines_are_added_to_a_batch_as_the_service_sees_them(digits, tmp_pat
     own = line_pictures.load(
         labelled_numbers(tmp_path / "own", {"a.png": "1234", "b.png": "56"}, digits)
     )
-    written = torch.rand(2, HEIGHT, PADDING)
+    written = torch.rand(2, STRIP_HEIGHT, PADDING)
     strips, texts = line_pictures.added(
         written, [(1,), (2,)], own, np.random.default_rng(0)
     )
@@ -58,7 +58,7 @@ def test_own_lines_are_added_to_a_batch_as_the_service_sees_them(digits, tmp_pat
 
 
 def test_without_own_lines_a_batch_stays_as_it_is():
-    written = torch.rand(2, HEIGHT, PADDING)
+    written = torch.rand(2, STRIP_HEIGHT, PADDING)
     strips, texts = line_pictures.added(
         written, [(1,), (2,)], [], np.random.default_rng(0)
     )

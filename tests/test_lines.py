@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from app.text.layout import (
     Finding,
-    Line,
+    LineBox,
     in_rows,
     joined,
     lines_in,
@@ -39,11 +39,11 @@ def turned(degrees: float, size: tuple[int, int] = (400, 300)) -> np.ndarray:
     return np.asarray(sheet.rotate(-degrees), np.float32) / 255
 
 
-def found_in(writing: np.ndarray) -> list[Line]:
+def found_in(writing: np.ndarray) -> list[LineBox]:
     return lines_in(writing, writing.shape[::-1], FINDING)
 
 
-def degrees_of(lines: list[Line]) -> list[float]:
+def degrees_of(lines: list[LineBox]) -> list[float]:
     return [math.degrees(line.tilt) for line in lines]
 
 
@@ -131,8 +131,8 @@ OVERLAPS = """
 """
 
 
-def lines_of(text: str) -> list[Line]:
-    return [Line(*map(float, edges.split())) for edges in text.split(",")]
+def lines_of(text: str) -> list[LineBox]:
+    return [LineBox(*map(float, edges.split())) for edges in text.split(",")]
 
 
 @pytest.mark.parametrize("row", OVERLAPS.strip().splitlines())
@@ -152,5 +152,5 @@ def test_no_lines_stay_none():
 
 def test_lines_joined_are_the_box_around_them():
     for tilt in (0, math.radians(6)):
-        lines = [Line(10, 30, 5, 40, tilt), Line(12, 36, 60, 90, tilt)]
+        lines = [LineBox(10, 30, 5, 40, tilt), LineBox(12, 36, 60, 90, tilt)]
         assert joined(lines) == pytest.approx((10, 36, 5, 90, tilt))

@@ -14,10 +14,10 @@ from app.digit.classifier import Classifier
 from app.network import ModelError
 from app.serving.decoder import Limits, limited
 from app.text.field import Field
-from app.text.forms import GRAMMARS
+from app.text.formats import FORMATS
 from app.text.line_network import LineNetwork, batches
 from app.text.line_spec import LineSpec
-from app.text.text import TextOptions, read_text
+from app.text.reading import TextOptions, read_text
 from paths import LINES_MODEL, MODEL
 from pictures import encode, number
 
@@ -178,7 +178,7 @@ def bars() -> bytes:
     return encode(sheet)
 
 
-@pytest.mark.parametrize("format", GRAMMARS)
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, format):
     options = TextOptions(Field(format=format))
     (line,) = read_text(bars, tiny_network, options=options).lines

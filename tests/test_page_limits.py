@@ -16,7 +16,7 @@ from app.picture.errors import TooMuchWriting
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
 from app.text.hypotheses import MAX_WIDTH
 from app.text.line_network import LineNetwork
-from app.text.text import TextOptions, read_text
+from app.text.reading import TextOptions, read_text
 from networks import line_network, page_network
 from paths import LINES_MODEL
 from pictures import encode, load_sheet, number, written

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.picture.maps import Box, connected
+from app.picture.maps import PixelBox, connected
 from app.picture.pieces import RANK_PRIOR, pieces
 from pictures import inked
 
@@ -55,7 +55,7 @@ def test_all_the_ink_comes_first_then_large_strokes_with_their_neighbours(name):
     for piece, own in zip(found, expected, strict=True):
         np.testing.assert_array_equal(piece.ink, drawn(own)[piece.box.slices])
         assert piece.ink.sum() == drawn(own).sum()
-        assert piece.box == Box.around(np.array(own))
+        assert piece.box == PixelBox.around(np.array(own))
 
 
 def test_a_mask_has_the_same_components_however_it_is_turned():

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from answers import assert_problem
 from app.answers import problems
 from app.main import create_app
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.serving.reader import Reader
 from app.settings import Settings
 from hostile import HOSTILE
@@ -315,7 +315,7 @@ def test_an_unexpected_error_leaks_nothing_affects_one_picture_and_is_logged(
 
 
 def test_every_picture_that_cannot_be_read_is_a_problem():
-    assert set(PreprocessError.__subclasses__()) < set(problems.TYPES)
+    assert set(PictureError.__subclasses__()) < set(problems.TYPES)
 
 
 def test_every_problem_and_every_route_with_pictures_is_in_the_openapi_document(client):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from app.digit.reading import SIDE, Reading, read_digit
-from app.picture.errors import PreprocessError
-from app.text.text import read_text
+from app.picture.errors import PictureError
+from app.text.reading import read_text
 from networks import classifier, line_network, reading_of
 from pictures import cropped, drawing, encode, load_sheet, picture_from_bytes
 
@@ -37,7 +37,7 @@ def assert_is_frame(frame: np.ndarray) -> None:
 
 def assert_has_frame_or_is_refused(data: bytes) -> None:
     started = time.process_time()
-    with suppress(PreprocessError):
+    with suppress(PictureError):
         reading = read_digit(data, classifier())
         assert_is_frame(reading.frame)
         picture = picture_from_bytes(data, SIDE)
@@ -51,7 +51,7 @@ def assert_has_frame_or_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=2000))
 def test_any_bytes_are_read_or_refused(data):
     assert_has_frame_or_is_refused(data)
-    with suppress(PreprocessError):
+    with suppress(PictureError):
         assert 0 <= read_text(data, line_network()).confidence <= 1
 
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from answers import assert_problem
-from app.picture.maps import Box, connected
-from app.text.text import read_text
+from app.picture.maps import PixelBox, connected
+from app.text.reading import read_text
 from networks import page_network
 from pictures import (
     MINUS,
@@ -146,7 +146,7 @@ def test_lines_come_from_top_to_bottom_and_each_box_is_where_its_digit_is(
         top = height * row
         boxes = [box_of(digit["box"]) for digit in line["digits"]]
         of_line = box_of(line["box"])
-        assert of_line == Box.around(np.array(boxes))
+        assert of_line == PixelBox.around(np.array(boxes))
         assert scale * top <= of_line.top
         assert of_line.bottom <= scale * (top + height)
         expected = components(drawn[top : top + height])
@@ -166,10 +166,10 @@ def components(ink: np.ndarray) -> list[tuple[int, ...]]:
     return sorted(found)
 
 
-def box_of(answer: dict[str, int]) -> Box:
+def box_of(answer: dict[str, int]) -> PixelBox:
     """Convert an answer's box."""
     left, top, width, height = answer.values()
-    return Box(top, top + height, left, left + width)
+    return PixelBox(top, top + height, left, left + width)
 
 
 def test_a_picture_without_ink_has_an_empty_text_and_letters_no_certain_one(client):

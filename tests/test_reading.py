@@ -10,20 +10,20 @@ from PIL import Image, ImageDraw
 
 from app.digit.candidates import Candidate
 from app.digit.reading import Reading, chosen, read_digit
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.picture.ink import View
-from app.picture.maps import Box
+from app.picture.maps import PixelBox
 from networks import reading_of
 from pictures import cropped, drawing, encode, flat, load_sheet
 
 BOXES = {
-    "left": Box(10, 50, 10, 40),
-    "right": Box(10, 50, 60, 90),
-    "both": Box(10, 50, 10, 90),
-    "within": Box(20, 40, 20, 30),
-    "narrow": Box(10, 50, 10, 30),
-    "low": Box(10, 29, 60, 75),
-    "speck": Box(10, 12, 10, 11),
+    "left": PixelBox(10, 50, 10, 40),
+    "right": PixelBox(10, 50, 60, 90),
+    "both": PixelBox(10, 50, 10, 90),
+    "within": PixelBox(20, 40, 20, 30),
+    "narrow": PixelBox(10, 50, 10, 30),
+    "low": PixelBox(10, 29, 60, 75),
+    "speck": PixelBox(10, 12, 10, 11),
 }
 
 
@@ -128,7 +128,7 @@ def test_a_picture_that_cannot_be_read_is_freed_without_a_garbage_collection(
     picture, classifier
 ):
     def refuse() -> None:
-        with pytest.raises(PreprocessError):
+        with pytest.raises(PictureError):
             read_digit(picture, classifier)
 
     refuse()

@@ -20,9 +20,9 @@ from training.alphabet import (
 )
 from training.pretrained import HALF, halved, widened
 from training.recogniser import (
-    HEIGHT,
     LETTERS,
     PRETRAINED,
+    STRIP_HEIGHT,
     characters_of,
     cut,
     most_active,
@@ -39,7 +39,11 @@ def original() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def grey() -> np.ndarray:
-    return np.random.default_rng(0).normal(0, 0.5, (2, HEIGHT, 160)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .normal(0, 0.5, (2, STRIP_HEIGHT, 160))
+        .astype(np.float32)
+    )
 
 
 def test_the_alphabet_has_all_of_asciis_signs_and_two_more():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.picture.maps import Box
-from app.text.layout import Line
+from app.picture.maps import PixelBox
+from app.text.layout import LineBox
 from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_sheet, whole_strips
 from pictures import encode, number, picture_from_bytes
 
@@ -19,7 +19,7 @@ def proposed(image: Image.Image | np.ndarray) -> list[Strip]:
     return [*whole_strips(whole_sheet(picture), HEIGHT)]
 
 
-def box_of(strip: Strip) -> Box:
+def box_of(strip: Strip) -> PixelBox:
     """Return the part of the picture that a strip shows."""
     return strip.box(0, HEIGHT, 0, strip.pixels.shape[1])
 
@@ -37,7 +37,7 @@ def test_a_strip_shows_the_grey_picture_and_its_pixels_lie_where_they_were(digit
 def test_the_whole_picture_comes_first_then_widened(digits):
     sheet = number(digits[[350, 120, 0]], digits[[60, 200]])
     whole, wide = proposed(sheet)
-    assert box_of(whole) == box_of(wide) == Box(0, sheet.height, 0, sheet.width)
+    assert box_of(whole) == box_of(wide) == PixelBox(0, sheet.height, 0, sheet.width)
     # Without a margin.
     np.testing.assert_allclose(whole.place @ [0, 0, 1], [0, 0], atol=1e-9)
     width = HEIGHT * sheet.width / sheet.height
@@ -57,7 +57,7 @@ def test_a_tilted_line_is_cut_level_and_its_pixels_lie_where_they_were(digits, d
     sin = math.sin(tilt)
     along = 400 * cos + 300 * sin
     down = 300 * cos - 400 * sin
-    line = Line(down - 30, down + 18, along - 100, along + 12, tilt)
+    line = LineBox(down - 30, down + 18, along - 100, along + 12, tilt)
     sheet = Sheet.of(picture_from_bytes(encode(turned), 10**6))
     strip = sheet.strip(line, 48)
     expected = np.asarray(upright.crop((300, 270, 412, 318)), float)
@@ -88,7 +88,7 @@ def test_a_blank_picture_is_proposed_whole_if_it_may_be_a_line(size):
         assert strip.pixels.shape[0] == HEIGHT
         assert strip.pixels.shape[1] >= NARROWEST * HEIGHT
         assert np.ptp(strip.pixels) == 0
-        assert box_of(strip) == Box(0, size[1], 0, size[0])
+        assert box_of(strip) == PixelBox(0, size[1], 0, size[0])
 
 
 def test_a_narrow_digit_is_widened_by_the_background():

@@ -2,16 +2,18 @@
 
 import pytest
 
-from app.text.table import Word, table_of
+from app.text.table import PlacedWord, table_of
 
 WIDE = 40  # of a word
 
 
-def rows_of(*rows: dict[int, str]) -> list[list[Word]]:
+def rows_of(*rows: dict[int, str]) -> list[list[PlacedWord]]:
     """Make rows of words, each with its left end."""
     found = []
     for row in rows:
-        found.append([Word(text, left, left + WIDE) for left, text in row.items()])
+        found.append(
+            [PlacedWord(text, left, left + WIDE) for left, text in row.items()]
+        )
     return found
 
 
@@ -41,7 +43,7 @@ def test_words_in_a_grid_are_a_table_with_empty_cells_in_place(rows, table):
 
 def test_a_word_that_crosses_a_gap_in_one_of_many_rows_does_not_join_the_columns():
     rows = rows_of(*[{0: str(row), 100: str(row)} for row in range(12)])
-    rows[3] = [Word("12345", 20, 120)]
+    rows[3] = [PlacedWord("12345", 20, 120)]
     found = table_of(rows)
     assert {len(row) for row in found} == {2}
     assert found[3] in (("12345", ""), ("", "12345"))
@@ -50,7 +52,7 @@ def test_a_word_that_crosses_a_gap_in_one_of_many_rows_does_not_join_the_columns
 
 def test_words_of_one_cell_are_joined():
     rows = [
-        [Word("12", 0, 40), Word("30", 60, 100), Word("7", 200, 240)],
-        [Word("123456", 0, 100), Word("8", 200, 240)],
+        [PlacedWord("12", 0, 40), PlacedWord("30", 60, 100), PlacedWord("7", 200, 240)],
+        [PlacedWord("123456", 0, 100), PlacedWord("8", 200, 240)],
     ]
     assert table_of(rows) == (("12 30", "7"), ("123456", "8"))

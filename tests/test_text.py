@@ -9,8 +9,8 @@ from app.text.ctc import BLANK, Span, best_path, spans_of
 from app.text.hypotheses import Hypothesis, LineReader, is_sure
 from app.text.line_spec import LineSpec, moved
 from app.text.strips import Strip
-from app.text.text import Text, text_of
 from app.text.transcript import Transcript
+from app.text.transcription import Transcription, transcription_of
 
 SPEC = LineSpec(
     height=32,
@@ -99,16 +99,16 @@ def hypotheses_of(
     return found
 
 
-def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Text:
-    return text_of(hypotheses_of(network, ways), network.spec, alternatives)
+def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Transcription:
+    return transcription_of(hypotheses_of(network, ways), network.spec, alternatives)
 
 
 def read(
     *ways: tuple[str, ...], certainty: float = 0.985, length: int | None = None
-) -> Text:
+) -> Transcription:
     """Read a picture in ways that give these lines; the network is sure of none."""
     network, strips = network_of(*ways, certainty=certainty)
-    return text_of(hypotheses_of(network, strips, length), SPEC)
+    return transcription_of(hypotheses_of(network, strips, length), SPEC)
 
 
 WRITTEN = "12.50|-35|24/11/26|12:30|1 2|1  2| 1 ||1x2|x1 xx x2x|1x.5|x"
@@ -315,7 +315,7 @@ def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_of_its_r
     network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
     (rows,) = hypotheses_of(network, strips)
     row = Hypothesis((tuple(rows.transcripts),))
-    (line,) = text_of([row], SPEC).lines
+    (line,) = transcription_of([row], SPEC).lines
     assert line.text == "12"
     assert line.confidence < 0.5
 

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from app.picture.errors import TooMuchWriting
-from app.picture.maps import Box
-from app.text.text import AS_WRITTEN, TURNS, Text, TextOptions, read_text
+from app.picture.maps import PixelBox
+from app.text.reading import AS_WRITTEN, TURNS, TextOptions, read_text
+from app.text.transcription import Transcription
 from networks import line_network, page_network
 from pictures import MINUS, POINT, drawing, encode, inked, load_sheet, number
 
@@ -41,7 +42,9 @@ def write(form: str, seed: int) -> tuple[Image.Image, str]:
     return number(*lines), text.strip()
 
 
-def read(picture: Image.Image | np.ndarray, options: TextOptions = AS_WRITTEN) -> Text:
+def read(
+    picture: Image.Image | np.ndarray, options: TextOptions = AS_WRITTEN
+) -> Transcription:
     return read_text(encode(picture), line_network(), page_network(), options)
 
 
@@ -252,7 +255,9 @@ def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, clas
     np.testing.assert_array_equal(found, labels[chosen])
 
 
-def row_of(chosen: list[int], gap: int, wide: float) -> tuple[Image.Image, list[Box]]:
+def row_of(
+    chosen: list[int], gap: int, wide: float
+) -> tuple[Image.Image, list[PixelBox]]:
     """Write digits in a row, so many pixels apart, and stretch it.
 
     Returns the picture, and where their ink lies.
@@ -265,14 +270,14 @@ def row_of(chosen: list[int], gap: int, wide: float) -> tuple[Image.Image, list[
         down = np.array([rows.min(), rows.max() + 1]) + 10
         along = np.array([columns.min(), columns.max() + 1]) + ink.shape[1]
         edges = np.concatenate([3 * down, 3 * (wide * along)])
-        places.append(Box(*edges.round().astype(int).tolist()))
+        places.append(PixelBox(*edges.round().astype(int).tolist()))
         ink = np.hstack([ink, np.pad(sign, ((10, 10), (0, gap)))])
     sheet = ImageOps.invert(Image.fromarray(np.pad(ink, ((0, 0), (0, 10)))))
     size = round(3 * wide * sheet.width), 3 * sheet.height
     return sheet.resize(size, Image.Resampling.BICUBIC), places
 
 
-def overlap(one: Box, other: Box) -> float:
+def overlap(one: PixelBox, other: PixelBox) -> float:
     """Return the area that two boxes share, over that of both together."""
     top, _, left, _ = np.maximum(one, other)
     _, bottom, _, right = np.minimum(one, other)

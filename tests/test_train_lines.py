@@ -68,7 +68,7 @@ def tuned(
     epochs: int = TINY.epochs,
 ) -> Run:
     folder.mkdir(exist_ok=True)
-    run = lines.setup(TINY, start, folder, map(lines.text_of, written))
+    run = lines.setup(TINY, start, folder, map(lines.symbols_of_line, written))
     original = Graph(start, LOGITS)
     held_out = written[:8]
     fit(run, epochs, lambda: lines.next_epoch(run, original, written, [], held_out))
@@ -92,7 +92,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(start, written, tmp_path):
 def test_rows_that_no_text_contains_keep_their_weights(start, written, tmp_path):
     network = tuned(start, written, tmp_path).model
     before = Graph(start, LOGITS)
-    symbols = sorted({0, *chain(*map(lines.text_of, written))})
+    symbols = sorted({0, *chain(*map(lines.symbols_of_line, written))})
     unwritten = [row for row in range(len(before[BIAS])) if row not in symbols]
     assert {OTHER, *map(class_of, "+%€")} <= {*unwritten}
     for name in (HEAD, BIAS):
@@ -128,7 +128,7 @@ def test_something_else_counts_as_blank_in_a_text():
     torch.testing.assert_close(found[:, :, 0], blank)
     mask = np.zeros((32, 40), np.uint8)
     line = InkLine(mask, (OTHER, 3, SPACE_CLASS, 4, OTHER))
-    assert lines.text_of(line) == (3, SPACE_CLASS, 4)
+    assert lines.symbols_of_line(line) == (3, SPACE_CLASS, 4)
 
 
 def test_the_loss_is_ctc_per_symbol_and_the_divergence_from_the_original_answers():

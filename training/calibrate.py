@@ -20,7 +20,7 @@ from app.digit.classifier import CLASSES
 from app.network import log_odds_of
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from app.text.text import read_text
+from app.text.reading import read_text
 from training.data import Digits
 from training.model import Ensemble, logits_of
 from training.objective import NONE

@@ -18,7 +18,7 @@ from training import line_text
 from training.alphabet import OTHER
 from training.data import Digits
 from training.drawing import levels
-from training.line_writer import HEIGHT, Glyphs, Writer, chosen
+from training.line_writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
 from training.omniglot import Characters
 from training.styles import restyle
 from training.writing import Row
@@ -101,12 +101,12 @@ def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
     if pattern:
         mask = writer.row.cropped()
     else:
-        mask = np.zeros((round(HEIGHT), rng.integers(30, 200)), np.float32)
-    if rng.random() < 0.3 and mask.shape[1] < 12 * HEIGHT:
+        mask = np.zeros((round(DIGIT_HEIGHT), rng.integers(30, 200)), np.float32)
+    if rng.random() < 0.3 and mask.shape[1] < 12 * DIGIT_HEIGHT:
         mask = rotated(mask, rng.uniform(-3.5, 3.5))
     down = rng.uniform(*chosen(DOWN, rng), 2)
     ends = rng.uniform(*chosen(ALONE if len(pattern) == 1 else ACROSS, rng), 2)
-    margins = np.round(HEIGHT * np.concatenate([down, ends])).astype(np.int64)
+    margins = np.round(DIGIT_HEIGHT * np.concatenate([down, ends])).astype(np.int64)
     sheet = framed(mask, margins)
     add_neighbours(sheet, margins, writer)
     return strip(sheet, writer.symbols)
@@ -139,14 +139,14 @@ def add_neighbours(sheet: Map, margins: NDArray[np.int64], writer: Writer) -> No
         is_beside = turns in (1, 3)
         if rng.random() > (0.1 if is_beside else 0.22):
             continue
-        if room < (0.35 if is_beside else 0.12) * HEIGHT:
+        if room < (0.35 if is_beside else 0.12) * DIGIT_HEIGHT:
             continue
         if is_beside:
             ink = round_digit(writer)[: len(sheet)]
         else:
             ink = other_line(writer, sheet.shape[1])
         ink = np.rot90(ink, turns)
-        seen = int(min(rng.uniform(0.2, 0.5) * len(ink), room - 0.1 * HEIGHT))
+        seen = int(min(rng.uniform(0.2, 0.5) * len(ink), room - 0.1 * DIGIT_HEIGHT))
         view = np.rot90(sheet, turns)  # with this margin at the top
         start = (view.shape[1] - ink.shape[1]) // 2
         put(ink[len(ink) - seen :], view[:seen], 0, start)
@@ -173,8 +173,8 @@ def round_digit(writer: Writer) -> Map:
 def other_line(writer: Writer, width: int) -> Map:
     """Write digits as in the line above or below."""
     rng = writer.rng
-    row = Row(HEIGHT)
-    count = 1 + int(width / HEIGHT)
+    row = Row(DIGIT_HEIGHT)
+    count = 1 + int(width / DIGIT_HEIGHT)
     for index in rng.integers(len(writer.glyphs.labels), size=count):
         digit = writer.digit(int(index), rng.uniform(0.8, 1.1))
         row.write(digit, rng.uniform(0, 0.7))
@@ -190,8 +190,10 @@ def cells(writer: Writer, count: int) -> Map:
         mask, symbol, _raised = writer.sign("d")
         masks.append(mask * rng.uniform(lightest, 1))
         writer.add(symbol)
-    tall = max(int(rng.uniform(1.15, 1.8) * HEIGHT), *map(len, masks))
-    wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
+    tall = max(int(rng.uniform(1.15, 1.8) * DIGIT_HEIGHT), *map(len, masks))
+    wide = max(mask.shape[1] for mask in masks) + int(
+        rng.uniform(0.0, 0.9) * DIGIT_HEIGHT
+    )
     cell = np.zeros((tall, wide), np.float32)
     darkness = rng.uniform(0.15, 0.9)
     thick = rng.integers(1, 4)
@@ -202,7 +204,7 @@ def cells(writer: Writer, count: int) -> Map:
         top = int(rng.integers(tall - len(mask) + 1))
         left = rng.integers(wide - mask.shape[1] + 1)
         put(mask, sheet, top, place * wide + left)
-    return framed(sheet, rng.integers(-2, int(0.4 * HEIGHT), 4))
+    return framed(sheet, rng.integers(-2, int(0.4 * DIGIT_HEIGHT), 4))
 
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:

@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from training.line_ink import ROWS, Lines
 from training.noise import Random
 from training.pen import PER_IMAGE
-from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
+from training.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.resampling import affine_grid, resized, sample
 from training.wear import Effects, blurred, thickened, thinned, wear
 
@@ -157,10 +157,10 @@ def strips_of(grey: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        (N, HEIGHT, W') float in [-1, 1]: normalised, and padded to the right.
+        (N, STRIP_HEIGHT, W') float in [-1, 1]: normalised, and padded to the right.
     """
-    width = round(grey.shape[2] * HEIGHT / grey.shape[1])
-    return padded(normalised(resized(grey, (HEIGHT, width))))
+    width = round(grey.shape[2] * STRIP_HEIGHT / grey.shape[1])
+    return padded(normalised(resized(grey, (STRIP_HEIGHT, width))))
 
 
 def normalised(grey: Tensor) -> Tensor:

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
+from app.text.reading import decoded
 from app.text.strips import Sheet, whole_sheet, whole_strips
-from app.text.text import decoded
 from training.alphabet import CHARACTERS, class_of
 from training.config import PAGES_MODEL
 from training.drawing import levels
 from training.errors import TrainingError
 from training.line_paper import normalised, padded
 from training.pictures import NO_DIGIT, labels_below, read_all
-from training.recogniser import HEIGHT
+from training.recogniser import STRIP_HEIGHT
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
@@ -64,10 +64,10 @@ def strips_of(
 ) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that fits."""
     picture = decoded(content, page)
-    ways = [[strip] for strip in whole_strips(whole_sheet(picture), HEIGHT)]
+    ways = [[strip] for strip in whole_strips(whole_sheet(picture), STRIP_HEIGHT)]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))
-    ways.append([sheet.strip(joined(row), HEIGHT) for row in rows])
+    ways.append([sheet.strip(joined(row), STRIP_HEIGHT) for row in rows])
     found = list[OwnLine]()
     for strips in ways:
         if len(strips) == len(texts):

@@ -31,7 +31,7 @@ from training.writing import Row, Span, mark, written
 
 # Share of the digits that are redrawn with a pen of their own, which takes 30 ms each.
 OWN_PEN = 1 / 3
-HEIGHT = 34.0  # of a digit in a line, in pixels
+DIGIT_HEIGHT = 34.0  # of a digit in a line, in pixels
 # Share of the lines that are in one hand: every second image of MNIST is by the same
 # writer.
 SAME_HAND = 0.7
@@ -109,7 +109,7 @@ class Writer:
     def __init__(self, glyphs: Glyphs, rng: Generator) -> None:
         self.glyphs = glyphs
         self.rng = rng
-        self.row = Row(HEIGHT)
+        self.row = Row(DIGIT_HEIGHT)
         self.symbols = list[int]()
         self.slant = rng.uniform(*chosen(SLANTS, rng))
         self.stretch = rng.uniform(0.7, 1.25)
@@ -188,12 +188,14 @@ class Writer:
         """Draw a digit, `height` digit heights high, (h, w) in [0, 1]."""
         slant = self.slant + self.rng.uniform(-0.06, 0.06)
         stretch = self.stretch * self.rng.uniform(0.92, 1.08)
-        return written(self.glyphs.strokes(index), height * HEIGHT, slant, stretch)
+        return written(
+            self.glyphs.strokes(index), height * DIGIT_HEIGHT, slant, stretch
+        )
 
     def stroke(self, kind: str, raised: float) -> Sign:
         """Draw a mark, or a 1 as one stroke."""
         width = self.pen_width * self.rng.uniform(0.8, 1.3)
-        mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng)
+        mask, above = mark(kind, DIGIT_HEIGHT, width, max(0.0, self.slant), self.rng)
         return mask, class_of(kind), raised + above
 
     def other(self, kind: str) -> Sign:
@@ -202,7 +204,10 @@ class Writer:
             pass
         height = self.rng.uniform(*HEIGHTS.get(kind, OTHER_HEIGHTS))
         width = min(ink.shape[1] * height / len(ink), 3)
-        size = (max(2, round(width * HEIGHT)), max(3, round(height * HEIGHT)))
+        size = (
+            max(2, round(width * DIGIT_HEIGHT)),
+            max(3, round(height * DIGIT_HEIGHT)),
+        )
         symbol = class_of(kind) if kind in SIGN_KINDS else OTHER
         raised = -0.3 if kind == "=" else height - 1
         raised += self.rng.uniform(-0.1, 0.1)

@@ -166,7 +166,7 @@ def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
     )
 
 
-def text_of(line: InkLine) -> Text:
+def symbols_of_line(line: InkLine) -> Text:
     """Return what is read in a line: without what is something else."""
     return tuple(symbol for symbol in line.symbols if symbol != OTHER)
 
@@ -199,7 +199,7 @@ def next_epoch(
     total = 0.0
     shown = progress(steps, f"epoch {run.epochs + 1}")
     for step, batch in enumerate(shown):
-        texts = [text_of(line) for line in batch]
+        texts = [symbols_of_line(line) for line in batch]
         written = painted_strips(batch, generator)
         strips, texts = line_pictures.added(written, texts, own, rng)
         with torch.no_grad():
@@ -230,7 +230,7 @@ def validate(network: nn.Module, lines: Lines) -> tuple[float, float]:
     wrong = 0
     for begin in range(0, len(ordered), 32):
         part = ordered[begin : begin + 32]
-        texts = [text_of(line) for line in part]
+        texts = [symbols_of_line(line) for line in part]
         logits = network(painted_strips(part, generator))
         columns = of_alphabet(logits.log_softmax(dim=2))
         loss += loss_of(columns, texts).sum().item()
@@ -379,7 +379,7 @@ def train(arguments: argparse.Namespace, plan: Plan) -> int:
         characters,
         plan.generated,
     )
-    texts = [text_of(line) for line in lines] + [line.symbols for line in own]
+    texts = [symbols_of_line(line) for line in lines] + [line.symbols for line in own]
     run = setup(recipe, start, folder, texts)
     print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
     original = Graph(start, LOGITS)

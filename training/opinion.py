@@ -33,9 +33,9 @@ from app.digit.opinion import (
 from app.digit.reading import read_digit
 from app.network import CERTAIN
 from app.picture.decode import Picture
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.picture.frame import frame_from_ink
-from app.picture.maps import Box
+from app.picture.maps import PixelBox
 from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
@@ -106,7 +106,7 @@ class Witness(SecondOpinion):
     def __call__(
         self,
         picture: Picture,
-        box: Box,
+        box: PixelBox,
         probabilities: NDArray[np.float32],
         legibility: float,
     ) -> tuple[NDArray[np.float32], float, bool]:
@@ -198,7 +198,7 @@ def doubts(
     is_doubted = []
     for picture, label in progress(pictures, "second opinion", unit="picture"):
         before = len(witness.heard)
-        with suppress(PreprocessError):
+        with suppress(PictureError):
             read_digit(picture, classifier, opinion=witness)
         labels.append(label)
         is_doubted.append(len(witness.heard) > before)

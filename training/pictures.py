@@ -16,7 +16,7 @@ from torch import Tensor
 
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import DigitOptions, read_digit
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from training.alphabet import CHARACTERS
 from training.data import Digits
 from training.errors import TrainingError
@@ -108,7 +108,7 @@ def read_all(
     for (file, number), label in labels.items():
         try:
             found += read(file.read_bytes(), number, label)
-        except (OSError, PreprocessError) as error:
+        except (OSError, PictureError) as error:
             print(f"Skipped {file}: {error}")
     if not found:
         raise TrainingError(

@@ -30,7 +30,7 @@ FIRST = "conv2d_68.w_0"
 LAST = "linear_8"
 FEATURES = "p2o.pd_op.transpose.8.0"
 # Of strips; their widths are padded to multiples of PADDING.
-HEIGHT = 48
+STRIP_HEIGHT = 48
 STRIDE = 8
 PADDING = 160
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
@@ -105,7 +105,7 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
         make_node("ReduceSum", ["rest"], [rest], axes=[2], keepdims=1),
         make_node("Concat", ["characters", rest], ["probabilities"], axis=2),
     ]
-    strips = ("strips", ("N", HEIGHT, "W"))
+    strips = ("strips", ("N", STRIP_HEIGHT, "W"))
     probabilities = ("probabilities", ("N", "T", len(known) + 1))
     return assembled(pretrained, "Reader", nodes, strips, probabilities, weights)
 

@@ -23,8 +23,8 @@ from training import sample, sheets
 from training.alphabet import CHARACTERS, DEFAULT
 from training.data import Digits
 from training.drawing import extent, png, resized
-from training.line_writer import HEIGHT, Glyphs, Pen, Writer
-from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, turned
+from training.line_writer import DIGIT_HEIGHT, Glyphs, Pen, Writer
+from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, rotated, scanned
 from training.strokes import Digit, felt, pen
 from training.writing import INKED, TIGHT, Row, Span, written
 
@@ -93,7 +93,7 @@ def ruled(
     is_squared = rng.random() < 0.5
     printed = rows[:, None] | (columns & is_squared)
     sheet = np.maximum(sheet, rng.uniform(*darkness) * printed)
-    return turned(sheet, rng.uniform(-2, 2))
+    return rotated(sheet, rng.uniform(-2, 2))
 
 
 def in_cells(
@@ -110,7 +110,7 @@ def in_cells(
     sheet = np.hstack([np.pad(box, apart) for box in boxes])
     around = (rng.uniform(0, 0.15, (2, 2)) * height).astype(int) + apart
     # More cells are in view.
-    return turned(np.pad(sheet, around, "symmetric"), rng.uniform(-1.5, 1.5))
+    return rotated(np.pad(sheet, around, "symmetric"), rng.uniform(-1.5, 1.5))
 
 
 def without_specks(digit: Digit) -> Digit:
@@ -159,7 +159,7 @@ class Scene:
         texts = []
         for part in re.split("[\n\t]", pattern):
             ink, text = write_line(writer, part)
-            inks.append(turned(scaled(ink, height / HEIGHT), tilt))
+            inks.append(rotated(scaled(ink, height / DIGIT_HEIGHT), tilt))
             texts.append(text)
         separator = "\n" if "\n" in pattern else ""
         return self.shown(inks, height, rng), separator.join(texts)
@@ -183,8 +183,8 @@ class Scene:
 
 
 def write_line(writer: Writer, pattern: str) -> tuple[Map, str]:
-    """Write one line: its ink, with digits HEIGHT pixels high, and its text."""
-    writer.row = Row(HEIGHT)
+    """Write one line: its ink, with digits DIGIT_HEIGHT pixels high, and its text."""
+    writer.row = Row(DIGIT_HEIGHT)
     writer.symbols = []
     writer.write(pattern)
     characters = [CHARACTERS[symbol - 1 : symbol] for symbol in writer.symbols]

@@ -21,7 +21,7 @@ from app.picture.frame import frame_from_ink
 from app.picture.maps import Map
 from training.data import Digits
 from training.drawing import extent
-from training.line_writer import HEIGHT, Glyphs, Writer, chosen
+from training.line_writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
 from training.objective import NONE
 from training.writing import INKED
 
@@ -123,7 +123,7 @@ def cuts(
     spans = [(some.min(), some.max()) for some in own]
     places = [-np.inf, np.inf]
     for (_, end), (begin, _) in pairwise(spans):
-        places.append((end + begin) / 2 + rng.normal(0, STRAY * HEIGHT))
+        places.append((end + begin) / 2 + rng.normal(0, STRAY * DIGIT_HEIGHT))
     for span in spans:
         if rng.random() < CUT_THROUGH:
             places.append(rng.uniform(*span))
@@ -156,4 +156,4 @@ def is_ambiguous(shape: tuple[int, ...], slant: float) -> bool:
     """Return whether a non-digit is so narrow or low that it might be a digit."""
     height, width = shape
     is_slender = width - abs(slant) * height < SLENDER * height
-    return is_slender or height < LOW * HEIGHT
+    return is_slender or height < LOW * DIGIT_HEIGHT

@@ -134,7 +134,7 @@ def one_bit(ink: Map, height: float, rng: Generator) -> bytes:
     return png(Image.fromarray((grey > rng.uniform(110, 190)) ^ flipped))
 
 
-def turned(mask: Map, angle: float) -> Map:
+def rotated(mask: Map, angle: float) -> Map:
     """Turn a mask by an angle in degrees."""
     image = to_image(255 * mask)
     return levels(image.rotate(angle, Image.Resampling.BICUBIC, expand=True))

@@ -29,10 +29,10 @@ from app.digit.inside import layers
 from app.digit.occlusion import evidence
 from app.digit.reading import Reading
 from app.picture import maps
-from app.text import text
+from app.text import transcription
 
 
-def values_of(read: Reading | text.Digit) -> dict[str, Any]:
+def values_of(read: Reading | transcription.TextDigit) -> dict[str, Any]:
     """Return what every answer about a digit says, rounded."""
     probabilities = read.probabilities.astype(np.float64).round(6).tolist()
     return {
@@ -72,7 +72,10 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
 
 
 def text_of(
-    read: text.Text, model: str, with_frames: bool, characters: str | None = None
+    read: transcription.Transcription,
+    model: str,
+    with_frames: bool,
+    characters: str | None = None,
 ) -> Text:
     """Convert a text to its response."""
     answer = Text(
@@ -81,7 +84,7 @@ def text_of(
         lines=[line_of(line, with_frames) for line in read.lines],
         model=model,
     )
-    if read.has_form is not None:
+    if read.has_format is not None:
         answer.value = read.value
     if read.table:
         answer.table = [list(row) for row in read.table]
@@ -118,7 +121,7 @@ def together_of(
     return answer
 
 
-def line_of(line: text.TextLine, with_frames: bool) -> Line:
+def line_of(line: transcription.TextLine, with_frames: bool) -> Line:
     """Convert a line to its response."""
     answer = Line(
         text=line.text,
@@ -132,13 +135,13 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
             Alternative(text=written, confidence=round(share, 6))
             for written, share in line.alternatives
         ]
-    if line.has_form is not None:
-        answer.format = line.has_form
+    if line.has_format is not None:
+        answer.format = line.has_format
         answer.value = line.value
     return answer
 
 
-def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
+def digit_of(digit: transcription.TextDigit, with_frame: bool) -> Digit:
     """Convert a digit to its response."""
     answer = Digit(**values_of(digit), box=box_of(digit.box))
     if with_frame:
@@ -146,7 +149,7 @@ def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
     return answer
 
 
-def box_of(box: maps.Box) -> Box:
+def box_of(box: maps.PixelBox) -> Box:
     """Convert a box to its response."""
     top, bottom, left, right = box
     return Box(left=left, top=top, width=right - left, height=bottom - top)

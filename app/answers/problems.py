@@ -12,7 +12,7 @@ from app.digit.reading import NotADigit
 from app.picture import errors as picture
 from app.serving.decoders import Busy, Interrupted
 from app.text.field import InvalidField
-from app.text.text import ImpossibleLength
+from app.text.reading import ImpossibleLength
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA = {"$ref": "#/components/schemas/Problem"}

@@ -10,7 +10,7 @@ from app.answers.responses import UNREADABLE
 from app.bulk.errors import UnreadableFile
 from app.digit.reading import Reading
 from app.serving.decoders import Busy
-from app.text.text import Text
+from app.text.transcription import Transcription
 
 Row = dict[str, Any]
 TEXT = pa.string()
@@ -70,13 +70,15 @@ DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
 
 
 def cells_of(
-    outcome: Reading | Text | Exception, model: str, characters: str | None = None
+    outcome: Reading | Transcription | Exception,
+    model: str,
+    characters: str | None = None,
 ) -> Row:
     """Return the cells of an answer, as the service gives it, or of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
         return {**conversion.values_of(outcome), "model": model}
-    if isinstance(outcome, Text):
+    if isinstance(outcome, Transcription):
         answer = conversion.text_of(
             outcome, model, with_frames=False, characters=characters
         )

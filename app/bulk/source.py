@@ -19,7 +19,7 @@ from pyarrow.fs import FileType
 from app.answers.errors import UploadTooLarge
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.storage import UNKNOWN, Place, State
-from app.picture.formats import ENDINGS, names_a_picture
+from app.picture.file_formats import ENDINGS, names_a_picture
 
 # Enough for most pictures; a read allocates memory for the requested size.
 FIRST_BYTES = 65536

@@ -21,7 +21,8 @@ from app.serving.decoders import Busy, Decoders
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.text.text import TURNS, Text, TextOptions
+from app.text.reading import TURNS, TextOptions
+from app.text.transcription import Transcription
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -29,7 +30,7 @@ SECONDS = 10.0  # between writing the rows of a part so far; 60,000 rows take 0.
 LOG = logging.getLogger("digits")
 
 Outcome = TypeVar("Outcome")
-Finished = tuple[Entry, Reading | Text | Exception]
+Finished = tuple[Entry, Reading | Transcription | Exception]
 
 
 class Worker:
@@ -111,7 +112,9 @@ class Worker:
             destination.write(part, rows)
         return len(part)
 
-    def row_of(self, picture: Entry, outcome: Reading | Text | Exception) -> Row:
+    def row_of(
+        self, picture: Entry, outcome: Reading | Transcription | Exception
+    ) -> Row:
         """Return the row of a picture or page."""
         destination = self.destination
         cells = cells_of(outcome, destination.model, destination.field.characters)
@@ -166,7 +169,9 @@ class Worker:
         reading = await self.reader.read_small(image, DigitOptions(page), begin)
         return reading.require_legible(self.settings.min_legibility)
 
-    async def read_large(self, data: bytes, page: int | None) -> Reading | Text:
+    async def read_large(
+        self, data: bytes, page: int | None
+    ) -> Reading | Transcription:
         """Read the digit in a picture of any size, or the text."""
         if not self.is_of_digits:
             turns = TURNS[self.destination.rotate]

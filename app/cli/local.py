@@ -9,10 +9,10 @@ from app.answers.responses import Prediction, Text
 from app.cli.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.digit.reading import DigitOptions, NotADigit
 from app.picture.budget import Budget
-from app.picture.errors import PreprocessError
+from app.picture.errors import PictureError
 from app.serving.networks import Networks
 from app.settings import Settings
-from app.text.text import TURNS, ImpossibleLength, TextOptions
+from app.text.reading import TURNS, ImpossibleLength, TextOptions
 
 
 class Local:
@@ -40,7 +40,7 @@ class Local:
                 if isinstance(reading, Exception):
                     raise reading
                 reading.require_legible(self.settings.min_legibility)
-            except (PreprocessError, NotADigit) as error:
+            except (PictureError, NotADigit) as error:
                 answers.append(unanswered(error))
             else:
                 model = networks.digit_model
@@ -67,7 +67,7 @@ class Local:
         for data in pictures:
             try:
                 text = self.networks.read_text(data, how, self.budget)
-            except (PreprocessError, ImpossibleLength) as error:
+            except (PictureError, ImpossibleLength) as error:
                 answers.append(unanswered(error))
                 continue
             if not options.marks:

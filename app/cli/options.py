@@ -9,7 +9,7 @@ from typer import Argument, Exit, Option
 from app.cli.messages import say
 from app.cli.patience import BUSY_MINUTES
 from app.picture.errors import MAX_DIGITS
-from app.text import forms
+from app.text import formats
 
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"
@@ -90,15 +90,15 @@ Characters = Annotated[
     ),
 ]
 Format = Annotated[
-    forms.Format | None,
+    formats.FormatName | None,
     Option(
         metavar="FORM",
         show_default="any",
-        help=f"Form of each number. One of {', '.join(get_args(forms.Format))}.",
+        help=f"Form of each number. One of {', '.join(get_args(formats.FormatName))}.",
     ),
 ]
 Date = Annotated[
-    forms.DateOrder | None,
+    formats.DateOrder | None,
     Option(show_default="any", help="Order of each date, with --format date."),
 ]
 Alternatives = Annotated[

@@ -16,8 +16,13 @@ from typing import BinaryIO, NamedTuple
 
 from app.answers.responses import UNREADABLE
 from app.cli.answers import Unanswered
-from app.picture.errors import PreprocessError
-from app.picture.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
+from app.picture.errors import PictureError
+from app.picture.file_formats import (
+    ENDINGS,
+    PICTURE_ENDINGS,
+    has_pages,
+    names_a_picture,
+)
 
 STDIN = "-"
 FIRST_BYTES = 16  # which tell the format
@@ -98,7 +103,7 @@ def pages_of(picture: Picture) -> list[Picture]:
         if name == STDIN or is_pipe(name):
             picture = picture._replace(data=read(name))
         count = page_count(picture)
-    except (Unanswered, OSError, PreprocessError):
+    except (Unanswered, OSError, PictureError):
         return [picture]
     if count == 1:
         return [picture]
@@ -106,7 +111,7 @@ def pages_of(picture: Picture) -> list[Picture]:
 
 
 def page_count(picture: Picture) -> int:
-    """Count the pages of a file; raise Unanswered, OSError or PreprocessError."""
+    """Count the pages of a file; raise Unanswered, OSError or PictureError."""
     data = picture.data
     if not data:
         with open(picture.name, "rb") as file:

@@ -14,11 +14,11 @@ from PIL import Image
 from app.picture.decode import Picture
 from app.picture.frame import FRAME_SIDE, as_frame, frame_from_ink
 from app.picture.ink import SMALL_SIDE, View, views
-from app.picture.maps import Box, Map
+from app.picture.maps import Map, PixelBox
 from app.picture.pieces import Piece, pieces
 from app.picture.printed_lines import ink_without_printed_lines
 
-WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
+WHOLE = PixelBox(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
 
 
@@ -29,7 +29,7 @@ class Candidate(NamedTuple):
     ----------
     frame : Map
         (28, 28) float32 in [0, 1], ink = 1.
-    box : Box
+    box : PixelBox
         Its bounding box, in pixels of the upright picture.
     prior : float
         Log-odds that it is the digit, before its frame is classified and its size is
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
     """
 
     frame: Map
-    box: Box
+    box: PixelBox
     prior: float
     picture: Picture
     view: View
@@ -105,7 +105,7 @@ def pieces_in(view: View) -> list[Piece]:
         return found
     for level in higher:
         found += pieces(view.ink, level)
-    distinct: dict[Box, Piece] = {}
+    distinct: dict[PixelBox, Piece] = {}
     for piece in found:
         if not is_strip(piece.box, view):
             distinct.setdefault(piece.box, piece)
@@ -131,7 +131,7 @@ def pieces_without_printed_lines(view: View, found: list[Piece]) -> list[Piece]:
     return [piece for piece in further if piece.box not in boxes]
 
 
-def is_strip(box: Box, view: View) -> bool:
+def is_strip(box: PixelBox, view: View) -> bool:
     """Return whether a box spans the map one way, and less than half of it the other.
 
     It is a line, or a shadow's edge.
@@ -144,7 +144,7 @@ def is_strip(box: Box, view: View) -> bool:
     return bool(is_upright or is_level)
 
 
-def is_clear(box: Box, view: View) -> bool:
+def is_clear(box: PixelBox, view: View) -> bool:
     """Return whether a box touches no edge of the map."""
     height, width = view.ink.shape
-    return Box(1, height - 1, 1, width - 1).contains(box)
+    return PixelBox(1, height - 1, 1, width - 1).contains(box)

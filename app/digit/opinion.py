@@ -12,9 +12,9 @@ import numpy as np
 from app.digit.classifier import Classifier
 from app.network import ModelError, Values, log_odds_of
 from app.picture.decode import Picture
-from app.picture.maps import Box
+from app.picture.maps import PixelBox
 from app.text.ctc import BLANK, TINY
-from app.text.forms import DIGITS
+from app.text.formats import DIGITS
 from app.text.layout import Floats
 from app.text.line_network import LineNetwork
 from app.text.strips import strip_around
@@ -60,13 +60,13 @@ class Seen(NamedTuple):
 
     Attributes
     ----------
-    alone : NDArray
+    single : NDArray
         (10,) float64: the probability that there is this digit, and nothing else.
     several : float
         The probability that there are several digits.
     """
 
-    alone: Floats
+    single: Floats
     several: float
 
 
@@ -97,7 +97,7 @@ class SecondOpinion:
             ) from error
 
     def __call__(
-        self, picture: Picture, box: Box, probabilities: Values, legibility: float
+        self, picture: Picture, box: PixelBox, probabilities: Values, legibility: float
     ) -> tuple[Values, float, bool]:
         """Combine what both networks see in a box.
 
@@ -105,7 +105,7 @@ class SecondOpinion:
         ----------
         picture : Picture
             The picture.
-        box : Box
+        box : PixelBox
             The digit's bounding box, in pixels of the upright picture.
         probabilities : NDArray
             (10,) float32: the dense network's.
@@ -123,7 +123,7 @@ class SecondOpinion:
         return *both, seen.several > 0.5
 
 
-def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
+def seen_in(picture: Picture, box: PixelBox, network: LineNetwork) -> Seen:
     """Show the line network a digit in a picture, and what is around it."""
     spec = network.spec
     strip = strip_around(picture, box, spec.height)
@@ -157,8 +157,8 @@ def uncalibrated(
     What the line network sees counts `lines`.
     """
     dense = np.log(np.maximum(probabilities, TINY, dtype=np.float64))
-    logits = dense + lines * np.log(seen.alone + FLOOR)
-    odds = log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
+    logits = dense + lines * np.log(seen.single + FLOOR)
+    odds = log_odds_of(legibility) + lines * log_odds_of(seen.single.sum())
     return logits, odds
 
 

@@ -21,7 +21,7 @@ from app.network import Values, log_odds_of
 from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import decode_image, open_image
 from app.picture.errors import BlankImage
-from app.picture.maps import Box, Map
+from app.picture.maps import Map, PixelBox
 from app.stage import Stage
 
 SIDE = 320  # longer side to which a larger picture is downscaled, in pixels
@@ -45,7 +45,7 @@ class Reading(NamedTuple):
     ----------
     frame : Map
         (28, 28) float32 in [0, 1], ink = 1: the network's input.
-    box : Box
+    box : PixelBox
         Bounding box of the digit, in pixels of the upright picture.
     probabilities : NDArray
         (10,) float32, indexed by digit: averaged over all candidates, weighted by
@@ -67,7 +67,7 @@ class Reading(NamedTuple):
     """
 
     frame: Map
-    box: Box
+    box: PixelBox
     probabilities: Values
     legibility: float
     has_several: bool
@@ -184,7 +184,7 @@ def read_digit(
 
     Raises
     ------
-    PreprocessError
+    PictureError
     """
     (outcome,) = read_digits([data], classifier, opinion, options, budget)
     if isinstance(outcome, Exception):
@@ -273,7 +273,7 @@ def judged(
 
     Raises
     ------
-    PreprocessError
+    PictureError
     """
     stages.append(Stage("wait", perf_counter_ns()))
     picture = decode_image(image, SIDE)
@@ -367,6 +367,6 @@ def is_sure_of(log_odds: float, probabilities: Values) -> bool:
     return log_odds >= log_odds_of(SURE) and float(probabilities.max()) >= SURE
 
 
-def is_beside(box: Box, other: Candidate) -> bool:
+def is_beside(box: PixelBox, other: Candidate) -> bool:
     """Return whether another candidate lies beside a box, at least half as large."""
     return box.is_apart(other.box) and 2 * other.box.size >= box.size

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from app.picture.formats import MAX_PIXELS
+from app.picture.file_formats import MAX_PIXELS
 
 
 @dataclass(frozen=True)

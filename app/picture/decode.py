@@ -24,10 +24,10 @@ from app.picture.errors import (
     NotAnImage,
     TooManyPixels,
 )
-from app.picture.formats import FORMATS, PDF, format_of
-from app.picture.maps import Box
+from app.picture.file_formats import FILE_FORMATS, PDF, file_format_of
+from app.picture.maps import PixelBox
 
-TURNS = {  # by EXIF orientation
+TRANSPOSITIONS = {  # by EXIF orientation
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -96,12 +96,12 @@ class Picture(NamedTuple):
         once = Picture(image, self.height, self.width, self.scale, self.top, right)
         return once.turned(degrees - 90)
 
-    def box(self, box: Box) -> Box:
+    def box(self, box: PixelBox) -> PixelBox:
         """Convert a box in the image to pixels of the upright picture, within it."""
         edges = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
-        return Box(*edges).within(self.width, self.height)
+        return PixelBox(*edges).within(self.width, self.height)
 
-    def edges_in_image(self, box: Box) -> list[float]:
+    def edges_in_image(self, box: PixelBox) -> list[float]:
         """Convert a box in pixels of the upright picture to edges in the image."""
         top, bottom, left, right = (edge / self.scale for edge in box)
         return [top - self.top, bottom - self.top, left - self.left, right - self.left]
@@ -110,7 +110,7 @@ class Picture(NamedTuple):
 def open_image(
     data: bytes,
     max_pixels: int,
-    formats: Collection[str] = FORMATS,
+    formats: Collection[str] = FILE_FORMATS,
     page: int | None = None,
 ) -> Image.Image:
     """Read and check a picture's header; `decode_image` decodes the pixels.
@@ -126,7 +126,8 @@ def open_image(
         Maximum number of pixels (width × height) according to the header, which may be
         wrong.
     formats : collection of str
-        Accepted formats, a subset of FORMATS; PDFs are only accepted with all of them.
+        Accepted formats, a subset of FILE_FORMATS; PDFs are only accepted with all of
+        them.
     page : int, optional
         Which page of a TIFF or PDF, from 1 on; needed if it has several.
 
@@ -141,7 +142,7 @@ def open_image(
     """
     if not data:
         raise EmptyFile("The file is empty: send a picture.")
-    if formats is FORMATS and format_of(data) is PDF:
+    if formats is FILE_FORMATS and file_format_of(data) is PDF:
         from app.picture import pdf  # takes long to load
 
         with pdf.opened(data) as document:
@@ -203,8 +204,8 @@ def decoded(image: Image.Image, side: int) -> Picture:
     image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))
     image.load()
     orientation = orientation_of(image)
-    if orientation in TURNS:
-        image = image.transpose(TURNS[orientation])
+    if orientation in TRANSPOSITIONS:
+        image = image.transpose(TRANSPOSITIONS[orientation])
     image = reduced(plain(image), side)
     scale = max(width, height) / max(image.size)
     if orientation in SIDEWAYS:
@@ -229,13 +230,13 @@ def page_count(data: bytes) -> int:
     ------
     NotAnImage, CorruptImage
     """
-    format = format_of(data)
-    if format is PDF:
+    file_format = file_format_of(data)
+    if file_format is PDF:
         from app.picture import pdf  # takes long to load
 
         with pdf.opened(data) as document:
             return len(document)
-    if format is None or not format.has_pages:
+    if file_format is None or not file_format.has_pages:
         return 1
     prepare_plugins()
     with errors_of_headers():
@@ -248,7 +249,7 @@ def errors_of_headers() -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        known = ", ".join(FORMATS)
+        known = ", ".join(FILE_FORMATS)
         raise NotAnImage(
             f"The file is not a picture in one of these formats: {known}, PDF."
         ) from error

@@ -1,6 +1,6 @@
 """Why a picture cannot be read.
 
-PreprocessError
+PictureError
 ├── EmptyFile        the file is empty
 ├── NotAnImage       not one of the accepted formats
 ├── NoSuchPage       no page was chosen of several, or one that does not exist
@@ -14,39 +14,39 @@ PreprocessError
 MAX_DIGITS = 64  # per line; with more, there is too much writing
 
 
-class PreprocessError(Exception):
+class PictureError(Exception):
     """The picture cannot be read; the message says why and what to do."""
 
 
-class EmptyFile(PreprocessError):
+class EmptyFile(PictureError):
     """The file is empty."""
 
 
-class NotAnImage(PreprocessError):
+class NotAnImage(PictureError):
     """The bytes are not a picture in one of the accepted formats."""
 
 
-class NoSuchPage(PreprocessError):
+class NoSuchPage(PictureError):
     """The file has several pages and none was chosen, or one that does not exist."""
 
 
-class TooManyPixels(PreprocessError):
+class TooManyPixels(PictureError):
     """The picture has more pixels than allowed."""
 
 
-class TooComplex(PreprocessError):
+class TooComplex(PictureError):
     """Decoding the picture takes too much memory or time."""
 
 
-class CorruptImage(PreprocessError):
+class CorruptImage(PictureError):
     """The picture is truncated or damaged."""
 
 
-class BlankImage(PreprocessError):
+class BlankImage(PictureError):
     """There is no ink in the picture."""
 
 
-class TooMuchWriting(PreprocessError):
+class TooMuchWriting(PictureError):
     """There is more writing, or noise that looks like it, than the limits allow."""
 
     def __init__(  # with a parameter, since exceptions are pickled with their message

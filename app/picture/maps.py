@@ -12,7 +12,7 @@ Labels = NDArray[np.integer[Any]]
 T = TypeVar("T", bound=np.generic)
 
 
-class Box(NamedTuple):
+class PixelBox(NamedTuple):
     """A bounding box on a map; `bottom` and `right` are exclusive."""
 
     top: int
@@ -21,7 +21,7 @@ class Box(NamedTuple):
     right: int
 
     @classmethod
-    def around(cls, boxes: NDArray[np.int64]) -> "Box":
+    def around(cls, boxes: NDArray[np.int64]) -> "PixelBox":
         """Return the box around boxes (n, 4); empty ones do not count."""
         top, left = boxes[:, ::2].min(axis=0).tolist()
         bottom, right = boxes[:, 1::2].max(axis=0).tolist()
@@ -37,7 +37,7 @@ class Box(NamedTuple):
         """The box as an index into a map."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def is_apart(self, other: "Box") -> bool:
+    def is_apart(self, other: "PixelBox") -> bool:
         """Return whether the boxes share no pixel."""
         return (
             self.bottom <= other.top
@@ -46,7 +46,7 @@ class Box(NamedTuple):
             or other.right <= self.left
         )
 
-    def contains(self, other: "Box") -> bool:
+    def contains(self, other: "PixelBox") -> bool:
         """Return whether no pixel of the other box is outside this one."""
         return (
             self.top <= other.top
@@ -55,17 +55,17 @@ class Box(NamedTuple):
             and other.right <= self.right
         )
 
-    def within(self, width: int, height: int) -> "Box":
+    def within(self, width: int, height: int) -> "PixelBox":
         """Return the part of the box on a picture of this size, at least one pixel."""
         top = min(max(self.top, 0), height - 1)
         left = min(max(self.left, 0), width - 1)
         bottom = max(min(self.bottom, height), top + 1)
         right = max(min(self.right, width), left + 1)
-        return Box(top, bottom, left, right)
+        return PixelBox(top, bottom, left, right)
 
-    def shifted(self, down: int, right: int) -> "Box":
+    def shifted(self, down: int, right: int) -> "PixelBox":
         """Return the box moved down and to the right."""
-        return Box(
+        return PixelBox(
             self.top + down, self.bottom + down, self.left + right, self.right + right
         )
 

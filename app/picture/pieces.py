@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.maps import Box, Labels, Map, Mask, connected, grown
+from app.picture.maps import Labels, Map, Mask, PixelBox, connected, grown
 
 # Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
@@ -29,14 +29,14 @@ class Piece(NamedTuple):
     ink : Map
         (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any
         other ink.
-    box : Box
+    box : PixelBox
         Its bounding box on the ink map.
     prior : float
         Prior log-odds that it is the digit.
     """
 
     ink: Map
-    box: Box
+    box: PixelBox
     prior: float = 0.0
 
 
@@ -50,7 +50,7 @@ class Components(NamedTuple):
     mass : NDArray
         (n + 1,) float64: total ink of each; 0 for the background.
     box : NDArray
-        (n + 1, 4) int64: bounding boxes; see `maps.Box`.
+        (n + 1, 4) int64: bounding boxes; see `maps.PixelBox`.
     """
 
     labels: Labels
@@ -144,7 +144,7 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
 
 def piece(ink: Map, found: Components, belongs: Mask, prior: float = 0.0) -> Piece:
     """Join components into one piece, with the fainter ink along their outlines."""
-    box = Box.around(found.box[belongs])
+    box = PixelBox.around(found.box[belongs])
     labels = found.labels[box.slices]  # (h, w)
     own = belongs[labels]
     outline = grown(own) & (labels == 0)

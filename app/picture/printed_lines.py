@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.picture.maps import Box, Map, Mask, grown, windows
+from app.picture.maps import Map, Mask, PixelBox, grown, windows
 from app.picture.pieces import Components
 
 # Length of a straight run of ink that may be part of a line, in stroke widths, unless
@@ -109,13 +109,13 @@ def printed(runs: Runs, others: Mask, width: float) -> Mask:
     """
     is_line = runs.may_be_lines.copy()
     for label in np.flatnonzero(is_line):
-        box = Box(*runs.found.box[label].tolist())
+        box = PixelBox(*runs.found.box[label].tolist())
         is_long = box.right - box.left >= LONG * width
         is_line[label] = is_long or meets(box, others, runs.reach)
     return grown(is_line[runs.found.labels])
 
 
-def meets(box: Box, others: Mask, reach: int) -> bool:
+def meets(box: PixelBox, others: Mask, reach: int) -> bool:
     """Return whether a horizontal line ends at other lines, or at the map's edges."""
     near = others[max(0, box.top - reach) : box.bottom + reach]
     left = near[:, max(0, box.left - reach) : box.left + reach]

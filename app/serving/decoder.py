@@ -18,9 +18,10 @@ from app import malloc
 from app.digit.reading import Reading
 from app.picture.budget import Budget
 from app.picture.decode import page_count
-from app.picture.errors import CorruptImage, PreprocessError, TooComplex
+from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.serving.networks import Files, Networks
-from app.text.text import ImpossibleLength, Text
+from app.text.reading import ImpossibleLength
+from app.text.transcription import Transcription
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 # A process that is killed while it takes a picture never returns the lock: the others
@@ -29,7 +30,7 @@ LOCK_SECONDS = 5.0
 # CPU time to read strips, by their width: more than twice of what a small server takes.
 SECONDS_PER_PIXEL = 1e-4
 HAS_LIMITS = sys.platform == "linux"
-Outcome = TypeVar("Outcome", Reading, Text, int)
+Outcome = TypeVar("Outcome", Reading, Transcription, int)
 Read = Callable[..., Outcome]  # of networks, the bytes of a file, and a budget
 
 networks: Networks  # of this process
@@ -133,7 +134,7 @@ def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
             f"The picture takes more than {megabytes} MB to decode: send a smaller "
             "one, or a JPEG."
         )
-    except (PreprocessError, ImpossibleLength, NeedsExclusiveDecoder) as error:
+    except (PictureError, ImpossibleLength, NeedsExclusiveDecoder) as error:
         kind = type(error)
         message = str(error)
         if kind is CorruptImage and not limits.is_alone:

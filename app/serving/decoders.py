@@ -24,7 +24,7 @@ from multiprocessing import Pipe
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from app.picture.errors import TooComplex
-from app.picture.formats import has_pages
+from app.picture.file_formats import has_pages
 from app.serving.decoder import (
     HAS_LIMITS,
     SHARED,
@@ -170,7 +170,7 @@ class Decoders:
     async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
         """Read a picture beside others; alone, and up to twice, if that is too much.
 
-        Raises PreprocessError, including TooComplex if the picture takes too much
+        Raises PictureError, including TooComplex if the picture takes too much
         memory or time, Busy, Interrupted, or what else `read` raises.
         """
         if not has_pages(data):

@@ -10,7 +10,8 @@ from app.digit.reading import AS_USUAL, DigitOptions, Reading, read_digit, read_
 from app.picture.budget import UNLIMITED, Budget
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from app.text.text import AS_WRITTEN, Text, TextOptions, read_text
+from app.text.reading import AS_WRITTEN, TextOptions, read_text
+from app.text.transcription import Transcription
 
 
 class Files(NamedTuple):
@@ -98,6 +99,6 @@ class Networks(NamedTuple):
 
     def read_text(
         self, data: bytes, options: TextOptions = AS_WRITTEN, budget: Budget = UNLIMITED
-    ) -> Text:
+    ) -> Transcription:
         """Read what is written in a picture."""
         return read_text(data, self.lines, self.pages, options, budget)

@@ -30,18 +30,19 @@ from app.digit.reading import (
 )
 from app.picture.decode import open_image
 from app.picture.errors import NotAnImage
-from app.picture.formats import SMALL_BYTES, has_pages
+from app.picture.file_formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
 from app.serving.decoder import Read, count_pages
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
 from app.stage import Stage
-from app.text.text import Text, TextOptions
+from app.text.reading import TextOptions
+from app.text.transcription import Transcription
 
 MAX_BATCH = 64  # pictures
 # Of work on the event loop's thread, after which other tasks have their turn.
 SLOW_NANOSECONDS = 5_000_000
-Outcome = TypeVar("Outcome", Reading, Text)
+Outcome = TypeVar("Outcome", Reading, Transcription)
 # Marker in a JPEG; 8 kB of scans may take seconds to decode.
 START_OF_SCAN = b"\xff\xda"
 SIMPLE = ("PNG", "JPEG", "GIF", "BMP")  # formats whose headers do not lie
@@ -149,7 +150,7 @@ class Reader:
     def open_small(self, data: bytes, page: int | None = None) -> Image.Image | None:
         """Open a picture that is small according to its header; return None for others.
 
-        Raises PreprocessError.
+        Raises PictureError.
         """
         if len(data) > JPEG_BYTES:
             return None
@@ -194,7 +195,7 @@ class Reader:
             data, partial(Networks.read_digit, options=options)
         )
 
-    async def read_text(self, data: bytes, options: TextOptions) -> Text:
+    async def read_text(self, data: bytes, options: TextOptions) -> Transcription:
         """Read what is written in a picture, in a decoder process."""
         return await self.read_elsewhere(
             data, partial(Networks.read_text, options=options)

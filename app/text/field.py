@@ -1,9 +1,16 @@
-"""What a user says of a field: its length, its characters and its form."""
+"""What a user says of a field: its length, its characters and its format."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.text.forms import DIGITS, GRAMMARS, OF_DATES, DateOrder, Format, Grammar
+from app.text.formats import (
+    DATE_FORMATS,
+    DIGITS,
+    FORMATS,
+    DateOrder,
+    FormatName,
+    FormatRules,
+)
 
 # It would import ONNX Runtime, which a client of a service does not need.
 if TYPE_CHECKING:
@@ -26,30 +33,31 @@ class Field:
         Number of digits in the whole picture, if known.
     characters : str, optional
         The digits and signs that may stand in the text, of `LineSpec.signs`; by default
-        digits, marks and the signs of the form.
+        digits, marks and the signs of the format.
     format : str, optional
-        The form of each number.
+        The format of each number.
     date : str, optional
-        The order of day, month and year, if the form is that of dates; by default any.
+        The order of day, month and year, if the format is that of dates; by default
+        any.
     """
 
     length: int | None = None
     characters: str | None = None
-    format: Format | None = None
+    format: FormatName | None = None
     date: DateOrder | None = None
 
     @property
-    def grammar(self) -> Grammar | None:
-        """The form of each number."""
+    def rules(self) -> FormatRules | None:
+        """The rules of the format."""
         if self.date:
-            return OF_DATES[self.date]
-        return GRAMMARS[self.format] if self.format else None
+            return DATE_FORMATS[self.date]
+        return FORMATS[self.format] if self.format else None
 
     def signs(self, spec: "LineSpec") -> str:
         """Return the digits and signs that may stand in the text."""
         if self.characters is not None:
             return self.characters
-        return DIGITS + spec.marks + (self.grammar.signs if self.grammar else "")
+        return DIGITS + spec.marks + (self.rules.signs if self.rules else "")
 
     def require_possible(self, spec: "LineSpec") -> None:
         """Raise InvalidField unless a line network can read something in it."""
@@ -57,12 +65,12 @@ class Field:
             raise InvalidField("date needs format=date.")
         if self.characters is not None:
             require_characters(self.characters, spec)
-        if self.grammar:
-            self.require_consistent(self.grammar)
+        if self.rules:
+            self.require_consistent(self.rules)
 
-    def require_consistent(self, grammar: Grammar) -> None:
-        """Raise InvalidField if the form contradicts the characters or the length."""
-        fewest, most = grammar.digits
+    def require_consistent(self, rules: FormatRules) -> None:
+        """Raise InvalidField if the format contradicts the characters or the length."""
+        fewest, most = rules.digits
         if self.length is not None and not fewest <= self.length <= most:
             raise InvalidField(
                 f"length must be {fewest} to {most} with format={self.format}, or be "
@@ -70,7 +78,7 @@ class Field:
             )
         if self.characters is None:
             return
-        for needed in (DIGITS, grammar.needed):
+        for needed in (DIGITS, rules.needed):
             if needed and not {*needed} & {*self.characters}:
                 raise InvalidField(
                     f"characters must have one of {needed} with format={self.format}; "

@@ -15,10 +15,10 @@ from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.text.ctc import BLANK, best_path, best_path_with, spans_of
 from app.text.field import ANYTHING, Field
-from app.text.forms import Grammar
-from app.text.layout import ELONGATED, Floats, Line, in_rows, joined
+from app.text.formats import FormatRules
+from app.text.layout import ELONGATED, Floats, LineBox, in_rows, joined
 from app.text.line_network import LineNetwork
-from app.text.pages import Page, PageNetwork
+from app.text.pages import PageLayout, PageNetwork
 from app.text.strips import WIDER, Sheet, Strip, small_pieces, whole_sheet, whole_strips
 from app.text.transcript import LEAST, FieldReading, Transcript
 
@@ -38,7 +38,7 @@ SAMPLE = 5_000
 # of a page have it.
 LIKELY = 0.8
 Row = tuple[Transcript, ...]  # beside each other, from left to right
-Sample = dict[Line, Transcript]  # of the lines of a page
+Sample = dict[LineBox, Transcript]  # of the lines of a page
 # By the number of digits: the probability, and the fields of each strip so far.
 Best = dict[int, tuple[float, list[list[FieldReading]]]]
 
@@ -144,7 +144,7 @@ class LineReader:
         whole = whole_sheet(picture)
         views = {first: self.view(whole)}
         yield self.whole(views)
-        page = Page.of(Sheet.of(picture), self.pages) if self.pages else None
+        page = PageLayout.of(Sheet.of(picture), self.pages) if self.pages else None
         sample = self.sample(page.sheet, page.lines) if page and others else {}
         if is_upright(sample):
             others = []
@@ -184,13 +184,13 @@ class LineReader:
         return replace(alone, is_beside_ink=pieces > len(transcript.signs))
 
     def turned(
-        self, page: Page, sample: Sample, turns: Sequence[int]
+        self, page: PageLayout, sample: Sample, turns: Sequence[int]
     ) -> tuple[int, Hypothesis]:
         """Read a page with the turn that fits best, and a sample of it as it is."""
         turn = self.direction(page, sample, turns)
         return turn, self.rows(page.turned(turn), {} if turn else sample)
 
-    def direction(self, page: Page, sample: Sample, turns: Sequence[int]) -> int:
+    def direction(self, page: PageLayout, sample: Sample, turns: Sequence[int]) -> int:
         """Return the turn after which a sample of the lines is read best."""
         found = {turn: page.lines_turned(turn) for turn in turns}
         shapes = {turn: shape_of(lines) for turn, lines in found.items()}
@@ -205,7 +205,7 @@ class LineReader:
                 read[turn] = Hypothesis(tuple(map(tuple, rows)))
         return upright(read)
 
-    def sample(self, sheet: Sheet, lines: Sequence[Line]) -> Sample:
+    def sample(self, sheet: Sheet, lines: Sequence[LineBox]) -> Sample:
         """Read a sample of the lines of a page.
 
         They are from all over it: not all of them names, nor all numbers.
@@ -218,7 +218,7 @@ class LineReader:
         read = self.free(self.strips(sheet, chosen), is_of_page=True)
         return dict(zip(chosen, read, strict=True))
 
-    def rows(self, page: Page, sample: Sample) -> Hypothesis:
+    def rows(self, page: PageLayout, sample: Sample) -> Hypothesis:
         """Read the lines of a page; raise TooMuchWriting if it is too much.
 
         Those of the sample have been read.
@@ -253,7 +253,7 @@ class LineReader:
             raise TooMuchWriting
         return Hypothesis(tuple(transcribed))
 
-    def widths(self, lines: Sequence[Line]) -> Floats:
+    def widths(self, lines: Sequence[LineBox]) -> Floats:
         """Return the widths of strips; raise TooMuchWriting if one is too long."""
         spec = self.network.spec
         shapes = np.array([line.length / line.height for line in lines])
@@ -262,7 +262,7 @@ class LineReader:
         return spec.padding * np.ceil(spec.height * shapes / spec.padding)
 
     def strips(
-        self, sheet: Sheet, lines: Sequence[Line], stretch: float = 1.0
+        self, sheet: Sheet, lines: Sequence[LineBox], stretch: float = 1.0
     ) -> list[Strip]:
         """Cut out lines."""
         height = self.network.spec.height
@@ -287,21 +287,21 @@ class LineReader:
                 read = read.without_marks_of_words()
             if read.score <= 0:
                 read = replace(read, spans=[])
-            elif self.field.grammar:
-                read = read.of_form(self.field.grammar)
+            elif self.field.rules:
+                read = read.in_format(self.field.rules)
             transcripts.append(read)
         return transcripts
 
     def of_length(self, strips: Sequence[Strip], length: int) -> list[Transcript]:
         """Read strips that have so many digits together; return [] if they cannot.
 
-        They have the form if possible.
+        They have the format if possible.
         """
         spec = self.network.spec
-        grammar = self.field.grammar
+        rules = self.field.rules
         empty = self.empty(strips)
-        if grammar:
-            found = of_form_and_length(empty, grammar, length)
+        if rules:
+            found = in_format_of_length(empty, rules, length)
             if found:
                 return found
         blank = np.eye(1, spec.classes, BLANK)  # between lines
@@ -313,7 +313,7 @@ class LineReader:
         for each in empty:
             end = len(each.output)
             spans = spans_of(path[:end])
-            transcripts.append(replace(each, spans=spans, grammar=grammar))
+            transcripts.append(replace(each, spans=spans, rules=rules))
             path = path[end + 1 :]
         return transcripts
 
@@ -331,18 +331,18 @@ class LineReader:
         return transcripts
 
 
-def of_form_and_length(
-    empty: Sequence[Transcript], grammar: Grammar, length: int
+def in_format_of_length(
+    empty: Sequence[Transcript], rules: FormatRules, length: int
 ) -> list[Transcript]:
     """Return the most probable readings that have so many digits together, or [].
 
-    A strip has the form, or is empty.
+    A strip has the format, or is empty.
     """
     digits = empty[0].spec.digits
     best: Best = {0: (1.0, [])}
     for transcript in empty:
         readings = [(0, transcript.confidence, list[FieldReading]())]
-        for field in transcript.fields(grammar, 0, len(transcript.output)):
+        for field in transcript.fields(rules, 0, len(transcript.output)):
             count = sum(symbol in digits for symbol in field.symbols)
             readings.append((count, field.likelihood, [field]))
         longer: Best = {}
@@ -357,7 +357,7 @@ def of_form_and_length(
     if empty[0].spec.calibrated(probability) < LEAST:
         return []
     pairs = zip(empty, found, strict=True)
-    return [transcript.saying(grammar, fields) for transcript, fields in pairs]
+    return [transcript.saying(rules, fields) for transcript, fields in pairs]
 
 
 def is_unsure(transcript: Transcript) -> bool:
@@ -373,7 +373,7 @@ def likelier(first: Transcript, second: Transcript) -> Transcript:
     return replace(best, agreed=share(best.score, other.score))
 
 
-def shape_of(lines: Sequence[Line]) -> float:
+def shape_of(lines: Sequence[LineBox]) -> float:
     """Return the mean length of lines over their mean height; 0 if there are none."""
     height = sum(line.height for line in lines)
     return sum(line.length for line in lines) / height if height else 0.0
@@ -419,7 +419,7 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
     if (
         not best.signs
         or best.is_beside_ink
-        or not all(each.has_form for each in best.transcripts)
+        or not all(each.has_format for each in best.transcripts)
     ):
         return False
     doubts = [1 - each.certainty for each in found if each.signs == best.signs]

@@ -24,13 +24,13 @@ Counts = NDArray[np.intp]
 Coordinate = TypeVar("Coordinate", float, Floats)
 
 
-class Line(NamedTuple):
+class LineBox(NamedTuple):
     """A line of writing.
 
     Attributes
     ----------
     top, bottom, left, right : float
-        Its edges in pixels, on axes that are turned by `tilt` about the origin.
+        Its edges in pixels, on axes that are rotated by `tilt` about the origin.
     tilt : float
         Angle in radians; positive if the line descends to the right.
     """
@@ -52,10 +52,10 @@ class Line(NamedTuple):
         return self.bottom - self.top
 
     def level_centre(self, tilt: float) -> tuple[float, float]:
-        """Return the centre (along, down) on axes that are turned by another tilt."""
+        """Return the centre (along, down) on axes that are rotated by another tilt."""
         along = (self.left + self.right) / 2
         down = (self.top + self.bottom) / 2
-        return turned(along, down, self.tilt - tilt)
+        return rotated(along, down, self.tilt - tilt)
 
 
 class Finding(NamedTuple):
@@ -76,7 +76,7 @@ class Finding(NamedTuple):
     growth: float
 
 
-def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line]:
+def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[LineBox]:
     """Find lines of writing: connected pixels, with a box around them that is tilted as
     they are.
 
@@ -95,7 +95,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
 
     Returns
     -------
-    list of Line
+    list of LineBox
         In pixels of the image.
     """
     labels = connected(writing >= finding.threshold).ravel()
@@ -122,7 +122,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     is_large = sides.min(axis=0) >= MIN_SIDE * step.max()
     is_line = is_probable & is_large
     lines = np.column_stack([*boxes, tilt])[is_line]
-    return without_overlaps([Line(*line) for line in lines.tolist()])
+    return without_overlaps([LineBox(*line) for line in lines.tolist()])
 
 
 def tilts(points: Floats, starts: Counts, counts: Counts) -> Floats:
@@ -159,10 +159,10 @@ def weighted_median(values: Floats, weights: Floats) -> float:
 def edges_along(points: Floats, tilt: Floats, starts: Counts, step: Floats) -> Floats:
     """Return top, bottom, left and right (4, n) of each group of pixels.
 
-    They are on axes turned by the tilt of each pixel's group; pixels have size `step`.
+    They are on axes rotated by the tilt of each pixel's group; pixels have size `step`.
     """
     x, y = points.T
-    along, down = turned(x, y, -tilt)
+    along, down = rotated(x, y, -tilt)
     half_width, half_height = step / 2
     return np.stack(
         [
@@ -174,23 +174,23 @@ def edges_along(points: Floats, tilt: Floats, starts: Counts, step: Floats) -> F
     )
 
 
-def turned(
-    along: Coordinate, down: Coordinate, turn: Coordinate
+def rotated(
+    along: Coordinate, down: Coordinate, angle: Coordinate
 ) -> tuple[Coordinate, Coordinate]:
-    """Turn points by angles."""
-    cos = np.cos(turn)
-    sin = np.sin(turn)
+    """Rotate points by angles."""
+    cos = np.cos(angle)
+    sin = np.sin(angle)
     return along * cos - down * sin, along * sin + down * cos
 
 
-def without_overlaps(lines: list[Line]) -> list[Line]:
+def without_overlaps(lines: list[LineBox]) -> list[LineBox]:
     """Join lines that share most of the smaller one, so that nothing is read twice."""
     while lines and len(groups := overlapping(lines)) < len(lines):
         lines = [joined(group) for group in groups]
     return lines
 
 
-def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
+def overlapping(lines: Sequence[LineBox]) -> list[list[LineBox]]:
     """Put each line with the larger one that shares most of its area, if one does."""
     tilt = tilt_of(lines)
     ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
@@ -198,7 +198,7 @@ def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
     centres = np.array([line.level_centre(tilt) for line in ordered])
     low = centres - sizes / 2
     high = centres + sizes / 2
-    groups = dict[int, list[Line]]()
+    groups = dict[int, list[LineBox]]()
     for place, line in enumerate(ordered):
         ends = np.minimum(high[:place], high[place])
         begins = np.maximum(low[:place], low[place])
@@ -211,7 +211,7 @@ def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
     return [*groups.values()]
 
 
-def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
+def in_rows(lines: Sequence[LineBox]) -> list[list[LineBox]]:
     """Put lines in order: rows from top to bottom, and each from left to right.
 
     From left to right, a line joins the row to whose last one it is nearest in height,
@@ -220,10 +220,10 @@ def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
     tilt = tilt_of(lines)
     centres = {line: line.level_centre(tilt) for line in lines}
 
-    def height_of(row: list[Line]) -> float:
+    def height_of(row: list[LineBox]) -> float:
         return float(np.mean([centres[line][1] for line in row]))
 
-    rows = list[list[Line]]()
+    rows = list[list[LineBox]]()
     for line in sorted(lines, key=lambda line: centres[line][0]):
         _, down = centres[line]
         apart = [abs(centres[row[-1]][1] - down) for row in rows]
@@ -236,16 +236,16 @@ def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
     return sorted(rows, key=height_of)
 
 
-def joined(lines: Sequence[Line]) -> Line:
+def joined(lines: Sequence[LineBox]) -> LineBox:
     """Return the line around lines that stand beside each other."""
     tilt = tilt_of(lines)
     top, bottom, left, right, own_tilt = np.array(lines).T
-    along, down = turned(
+    along, down = rotated(
         np.stack([left, right, left, right]),  # (4, n): the corners
         np.stack([top, top, bottom, bottom]),
         own_tilt - tilt,
     )
-    return Line(
+    return LineBox(
         float(down.min()),
         float(down.max()),
         float(along.min()),
@@ -254,7 +254,7 @@ def joined(lines: Sequence[Line]) -> Line:
     )
 
 
-def tilt_of(lines: Sequence[Line]) -> float:
+def tilt_of(lines: Sequence[LineBox]) -> float:
     """Return the tilt of a page: the median of its lines', by length."""
     tilts = np.array([line.tilt for line in lines])
     lengths = np.array([line.length for line in lines])

@@ -8,7 +8,7 @@ from typing import get_type_hints
 
 from app.network import log_odds_of
 from app.text.ctc import BLANK, Probabilities
-from app.text.forms import DIGITS
+from app.text.formats import DIGITS
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class LineSpec:
         """Return the class of a character."""
         return self.characters.index(character) + 1
 
-    def text_of(self, symbols: Sequence[int]) -> str:
+    def spelled(self, symbols: Sequence[int]) -> str:
         """Return the characters that classes stand for."""
         return "".join(self.characters[symbol - 1] for symbol in symbols)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.network import Model, ModelError, Node
 from app.picture.maps import Map
-from app.text.layout import Finding, Line, lines_in
+from app.text.layout import Finding, LineBox, lines_in
 from app.text.strips import Sheet
 
 
@@ -70,17 +70,17 @@ class PageNetwork(Model):
         found: Map = maps[0]
         return found
 
-    def lines(self, writing: Map, size: tuple[int, int]) -> list[Line]:
+    def lines(self, writing: Map, size: tuple[int, int]) -> list[LineBox]:
         """Return the lines of writing in an image of this size, given the map."""
         return lines_in(writing, size, self.finding)
 
-    def lines_on(self, grey: Image.Image) -> list[Line]:
+    def lines_on(self, grey: Image.Image) -> list[LineBox]:
         """Return the lines of writing in a grey image."""
         return self.lines(self.writing(grey), grey.size)
 
 
 @dataclass(frozen=True)
-class Page:
+class PageLayout:
     """A sheet, and where the network sees writing on it.
 
     Attributes
@@ -91,26 +91,28 @@ class Page:
         The network.
     writing : Map
         (H, W) float32 in [0, 1]: what it says of the sheet.
-    lines : list of Line
+    lines : list of LineBox
         The lines on the sheet.
     """
 
     sheet: Sheet
     network: PageNetwork
     writing: Map
-    lines: list[Line]
+    lines: list[LineBox]
 
     @classmethod
-    def of(cls, sheet: Sheet, network: PageNetwork) -> "Page":
+    def of(cls, sheet: Sheet, network: PageNetwork) -> "PageLayout":
         """Find the lines on a sheet."""
         writing = network.writing(sheet.grey)
         return cls(sheet, network, writing, network.lines(writing, sheet.grey.size))
 
-    def turned(self, degrees: int) -> "Page":
+    def turned(self, degrees: int) -> "PageLayout":
         """Find the lines on the turned sheet: the network sees level ones better."""
-        return Page.of(self.sheet.turned(degrees), self.network) if degrees else self
+        return (
+            PageLayout.of(self.sheet.turned(degrees), self.network) if degrees else self
+        )
 
-    def lines_turned(self, degrees: int) -> list[Line]:
+    def lines_turned(self, degrees: int) -> list[LineBox]:
         """Return about the lines on the turned sheet, without asking the network."""
         if not degrees:
             return self.lines

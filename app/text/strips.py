@@ -10,10 +10,10 @@ from PIL import Image
 
 from app.picture.decode import Picture
 from app.picture.ink import opaque, plane, views
-from app.picture.maps import Box, grown, sample
+from app.picture.maps import PixelBox, grown, sample
 from app.picture.pieces import Components
 from app.picture.printed_lines import ink_without_printed_lines
-from app.text.layout import Floats, Line
+from app.text.layout import Floats, LineBox
 
 # Width of a strip over its height: narrower lines get a margin at both ends.
 NARROWEST = 0.5
@@ -60,7 +60,7 @@ class Strip(NamedTuple):
         """
         return math.atan2(self.place[1, 0], self.place[0, 0])
 
-    def box(self, top: float, bottom: float, left: float, right: float) -> Box:
+    def box(self, top: float, bottom: float, left: float, right: float) -> PixelBox:
         """Return the box on the upright picture around a part of the strip.
 
         It has at least one pixel, and none outside the picture.
@@ -68,7 +68,7 @@ class Strip(NamedTuple):
         across = [left, left, right, right]
         corners = np.array([across, [top, bottom, top, bottom], np.ones(4)])
         x, y = np.round(self.place @ corners).astype(int).tolist()
-        return Box(min(y), max(y), min(x), max(x)).within(*self.size)
+        return PixelBox(min(y), max(y), min(x), max(x)).within(*self.size)
 
 
 class Sheet(NamedTuple):
@@ -114,7 +114,7 @@ class Sheet(NamedTuple):
         part = levels[rows, left : left + side]
         return Image.fromarray(part)
 
-    def strip(self, line: Line, height: int, stretch: float = 1.0) -> Strip:
+    def strip(self, line: LineBox, height: int, stretch: float = 1.0) -> Strip:
         """Cut out a line, level and scaled to this height; stretch it in length.
 
         Outside the image is ground.
@@ -133,7 +133,7 @@ class Sheet(NamedTuple):
         return Strip(np.asarray(scaled), picture.scale * place, size)
 
     def level(
-        self, line: Line
+        self, line: LineBox
     ) -> tuple[Image.Image, tuple[float, float, float, float]]:
         """Return an image in which a line is level, and its box there.
 
@@ -200,7 +200,7 @@ def whole_strips(sheet: Sheet, height: int) -> Iterator[Strip]:
     height : int
         Height of the strips.
     """
-    line = Line(0, sheet.grey.height, 0, sheet.grey.width)
+    line = LineBox(0, sheet.grey.height, 0, sheet.grey.width)
     if MIN_SHAPE <= line.length / line.height <= MAX_SHAPE:
         yield sheet.strip(line, height)
         yield sheet.strip(line, height, WIDER)
@@ -208,14 +208,14 @@ def whole_strips(sheet: Sheet, height: int) -> Iterator[Strip]:
             yield clean.strip(line, height)
 
 
-def strip_around(picture: Picture, box: Box, height: int) -> Strip:
+def strip_around(picture: Picture, box: PixelBox, height: int) -> Strip:
     """Cut out a digit and what is around it: a tight picture as a whole.
 
     Parameters
     ----------
     picture : Picture
         The picture.
-    box : Box
+    box : PixelBox
         The digit's bounding box, in pixels of the upright picture.
     height : int
         Height of the strip.
@@ -233,7 +233,7 @@ def strip_around(picture: Picture, box: Box, height: int) -> Strip:
     wide = min(sheet.grey.width, WIDEST * tall)
     above = centred(top + bottom, tall, sheet.grey.height)
     first = centred(left + right, wide, sheet.grey.width)
-    around = Line(above, above + tall, first, first + wide)
+    around = LineBox(above, above + tall, first, first + wide)
     return sheet.strip(around, height)
 
 
@@ -281,11 +281,11 @@ def without_printed_lines(sheet: Sheet) -> Sheet | None:
     return sheet._replace(grey=clean)
 
 
-def affine(line: Line, width: int, height: int) -> Floats:
+def affine(line: LineBox, width: int, height: int) -> Floats:
     """Return the map (2, 3) from a line's cut-out of this size to the image."""
     cos = math.cos(line.tilt)
     sin = math.sin(line.tilt)
-    turn = np.array([[cos, -sin], [sin, cos]])
+    rotation = np.array([[cos, -sin], [sin, cos]])
     scale = line.length / width, line.height / height
-    corner = turn @ [line.left, line.top]
-    return np.column_stack([turn * scale, corner])
+    corner = rotation @ [line.left, line.top]
+    return np.column_stack([rotation * scale, corner])

@@ -12,7 +12,7 @@ CROSSED = 0.1  # share of the rows whose words may cross the gap between two col
 FILLED = 0.5  # share of the cells that are not empty in a table
 
 
-class Word(NamedTuple):
+class PlacedWord(NamedTuple):
     """A word, and its left and right end on a level page."""
 
     text: str
@@ -20,12 +20,12 @@ class Word(NamedTuple):
     right: float
 
 
-def table_of(rows: Sequence[Sequence[Word]]) -> tuple[tuple[str, ...], ...]:
+def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[str, ...], ...]:
     """Put rows of words into columns.
 
     Parameters
     ----------
-    rows : sequence of sequence of Word
+    rows : sequence of sequence of PlacedWord
         The words of each row, from left to right.
 
     Returns
@@ -45,7 +45,7 @@ def table_of(rows: Sequence[Sequence[Word]]) -> tuple[tuple[str, ...], ...]:
     return tuple(cells) if filled >= least else ()
 
 
-def columns_of(rows: Sequence[Sequence[Word]]) -> Floats:
+def columns_of(rows: Sequence[Sequence[PlacedWord]]) -> Floats:
     """Return the left and right end (n, 2) of each column.
 
     Between them are gaps that hardly any row's words cross.
@@ -67,7 +67,7 @@ def columns_of(rows: Sequence[Sequence[Word]]) -> Floats:
     return columns
 
 
-def cells_of(row: Sequence[Word], columns: Floats) -> tuple[str, ...]:
+def cells_of(row: Sequence[PlacedWord], columns: Floats) -> tuple[str, ...]:
     """Put each word of a row into the column that it shares most with.
 
     Words of one column are joined by a space.

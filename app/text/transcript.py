@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.picture.maps import Box, Map
+from app.picture.maps import Map, PixelBox
 from app.text.ctc import (
     BLANK,
     Probabilities,
@@ -20,7 +20,7 @@ from app.text.ctc import (
     log_probability,
     spans_along,
 )
-from app.text.forms import Grammar, Meaning
+from app.text.formats import FormatRules, Meaning
 from app.text.line_spec import LineSpec, moved
 from app.text.strips import Strip
 
@@ -29,8 +29,8 @@ REACH = 0.75
 GAP = 0.9  # width of a space, in digit heights
 # Probability of a gap in a column between two signs from which there is a space.
 GAP_PROBABILITY = 0.1
-# Least confidence of a reading that has the form of its field, and prior probability of
-# one that has not.
+# Least confidence of a reading that has the format of its field, and prior probability
+# of one that has not.
 LEAST = 0.05
 GROUND = 0.2  # darkness up to which a pixel is background
 INKED = 0.5  # darkness from which it is ink
@@ -38,7 +38,7 @@ Word = list[Span]
 
 
 class FieldReading(NamedTuple):
-    """A likely reading of some columns that has the form of a field."""
+    """A likely reading of some columns that has the format of a field."""
 
     likelihood: float
     symbols: Symbols
@@ -50,7 +50,7 @@ class FieldReading(NamedTuple):
 class Place(NamedTuple):
     """Where a symbol is in a strip, and its ink there, in [0, 1]."""
 
-    box: Box
+    box: PixelBox
     ink: Map
 
 
@@ -75,11 +75,11 @@ class Transcript:
     agreed : float
         The share of what speaks for this reading among all readings of the strip's
         line.
-    grammar : Grammar, optional
-        The form of its field.
+    rules : FormatRules, optional
+        The rules of its field's format.
     meanings : tuple of Meaning
-        What its words, or all of them together, mean in that form; none if they do not
-        have it.
+        What its words, or all of them together, mean in that formatat; none if they do
+        not have it.
     """
 
     strip: Strip
@@ -88,7 +88,7 @@ class Transcript:
     spans: Sequence[Span] = ()
     is_of_page: bool = False
     agreed: float = 1.0
-    grammar: Grammar | None = None
+    rules: FormatRules | None = None
     meanings: tuple[Meaning, ...] = ()
 
     @property
@@ -116,14 +116,14 @@ class Transcript:
     @property
     def prior(self) -> float:
         """How likely texts like this one are in its field."""
-        if not self.has_form:
+        if not self.has_format:
             return LEAST
         return math.prod(meaning.prior for meaning in self.meanings)
 
     @property
-    def has_form(self) -> bool:
-        """Whether it has the form of its field, if that has one."""
-        return self.grammar is None or bool(self.meanings)
+    def has_format(self) -> bool:
+        """Whether it has the format of its field, if that has one."""
+        return self.rules is None or bool(self.meanings)
 
     @property
     def score(self) -> float:
@@ -131,16 +131,16 @@ class Transcript:
 
         There are n digits and marks, and g is the geometric mean of their
         probabilities. So one more counts for a text if it is likely enough, and against
-        it otherwise. A text with the form of its field is preferred to any other.
+        it otherwise. A text with the format of its field is preferred to any other.
         """
         count = len(self.signs)
         if not count:
             return 0.0
         gain: float = self.confidence ** (2 / count) - self.spec.threshold
         score = self.prior * count * gain
-        if not self.has_form:
+        if not self.has_format:
             return LEAST * score
-        return max(LEAST, score) if self.grammar else score
+        return max(LEAST, score) if self.rules else score
 
     def without_marks_of_words(self) -> "Transcript":
         """Beside words, count marks that are not part of a number as something else."""
@@ -172,10 +172,10 @@ class Transcript:
 
         There is a space where something else separates, and where a gap is about as
         wide as the digits are high. In a row of a page, where columns may be close,
-        there is also one where the network sees a gap. Within a number that has a form,
-        there is none.
+        there is also one where the network sees a gap. Within a number that has a
+        format, there is none.
         """
-        if self.grammar and len(self.meanings) == 1 and not self.grammar.is_spaced:
+        if self.rules and len(self.meanings) == 1 and not self.rules.is_spaced:
             return [self.sign_spans]
         boxes = {span: place.box for span, place in self.places.items()}
         wide = GAP * self.digit_height
@@ -223,8 +223,8 @@ class Transcript:
         """The probabilities (T, C), with something else and gaps counted as blank."""
         return moved(self.output, [self.spec.other, self.spec.gap], BLANK)
 
-    def of_form(self, grammar: Grammar) -> "Transcript":
-        """Return the most probable reading that has a form; or else itself.
+    def in_format(self, rules: FormatRules) -> "Transcript":
+        """Return the most probable reading that has a format; or else itself.
 
         In a row of a page, each word is a field if it can be. Otherwise, all of it is
         one if it can be; if each word can be one, too, that is in doubt.
@@ -234,77 +234,81 @@ class Transcript:
         for before, after in pairwise(self.words):
             cuts.append((before[-1].last + after[0].first + 1) // 2)
         by_words = None
-        if cuts and not grammar.is_spaced:
-            by_words = self.with_fields(grammar, [0, *cuts, end])
+        if cuts and not rules.is_spaced:
+            by_words = self.with_fields(rules, [0, *cuts, end])
             if by_words and self.is_of_page:
                 return by_words
-        whole = self.with_fields(grammar, [0, end])
+        whole = self.with_fields(rules, [0, end])
         if whole and by_words:
             (meaning,) = whole.meanings
             in_doubt = meaning._replace(share=meaning.share / 2)
             return replace(whole, meanings=(in_doubt,))
-        return whole or by_words or replace(self, grammar=grammar)
+        return whole or by_words or replace(self, rules=rules)
 
     def with_fields(
-        self, grammar: Grammar, edges: Sequence[int]
+        self, rules: FormatRules, edges: Sequence[int]
     ) -> "Transcript | None":
         """Return the most probable reading with a field from each edge to the next."""
         fields = []
         for begin, end in pairwise(edges):
-            field = max(self.fields(grammar, begin, end), default=None)
+            field = max(self.fields(rules, begin, end), default=None)
             if field is None:
                 return None
             fields.append(field)
-        read = self.saying(grammar, fields)
+        read = self.saying(rules, fields)
         return read if self.spec.calibrated(read.certainty) >= LEAST else None
 
-    def fields(self, grammar: Grammar, begin: int, end: int) -> Iterator[FieldReading]:
-        """Yield the readings of some columns that have a form."""
+    def fields(
+        self, rules: FormatRules, begin: int, end: int
+    ) -> Iterator[FieldReading]:
+        """Yield the readings of some columns that have a formatat."""
 
         def can_begin(symbols: Symbols) -> bool:
-            return grammar.can_begin(self.spec.text_of(symbols))
+            return rules.can_begin(self.spec.spelled(symbols))
 
         for symbols, probability in likeliest(self.columns[begin:end], can_begin):
-            meaning = grammar.meaning(self.spec.text_of(symbols))
+            meaning = rules.meaning(self.spec.spelled(symbols))
             if probability and meaning:
                 likelihood = probability * meaning.prior
                 yield FieldReading(likelihood, symbols, meaning, begin, end)
 
-    def saying(self, grammar: Grammar, fields: Sequence[FieldReading]) -> "Transcript":
-        """Return this reading of its fields, which have a form."""
+    def saying(
+        self, rules: FormatRules, fields: Sequence[FieldReading]
+    ) -> "Transcript":
+        """Return this reading of its fields, which have a formatat."""
         spans = []
         for each in fields:
             columns = self.columns[each.begin : each.end]
             for symbol, first, last in spans_along(columns, each.symbols):
                 spans.append(Span(symbol, first + each.begin, last + each.begin))
         meanings = tuple(each.meaning for each in fields)
-        return replace(self, spans=spans, grammar=grammar, meanings=meanings)
+        return replace(self, spans=spans, rules=rules, meanings=meanings)
 
     def alternatives(self, count: int) -> list[tuple[str, float]]:
         """Return the most probable other texts, and the probability of each.
 
-        Spaces do not matter. If all of it is a field, they have its form.
+        Spaces do not matter. If all of it is a field, they have its format.
         """
         if not count:
             return []
-        if self.grammar and len(self.meanings) == 1:
-            fields = self.fields(self.grammar, 0, len(self.output))
+        if self.rules and len(self.meanings) == 1:
+            fields = self.fields(self.rules, 0, len(self.output))
             found = [(field.symbols, field.likelihood) for field in fields]
         else:
             found = [each for each in likeliest(self.columns) if each[0]]
         found.sort(key=lambda each: each[1], reverse=True)
         own = tuple(self.signs)
         others = [each for each in found if each[0] != own][:count]
-        return [(self.spec.text_of(symbols), share) for symbols, share in others]
+        return [(self.spec.spelled(symbols), share) for symbols, share in others]
 
     @property
     def text(self) -> str:
         """The words, with spaces between them."""
-        return " ".join(map(self.text_of, self.words))
+        return " ".join(map(self.word_text, self.words))
 
-    def text_of(self, word: Word) -> str:
+    def word_text(self, word: Word) -> str:
         """Return the digits and marks of a word."""
-        return self.spec.text_of([span.symbol for span in word])
+        return self.spec.spelled([span.symbol for span in word])
 
     @cached_property
     def places(self) -> dict[Span, Place]:
@@ -360,12 +364,12 @@ class Transcript:
         return cuts
 
 
-def box_in(inked: NDArray[np.bool_], left: int, right: int) -> Box:
+def box_in(inked: NDArray[np.bool_], left: int, right: int) -> PixelBox:
     """Return the box around the ink in these columns; all of them if there is none."""
     rows, columns = np.nonzero(inked[:, left:right])
     if not len(rows):
-        return Box(0, len(inked), left, right)
-    return Box(
+        return PixelBox(0, len(inked), left, right)
+    return PixelBox(
         int(rows.min()),
         int(rows.max()) + 1,
         left + int(columns.min()),

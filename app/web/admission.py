@@ -24,7 +24,7 @@ from app.digit.reading import Reading
 from app.serving.decoders import Busy, turn_of
 from app.serving.reader import JPEG_BYTES
 from app.settings import Settings
-from app.text.text import Text
+from app.text.transcription import Transcription
 
 REFUSAL_SECONDS = 0.5, 1.0
 # Seconds; during a shorter wait, it is not watched whether the client leaves.
@@ -33,7 +33,7 @@ NOTICED = 0.05
 PAGE_SECONDS = 50.0
 LATE = "There was no time left for this picture: send it again."
 RECENT = 0.1  # weight of the last picture in the mean cost
-Outcome = TypeVar("Outcome", Reading, Text)
+Outcome = TypeVar("Outcome", Reading, Transcription)
 Result = TypeVar("Result")
 
 

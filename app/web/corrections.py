@@ -11,8 +11,8 @@ from app.digit.reading import DigitOptions
 from app.picture.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
 from app.text.field import InvalidField, require_readable
-from app.text.forms import DIGITS
-from app.text.text import TextOptions
+from app.text.formats import DIGITS
+from app.text.reading import TextOptions
 from app.web.parameters import OfOnePage
 from app.web.routes import OF_ONE_PICTURE
 from app.web.service import Service, Serving

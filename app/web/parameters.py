@@ -14,8 +14,8 @@ from app.answers.responses import Described, OneOrMore, Share
 from app.corrections import LABEL
 from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
-from app.text.forms import DateOrder, Format
-from app.text.text import TURNS, TextOptions
+from app.text.formats import DateOrder, FormatName
+from app.text.reading import TURNS, TextOptions
 from app.web.documents import PAGES
 
 MAX_ERRORS = 3  # that are described
@@ -92,7 +92,7 @@ class OfText(Parameters):
     `0123456789%2B%25` in a URL; by default digits and marks. `/health` lists those
     known, as the `characters` of `lines`.
     """
-    format: Format | None = None
+    format: FormatName | None = None
     """The form of the field. Each line is the most probable reading that has it, with
     its `value`; a line without such a reading has `format: false`.
     """

@@ -16,7 +16,8 @@ from app.digit.inside import weights_in_colour
 from app.digit.reading import DigitOptions, NotADigit
 from app.picture.errors import BlankImage, TooMuchWriting
 from app.text.field import InvalidField
-from app.text.text import ImpossibleLength, Text
+from app.text.reading import ImpossibleLength
+from app.text.transcription import Transcription
 from app.web import results
 from app.web.admission import require_open
 from app.web.documents import Document, pages_in
@@ -253,7 +254,9 @@ async def answers_to_pages(
             yield conversion.page_of(outcome, page)
 
 
-async def answer_of(text: Text, service: Service, parameters: OfText) -> responses.Text:
+async def answer_of(
+    text: Transcription, service: Service, parameters: OfText
+) -> responses.Text:
     """Convert a text, in a thread: there may be two thousand frames to encode."""
     shown = text if parameters.marks else text.digits_only()
     version = service.reader.networks.text_model

@@ -22,13 +22,14 @@ from starlette.requests import ClientDisconnect
 from app.corrections import Corrections
 from app.digit.reading import DigitOptions, Reading
 from app.metrics import Metrics
-from app.picture.formats import has_pages
+from app.picture.file_formats import has_pages
 from app.picture.maps import Map
 from app.serving.decoders import Busy
 from app.serving.reader import SLOW_NANOSECONDS, Reader
 from app.settings import Settings
 from app.stage import Stage
-from app.text.text import Digit, Text, TextOptions
+from app.text.reading import TextOptions
+from app.text.transcription import TextDigit, Transcription
 from app.web import problems
 from app.web.admission import Admission, require_open, unless_gone
 from app.web.draining import Draining
@@ -107,7 +108,7 @@ class Service:
 
     async def read_text(
         self, request: Request, picture: bytes, options: TextOptions
-    ) -> Text:
+    ) -> Transcription:
         """Read the text in a picture."""
         queue = self.admission.large
         read = partial(self.reader.read_text, picture, options)
@@ -143,7 +144,7 @@ class Service:
         self.record_answer(reading)
         return reading
 
-    def record_answer(self, answer: Reading | Digit) -> None:
+    def record_answer(self, answer: Reading | TextDigit) -> None:
         """Count a digit that is returned."""
         digit = answer.digit
         self.metrics.predictions[digit].inc()

@@ -36,7 +36,7 @@ Read = Callable[[Path], Any]
 
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
-    from app.text.text import TextOptions
+    from app.text.reading import TextOptions
     from measuring import Served
 
     networks = Served.committed()

@@ -1,49 +1,28 @@
-"""Picture bytes → text: what is written in a picture, line by line.
-
-First the line network reads the whole picture as one line. Where it is not sure, the
-network for pages finds the lines, and the line network reads each of them. What most
-speaks for is the answer.
-"""
+"""What is written in a picture: its lines, their digits and marks."""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
 
-from app.picture.budget import UNLIMITED, Budget
-from app.picture.decode import Picture, decode_image, open_image
-from app.picture.errors import TooMuchWriting
 from app.picture.frame import FRAME_SIDE, frame_from_ink
-from app.picture.maps import Box, Map
-from app.picture.shown import Shown, shown
+from app.picture.maps import Map, PixelBox
+from app.picture.shown import Shown
 from app.stage import Stage
 from app.text.ctc import TINY, Probabilities, Span
-from app.text.field import ANYTHING, Field
-from app.text.hypotheses import Hypothesis, LineReader, Row, agreement, best_of, upright
-from app.text.line_network import LineNetwork
+from app.text.hypotheses import Hypothesis, Row, agreement, best_of
 from app.text.line_spec import LineSpec
-from app.text.pages import PageNetwork
-from app.text.strips import PAGE_PIXELS, side_of
-from app.text.table import Word, table_of
+from app.text.table import PlacedWord, table_of
 from app.text.transcript import Transcript
 
-# Degrees by which a picture may have to be turned.
-TURNS = {"none": (0,), "auto": (0, 90, 180, 270)}
 
-
-class ImpossibleLength(Exception):
-    """No reading of the picture has the requested number of digits."""
-
-
-class Digit(NamedTuple):
+class TextDigit(NamedTuple):
     """A digit in a text.
 
     Attributes
     ----------
-    box : Box
+    box : PixelBox
         Its bounding box, in pixels of the upright picture.
     probabilities : NDArray
         (10,) float32, indexed by digit.
@@ -53,7 +32,7 @@ class Digit(NamedTuple):
         (h, w) float32 in [0, 1]: its ink, cropped to the box, in pixels of the strip.
     """
 
-    box: Box
+    box: PixelBox
     probabilities: Probabilities
     legibility: float
     ink: Map
@@ -71,11 +50,11 @@ class Digit(NamedTuple):
         return int(self.probabilities.argmax())
 
 
-class Mark(NamedTuple):
+class TextMark(NamedTuple):
     """A mark or another sign, and its box in pixels of the upright picture."""
 
     mark: str
-    box: Box
+    box: PixelBox
 
 
 class TextLine(NamedTuple):
@@ -87,29 +66,29 @@ class TextLine(NamedTuple):
         As written.
     confidence : float
         The probability of that.
-    box : Box
+    box : PixelBox
         Its bounding box, in pixels of the upright picture.
     digits, marks : tuple
         What it consists of, at least one of both.
     alternatives : tuple or None
         The most probable other texts with their probabilities, if requested.
-    has_form : bool or None
-        Whether it has the form of its field, if that has one.
+    has_format : bool or None
+        Whether it has the format of its field, if that has one.
     value : str or None
-        What it means in that form; several values are separated by spaces.
+        What it means in that formatat; several values are separated by spaces.
     """
 
     text: str
     confidence: float
-    box: Box
-    digits: tuple[Digit, ...]
-    marks: tuple[Mark, ...]
+    box: PixelBox
+    digits: tuple[TextDigit, ...]
+    marks: tuple[TextMark, ...]
     alternatives: tuple[tuple[str, float], ...] | None = None
-    has_form: bool | None = None
+    has_format: bool | None = None
     value: str | None = None
 
 
-class Text(NamedTuple):
+class Transcription(NamedTuple):
     """What is written in a picture.
 
     Attributes
@@ -142,19 +121,19 @@ class Text(NamedTuple):
         return "\n".join(line.text for line in self.lines)
 
     @property
-    def has_form(self) -> bool | None:
-        """Whether all lines have the form of the field; None if it has none."""
-        forms = [line.has_form for line in self.lines]
-        return None if None in forms else all(forms)
+    def has_format(self) -> bool | None:
+        """Whether all lines have the format of the field; None if it has none."""
+        lines = [line.has_format for line in self.lines]
+        return None if None in lines else all(lines)
 
     @property
     def value(self) -> str | None:
-        """What the lines mean in that form, joined by newlines, if all have it."""
-        if not (self.lines and self.has_form):
+        """What the lines mean in that formatat, joined by newlines, if all have it."""
+        if not (self.lines and self.has_format):
             return None
         return "\n".join(line.value or "" for line in self.lines)
 
-    def digits_only(self) -> "Text":
+    def digits_only(self) -> "Transcription":
         """Return the text without marks, spaces, and lines and rows without digits."""
         lines = []
         for line in self.lines:
@@ -169,95 +148,9 @@ class Text(NamedTuple):
         return self._replace(lines=tuple(lines), table=tuple(table))
 
 
-@dataclass(frozen=True)
-class TextOptions:
-    """How to read a text.
-
-    Attributes
-    ----------
-    field : Field
-        What may be written.
-    page : int, optional
-        Which page of a TIFF or PDF, as for `open_image`.
-    turns : tuple of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The
-        first one is the answer unless clearly more speaks for another.
-    alternatives : int
-        Number of other texts to return for each line.
-    with_picture : bool
-        Whether to return the picture, turned as it was read.
-    """
-
-    field: Field = ANYTHING
-    page: int | None = None
-    turns: tuple[int, ...] = (0,)
-    alternatives: int = 0
-    with_picture: bool = False
-
-
-AS_WRITTEN = TextOptions()
-
-
-def read_text(
-    data: bytes,
-    network: LineNetwork,
-    pages: PageNetwork | None = None,
-    options: TextOptions = AS_WRITTEN,
-    budget: Budget = UNLIMITED,
-) -> Text:
-    """Read what is written in one picture.
-
-    Parameters
-    ----------
-    data : bytes
-        A picture file.
-    network : LineNetwork
-        The line network.
-    pages : PageNetwork, optional
-        The network that finds the lines of a page. Without it, a picture is read as one
-        line.
-    options : TextOptions
-        How to read it.
-    budget : Budget
-        What that may cost.
-
-    Raises
-    ------
-    PreprocessError
-    ImpossibleLength
-        A length is given, and no reading has it.
-    """
-    stages = [Stage("begin", perf_counter_ns()), Stage("wait", perf_counter_ns())]
-    picture = decoded(data, options.page, budget)
-    stages.append(Stage("decode", perf_counter_ns()))
-    field = options.field
-    reader = LineReader(network, pages, field, budget)
-    found = reader.read(picture, options.turns)
-    if not any(found.values()) and field.length is None:
-        raise TooMuchWriting
-    turn = upright({turn: best_of(ways) for turn, ways in found.items()})
-    text = text_of(found[turn], network.spec, options.alternatives)
-    if field.length is not None and not text.lines:
-        raise ImpossibleLength(
-            f"The picture cannot be read with a length of {field.length}: leave the "
-            "length out, or correct it."
-        )
-    stages.append(Stage("inference", perf_counter_ns()))
-    text = text._replace(turn=turn)
-    if options.with_picture:
-        text = text._replace(picture=shown(picture.turned(turn)))
-        stages.append(Stage("decode", perf_counter_ns()))
-    return text._replace(stages=tuple(stages))
-
-
-def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Picture:
-    """Decode a picture at the resolution at which pages are read."""
-    image = open_image(data, budget.max_pixels, page=page)
-    budget.check_header(image)
-    return decode_image(image, side_of(image.size, PAGE_PIXELS))
-
-
-def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) -> Text:
+def transcription_of(
+    found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0
+) -> Transcription:
     """Return the text for which most speaks.
 
     Parameters
@@ -280,7 +173,7 @@ def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) 
             lines.append(line_of(read, probability, alternatives))
             rows.append(read)
     confidence = spec.calibrated(agreed * best.certainty)
-    return Text(tuple(lines), confidence, table_of(words_of(rows)))
+    return Transcription(tuple(lines), confidence, table_of(words_of(rows)))
 
 
 def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
@@ -305,8 +198,8 @@ def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
             if transcript.is_digit(span):
                 digits.append(digit_of(transcript, span, box))
             else:
-                marks.append(Mark(transcript.text_of([span]), box))
-    around = Box.around(np.array(boxes))
+                marks.append(TextMark(transcript.word_text([span]), box))
+    around = PixelBox.around(np.array(boxes))
     confidence = row[0].spec.calibrated(probability)
     text = " ".join(each.text for each in row if each.text)
     line = TextLine(text, confidence, around, tuple(digits), tuple(marks))
@@ -315,15 +208,15 @@ def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
         found = alternatives_of(row, alternatives)
         others = tuple((other, min(1.0, left * share)) for other, share in found)
         line = line._replace(alternatives=others)
-    if not row[0].grammar:
+    if not row[0].rules:
         return line
-    if not all(each.has_form for each in row):
-        return line._replace(has_form=False)
+    if not all(each.has_format for each in row):
+        return line._replace(has_format=False)
     values = [meaning.value for each in row for meaning in each.meanings]
-    return line._replace(has_form=True, value=" ".join(values))
+    return line._replace(has_format=True, value=" ".join(values))
 
 
-def digit_of(transcript: Transcript, span: Span, box: Box) -> Digit:
+def digit_of(transcript: Transcript, span: Span, box: PixelBox) -> TextDigit:
     """Convert a symbol that is a digit, with its box on the picture."""
     spec = transcript.spec
     columns = transcript.output[span.first : span.last + 1]
@@ -331,7 +224,7 @@ def digit_of(transcript: Transcript, span: Span, box: Box) -> Digit:
     shares = np.exp(logs.mean(axis=0))  # (10,)
     legibility = 1 - float(columns[:, spec.other].min())
     ink = transcript.places[span].ink
-    return Digit(box, shares / shares.sum(), legibility, ink)
+    return TextDigit(box, shares / shares.sum(), legibility, ink)
 
 
 def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
@@ -348,14 +241,14 @@ def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
     return sorted(found, key=lambda each: each[1], reverse=True)[:count]
 
 
-def words_of(rows: Sequence[Row]) -> list[list[Word]]:
+def words_of(rows: Sequence[Row]) -> list[list[PlacedWord]]:
     """Return the words of each row, and where they are on the level page."""
     tilts = [transcript.strip.tilt for row in rows for transcript in row]
     tilt = float(np.median(tilts or [0]))
     return [[word for each in row for word in placed(each, tilt)] for row in rows]
 
 
-def placed(transcript: Transcript, tilt: float) -> Iterator[Word]:
+def placed(transcript: Transcript, tilt: float) -> Iterator[PlacedWord]:
     """Yield the words of a transcript, and where they are on a page of this tilt."""
     strip = transcript.strip
     middle = len(strip.pixels) / 2
@@ -364,4 +257,4 @@ def placed(transcript: Transcript, tilt: float) -> Iterator[Word]:
         right = transcript.places[word[-1]].box.right
         x, y = strip.place @ [[left, right], [middle, middle], [1, 1]]
         ends = x * math.cos(tilt) + y * math.sin(tilt)
-        yield Word(transcript.text_of(word), *ends.tolist())
+        yield PlacedWord(transcript.word_text(word), *ends.tolist())

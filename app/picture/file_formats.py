@@ -11,8 +11,8 @@ MAX_PIXELS = 50_000_000  # of a picture, by default
 SMALL_BYTES = 8192
 
 
-class Format(NamedTuple):
-    """A file format.
+class FileFormat(NamedTuple):
+    """A file file_format.
 
     Attributes
     ----------
@@ -29,19 +29,19 @@ class Format(NamedTuple):
     has_pages: bool = False
 
 
-FORMATS = {  # by Pillow's name
-    "PNG": Format((".png",), rb"\x89PNG"),
-    "JPEG": Format((".jpg", ".jpeg"), rb"\xff\xd8"),
-    "WEBP": Format((".webp",), rb"RIFF"),
-    "HEIF": Format((".heic", ".heif"), rb"(?s:....)ftyp(?!avi)"),
-    "AVIF": Format((".avif",), rb"(?s:....)ftypavi"),
-    "GIF": Format((".gif",), rb"GIF8"),
-    "BMP": Format((".bmp",), rb"BM"),
-    "TIFF": Format((".tif", ".tiff"), rb"II|MM", has_pages=True),
+FILE_FORMATS = {  # by Pillow's name
+    "PNG": FileFormat((".png",), rb"\x89PNG"),
+    "JPEG": FileFormat((".jpg", ".jpeg"), rb"\xff\xd8"),
+    "WEBP": FileFormat((".webp",), rb"RIFF"),
+    "HEIF": FileFormat((".heic", ".heif"), rb"(?s:....)ftyp(?!avi)"),
+    "AVIF": FileFormat((".avif",), rb"(?s:....)ftypavi"),
+    "GIF": FileFormat((".gif",), rb"GIF8"),
+    "BMP": FileFormat((".bmp",), rb"BM"),
+    "TIFF": FileFormat((".tif", ".tiff"), rb"II|MM", has_pages=True),
 }
-PDF = Format((".pdf",), rb"%PDF-", has_pages=True)  # which Pillow cannot read
+PDF = FileFormat((".pdf",), rb"%PDF-", has_pages=True)  # which Pillow cannot read
 PICTURE_ENDINGS = tuple(  # without PDFs
-    ending for format in FORMATS.values() for ending in format.endings
+    ending for file_format in FILE_FORMATS.values() for ending in file_format.endings
 )
 ENDINGS = (*PICTURE_ENDINGS, *PDF.endings)
 
@@ -51,15 +51,15 @@ def names_a_picture(name: str, endings: tuple[str, ...] = ENDINGS) -> bool:
     return name.lower().endswith(endings) and not name.startswith(".")
 
 
-def format_of(data: bytes) -> Format | None:
+def file_format_of(data: bytes) -> FileFormat | None:
     """Return the format of a file, by its first bytes."""
-    for format in (*FORMATS.values(), PDF):
-        if re.match(format.magic, data):
-            return format
+    for file_format in (*FILE_FORMATS.values(), PDF):
+        if re.match(file_format.magic, data):
+            return file_format
     return None
 
 
 def has_pages(data: bytes) -> bool:
     """Return whether a file is in a format that has pages."""
-    format = format_of(data)
-    return format is not None and format.has_pages
+    file_format = file_format_of(data)
+    return file_format is not None and file_format.has_pages

@@ -1,7 +1,7 @@
-"""The forms of fields: which texts an amount or a date may have, and what they mean.
+"""The formats of fields: which texts an amount or a date may have, and what they mean.
 
-A form is a table of regular expressions. They are also matched in part: a search for
-texts of a form goes on only with what some text of it begins with.
+A format is a table of regular expressions. They are also matched in part: a search for
+texts of a format goes on only with what some text of it begins with.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, get_args
 
 import regex
 
-Format = Literal["integer", "decimal", "amount", "date", "time", "phone"]
+FormatName = Literal["integer", "decimal", "amount", "date", "time", "phone"]
 DateOrder = Literal["dmy", "mdy", "ymd"]  # of day, month and year
 # Of a text that matches; it may raise ValueError.
 Value = Callable[[regex.Match[str]], str]
@@ -50,7 +50,7 @@ class Meaning(NamedTuple):
     share : float
         Its probability, given the text.
     prior : float
-        How likely texts like this one are in a field of this form, at most 1.
+        How likely texts like this one are in a field of this formatat, at most 1.
     """
 
     value: str
@@ -59,8 +59,8 @@ class Meaning(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Grammar:
-    """The form of a field.
+class FormatRules:
+    """The rules of a format.
 
     Attributes
     ----------
@@ -93,11 +93,11 @@ class Grammar:
         return {regex.compile(pattern): weight for pattern, weight in rows}
 
     def can_begin(self, text: str) -> bool:
-        """Return whether some text of this form begins like this."""
+        """Return whether some text in this format begins like this."""
         return any(pattern.fullmatch(text, partial=True) for pattern in self.compiled)
 
     def meaning(self, text: str) -> Meaning | None:
-        """Return what a text means; None if it does not have this form."""
+        """Return what a text means; None if it does not have this formatat."""
         fewest, most = self.digits
         if not fewest <= sum(map(str.isdigit, text)) <= most:
             return None
@@ -165,21 +165,23 @@ def signed(
     return {negative + pattern + end: weight for pattern, weight in patterns.items()}
 
 
-def dates(*orders: DateOrder) -> Grammar:
-    """Return the form of dates, in one of these orders."""
+def dates(*orders: DateOrder) -> FormatRules:
+    """Return the rules of dates, in one of these orders."""
     patterns = dict[str, float]()
     for first, second, third in orders:
         begin = rf"{PARTS[first]}(?P<sign>[./-]){PARTS[second]}"
         patterns[rf"{begin}(?P=sign){PARTS[third]}"] = 1
-    return Grammar(patterns, iso_date, "./-", needed="./-", digits=(4, 8))
+    return FormatRules(patterns, iso_date, "./-", needed="./-", digits=(4, 8))
 
 
 INTEGER = dict.fromkeys((PLAIN, BY_POINTS, BY_COMMAS, BY_APOSTROPHES), 1.0)
 AMOUNT = with_decimals(CENTS)
-GRAMMARS: dict[Format, Grammar] = {
-    "integer": Grammar(signed(INTEGER), number, ".,'-"),
-    "decimal": Grammar(signed(with_decimals(DECIMALS)), number, ".,'-", needed=".,"),
-    "amount": Grammar(
+FORMATS: dict[FormatName, FormatRules] = {
+    "integer": FormatRules(signed(INTEGER), number, ".,'-"),
+    "decimal": FormatRules(
+        signed(with_decimals(DECIMALS)), number, ".,'-", needed=".,"
+    ),
+    "amount": FormatRules(
         # In parentheses, it is negative, as accountants write it.
         signed(AMOUNT) | signed(AMOUNT, r"\(", r"\)"),
         number,
@@ -187,9 +189,9 @@ GRAMMARS: dict[Format, Grammar] = {
         needed=".,",
     ),
     "date": dates("dmy", "mdy", "ymd"),
-    "time": Grammar({TIME: 1}, iso_time, ":.", needed=":.", digits=(3, 6)),
-    "phone": Grammar({PHONE: 1}, dialled, "+()./-", digits=(3, 15), is_spaced=True),
+    "time": FormatRules({TIME: 1}, iso_time, ":.", needed=":.", digits=(3, 6)),
+    "phone": FormatRules({PHONE: 1}, dialled, "+()./-", digits=(3, 15), is_spaced=True),
 }
-OF_DATES: dict[DateOrder, Grammar] = {
+DATE_FORMATS: dict[DateOrder, FormatRules] = {
     order: dates(order) for order in get_args(DateOrder)
 }

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.text.forms import DIGITS, GRAMMARS, OF_DATES, Format
+from app.text.formats import DATE_FORMATS, DIGITS, FORMATS, FormatName
 from training.alphabet import CHARACTERS
 
-SIGNS = "".join(sorted({*"".join(grammar.signs for grammar in GRAMMARS.values())}))
+SIGNS = "".join(sorted({*"".join(rules.signs for rules in FORMATS.values())}))
 MEANINGS = """
 integer 1234 1234
 integer -1'234 -1234
@@ -68,20 +68,20 @@ def rows_of(table: str) -> list[tuple[str, ...]]:
 
 
 def test_each_form_has_examples_and_signs_that_are_read():
-    assert {*GRAMMARS} == {*get_args(Format)}
+    assert {*FORMATS} == {*get_args(FormatName)}
     for table in (MEANINGS, WITHOUT):
-        assert {*GRAMMARS} == {row[0] for row in rows_of(table)}
+        assert {*FORMATS} == {row[0] for row in rows_of(table)}
     assert {*SIGNS} <= {*CHARACTERS}
 
 
 @pytest.mark.parametrize(("format", "text", "value"), rows_of(MEANINGS))
 def test_a_text_of_a_form_means_one_value(format, text, value):
-    assert GRAMMARS[format].meaning(text)[:2] == (value, 1)
+    assert FORMATS[format].meaning(text)[:2] == (value, 1)
 
 
 @pytest.mark.parametrize(("format", "text"), rows_of(WITHOUT))
 def test_other_texts_do_not_have_the_form(format, text):
-    assert GRAMMARS[format].meaning(text) is None
+    assert FORMATS[format].meaning(text) is None
 
 
 @pytest.mark.parametrize(
@@ -94,48 +94,50 @@ def test_other_texts_do_not_have_the_form(format, text):
     ],
 )
 def test_a_date_is_read_in_its_order(order, text, value):
-    assert OF_DATES[order].meaning(text) == (value, 1, 1)
+    assert DATE_FORMATS[order].meaning(text) == (value, 1, 1)
 
 
 def test_a_month_beyond_the_twelfth_is_none():
-    assert OF_DATES["dmy"].meaning("4/13/2024") is None
-    assert not OF_DATES["dmy"].can_begin("4/13")
+    assert DATE_FORMATS["dmy"].meaning("4/13/2024") is None
+    assert not DATE_FORMATS["dmy"].can_begin("4/13")
 
 
 def test_a_year_with_two_digits_is_at_most_80_years_back_or_19_on():
     today = date.today().year
     for year in range(today - 80, today + 20):
-        assert OF_DATES["dmy"].meaning(f"1.2.{year % 100:02}").value == f"{year}-02-01"
+        assert (
+            DATE_FORMATS["dmy"].meaning(f"1.2.{year % 100:02}").value == f"{year}-02-01"
+        )
 
 
 def test_a_text_with_several_meanings_has_the_likelier_one_with_a_doubt():
-    assert GRAMMARS["decimal"].meaning("1.234")[:2] == ("1.234", pytest.approx(2 / 3))
-    assert GRAMMARS["decimal"].meaning("1,234")[:2] == ("1234", pytest.approx(2 / 3))
-    assert GRAMMARS["date"].meaning("3/4/2024")[:2] == ("2024-04-03", 0.5)
+    assert FORMATS["decimal"].meaning("1.234")[:2] == ("1.234", pytest.approx(2 / 3))
+    assert FORMATS["decimal"].meaning("1,234")[:2] == ("1234", pytest.approx(2 / 3))
+    assert FORMATS["date"].meaning("3/4/2024")[:2] == ("2024-04-03", 0.5)
 
 
 def test_a_number_without_decimals_is_less_likely_where_some_are_expected():
     for format in ("decimal", "amount"):
-        whole, exact = map(GRAMMARS[format].meaning, ("1250", "12.50"))
+        whole, exact = map(FORMATS[format].meaning, ("1250", "12.50"))
         assert whole.prior < exact.prior == 1
 
 
 @pytest.mark.parametrize(("format", "text", "_"), rows_of(MEANINGS))
 def test_all_that_a_text_of_a_form_begins_with_can_be_completed(format, text, _):
-    assert all(GRAMMARS[format].can_begin(text[:end]) for end in range(len(text) + 1))
+    assert all(FORMATS[format].can_begin(text[:end]) for end in range(len(text) + 1))
 
 
 @pytest.mark.parametrize(("format", "text"), rows_of(NOT_BEGINNINGS))
 def test_what_no_text_of_a_form_begins_with_is_dropped(format, text):
-    assert not GRAMMARS[format].can_begin(text)
+    assert not FORMATS[format].can_begin(text)
 
 
-@given(st.sampled_from(sorted(GRAMMARS)), st.text(DIGITS + SIGNS, max_size=80))
+@given(st.sampled_from(sorted(FORMATS)), st.text(DIGITS + SIGNS, max_size=80))
 def test_any_text_has_a_finite_answer(format, text):
-    grammar = GRAMMARS[format]
-    meaning = grammar.meaning(text)
+    rules = FORMATS[format]
+    meaning = rules.meaning(text)
     if meaning:
-        assert grammar.can_begin(text)
+        assert rules.can_begin(text)
         assert 0 < meaning.share <= 1
         assert 0 < meaning.prior <= 1
-        assert set(text) <= {*DIGITS, *grammar.signs}
+        assert set(text) <= {*DIGITS, *rules.signs}

@@ -1,0 +1,116 @@
+"""Picture bytes → text: what is written in a picture, line by line.
+
+First the line network reads the whole picture as one line. Where it is not sure, the
+network for pages finds the lines, and the line network reads each of them. What most
+speaks for is the answer.
+"""
+
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from app.picture.budget import UNLIMITED, Budget
+from app.picture.decode import Picture, decode_image, open_image
+from app.picture.errors import TooMuchWriting
+from app.picture.shown import shown
+from app.stage import Stage
+from app.text.field import ANYTHING, Field
+from app.text.hypotheses import LineReader, best_of, upright
+from app.text.line_network import LineNetwork
+from app.text.pages import PageNetwork
+from app.text.strips import PAGE_PIXELS, side_of
+from app.text.transcription import Transcription, transcription_of
+
+# Degrees by which a picture may have to be turned.
+TURNS = {"none": (0,), "auto": (0, 90, 180, 270)}
+
+
+class ImpossibleLength(Exception):
+    """No reading of the picture has the requested number of digits."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How to read a text.
+
+    Attributes
+    ----------
+    field : Field
+        What may be written.
+    page : int, optional
+        Which page of a TIFF or PDF, as for `open_image`.
+    turns : tuple of int
+        By how many degrees the picture may have to be turned, counter-clockwise. The
+        first one is the answer unless clearly more speaks for another.
+    alternatives : int
+        Number of other texts to return for each line.
+    with_picture : bool
+        Whether to return the picture, turned as it was read.
+    """
+
+    field: Field = ANYTHING
+    page: int | None = None
+    turns: tuple[int, ...] = (0,)
+    alternatives: int = 0
+    with_picture: bool = False
+
+
+AS_WRITTEN = TextOptions()
+
+
+def read_text(
+    data: bytes,
+    network: LineNetwork,
+    pages: PageNetwork | None = None,
+    options: TextOptions = AS_WRITTEN,
+    budget: Budget = UNLIMITED,
+) -> Transcription:
+    """Read what is written in one picture.
+
+    Parameters
+    ----------
+    data : bytes
+        A picture file.
+    network : LineNetwork
+        The line network.
+    pages : PageNetwork, optional
+        The network that finds the lines of a page. Without it, a picture is read as one
+        line.
+    options : TextOptions
+        How to read it.
+    budget : Budget
+        What that may cost.
+
+    Raises
+    ------
+    PictureError
+    ImpossibleLength
+        A length is given, and no reading has it.
+    """
+    stages = [Stage("begin", perf_counter_ns()), Stage("wait", perf_counter_ns())]
+    picture = decoded(data, options.page, budget)
+    stages.append(Stage("decode", perf_counter_ns()))
+    field = options.field
+    reader = LineReader(network, pages, field, budget)
+    found = reader.read(picture, options.turns)
+    if not any(found.values()) and field.length is None:
+        raise TooMuchWriting
+    turn = upright({turn: best_of(ways) for turn, ways in found.items()})
+    text = transcription_of(found[turn], network.spec, options.alternatives)
+    if field.length is not None and not text.lines:
+        raise ImpossibleLength(
+            f"The picture cannot be read with a length of {field.length}: leave the "
+            "length out, or correct it."
+        )
+    stages.append(Stage("inference", perf_counter_ns()))
+    text = text._replace(turn=turn)
+    if options.with_picture:
+        text = text._replace(picture=shown(picture.turned(turn)))
+        stages.append(Stage("decode", perf_counter_ns()))
+    return text._replace(stages=tuple(stages))
+
+
+def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Picture:
+    """Decode a picture at the resolution at which pages are read."""
+    image = open_image(data, budget.max_pixels, page=page)
+    budget.check_header(image)
+    return decode_image(image, side_of(image.size, PAGE_PIXELS))
