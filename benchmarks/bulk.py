@@ -20,10 +20,10 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from app.bulk.destination import Destination
-from app.bulk.source import Files
-from app.bulk.storage import place_of
-from app.bulk.worker import Worker
+from app.many.destination import Destination
+from app.many.source import Files
+from app.many.storage import place_of
+from app.many.worker import Worker
 from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import DIGITS, URL, all_cores, running

@@ -46,7 +46,7 @@ import typer
 from onnx import helper
 from PIL import Image
 
-from app.bulk.rows import cells_of
+from app.many.rows import cells_of
 from app.picture.errors import TooComplex
 from app.serving.networks import Networks
 from measuring import header, held_out, row

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
-from app.cli.terminal import percent
 from app.digit.candidates import candidates
 from app.digit.classifier import Classifier
 from app.digit.reading import COARSE_SIDE, read_digit
+from app.many.terminal import percent
 from app.picture.decode import decode_image, open_image
 from training.config import MODEL
 from training.drawing import png

@@ -37,10 +37,16 @@ def run(code: str, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("imported", "unwanted"),
     [
-        ("app.server.logs app.server.process", "httpx2 rich.progress app.cli.terminal"),
-        ("app.cli.client app.cli.terminal", "fastapi uvicorn onnxruntime numpy PIL"),
-        ("app.cli.client app.cli.records", "rich.console fastapi uvicorn onnxruntime"),
-        ("app.cli.local", "fastapi uvicorn httpx2"),
+        (
+            "app.server.logs app.server.process",
+            "httpx2 rich.progress app.many.terminal",
+        ),
+        ("app.many.client app.many.terminal", "fastapi uvicorn onnxruntime numpy PIL"),
+        (
+            "app.many.client app.many.records",
+            "rich.console fastapi uvicorn onnxruntime",
+        ),
+        ("app.many.local", "fastapi uvicorn httpx2"),
     ],
     ids=["serve", "predict", "predict --json", "predict --local"],
 )

@@ -29,7 +29,7 @@ from PIL import Image
 
 from app.answers.columns import TEXT_COLUMNS
 from app.answers.spreadsheet import formula_of
-from app.bulk.worker import Worker
+from app.many.worker import Worker
 from app.serving.decoders import Busy
 from app.serving.reader import Reader
 from app.settings import Settings

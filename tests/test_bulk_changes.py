@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from app.bulk.changes import discard_outdated
-from app.bulk.destination import Destination
-from app.bulk.job import parts_left
-from app.bulk.rows import SCHEMA
-from app.bulk.source import Files, Part, Source, Table
-from app.bulk.storage import UNKNOWN, State, place_of
+from app.many.changes import discard_outdated
+from app.many.destination import Destination
+from app.many.job import parts_left
+from app.many.rows import SCHEMA
+from app.many.source import Files, Part, Source, Table
+from app.many.storage import UNKNOWN, State, place_of
 
 MODEL = "1f0c2a9b7d3e"
 OLD = State(100, 1_700_000_000_123_456)

@@ -9,10 +9,10 @@ import pytest
 from pyarrow.fs import FileSystem
 
 from app.answers.errors import UploadTooLarge
-from app.bulk import source
-from app.bulk.errors import BulkError, UnreadableFile
-from app.bulk.source import Entry, Files, Table
-from app.bulk.storage import UNKNOWN, Place, State, place_of
+from app.many import source
+from app.many.errors import BulkError, UnreadableFile
+from app.many.source import Entry, Files, Table
+from app.many.storage import UNKNOWN, Place, State, place_of
 
 MAX_BYTES = 200_000
 PICTURES = "3/d.tif 7/c.heic [1]/e.png a.JPG b.png broken.png link.png".split()

@@ -14,16 +14,16 @@ import pytest
 from pydantic import BaseModel
 
 from app.answers import problems
-from app.bulk import job
-from app.bulk.changes import discard_outdated
-from app.bulk.destination import Destination, Summary
-from app.bulk.errors import BulkError
-from app.bulk.rows import SCHEMA, error_of
-from app.bulk.source import Entry, Files, Part, Source, Table
-from app.bulk.storage import UNKNOWN, place_of
-from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
-from app.cli.answers import Unanswered
-from app.cli.local import Local
+from app.many import job
+from app.many.answers import Unanswered
+from app.many.changes import discard_outdated
+from app.many.destination import Destination, Summary
+from app.many.errors import BulkError
+from app.many.local import Local
+from app.many.rows import SCHEMA, error_of
+from app.many.source import Entry, Files, Part, Source, Table
+from app.many.storage import UNKNOWN, place_of
+from app.many.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.serving.decoders import Busy, Interrupted
 from app.serving.networks import Networks
 from app.serving.reader import Reader

@@ -16,9 +16,9 @@ import httpx2
 import pytest
 
 from answers import HEALTH, LINE, NUMBER, SEVEN
-from app.cli.answers import NoService, Unanswered, in_order
-from app.cli.client import MAX_BYTES, Service
-from app.cli.patience import Patience
+from app.many.answers import NoService, Unanswered, in_order
+from app.many.client import MAX_BYTES, Client
+from app.many.patience import Patience
 from app.picture.errors import MAX_DIGITS
 from stand_ins import Clock, Killable, Respond, answering
 
@@ -30,18 +30,18 @@ def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
 
 
 @contextmanager
-def asking(respond: Respond) -> Iterator[Service]:
+def asking(respond: Respond) -> Iterator[Client]:
     with answering(respond) as url:
-        service = Service(url, None, at_once=2)
+        service = Client(url, None, at_once=2)
         with service:
             yield service
 
 
-def predict(service: Service):
+def predict(service: Client):
     return only(service.predict([b"picture"]))
 
 
-def read(service: Service):
+def read(service: Client):
     return only(service.read([b"picture"]))
 
 
@@ -65,13 +65,13 @@ def test_an_answer_is_parsed(ask, content):
     assert {**parsed, **content} == parsed
 
 
-def client_of(url: str, clock: Clock, patience: float = 7200) -> Service:
+def client_of(url: str, clock: Clock, patience: float = 7200) -> Client:
     """Return a client for which time passes only while it waits."""
-    return Service(url, None, 2, Patience(patience, clock), clock.sleep)
+    return Client(url, None, 2, Patience(patience, clock), clock.sleep)
 
 
 @contextmanager
-def asking_without_waiting(respond: Respond) -> Iterator[tuple[Service, Clock]]:
+def asking_without_waiting(respond: Respond) -> Iterator[tuple[Client, Clock]]:
     """Yield a client that does not wait, and its clock."""
     clock = Clock()
     with answering(respond) as url, client_of(url, clock) as service:
@@ -121,7 +121,7 @@ def test_a_service_that_stays_busy_is_given_up_when_patience_ends(after):
         assert clock() == pytest.approx(7200, abs=1)
 
 
-def answer_other_pictures(service: Service, clock: Clock) -> None:
+def answer_other_pictures(service: Client, clock: Clock) -> None:
     """Let a client that waits to try again ask about another picture."""
 
     def sleep(seconds: float) -> None:
@@ -259,7 +259,7 @@ def test_a_client_that_is_closed_does_not_go_on_waiting():
         return 503, {"Retry-After": "3600"}, {"detail": "It is busy."}
 
     with answering(respond) as url, ThreadPoolExecutor(1) as pool:
-        with Service(url, None, at_once=2) as service:
+        with Client(url, None, at_once=2) as service:
             asked = pool.submit(predict, service)
             assert waiting.wait(30)
         assert isinstance(asked.exception(timeout=30), NoService)
@@ -282,7 +282,7 @@ def test_a_slow_service_reads_all_pictures(capacity):
 
     clock = Clock()
     with answering(respond) as url:
-        service = Service(url, None, 16, Patience(7200, clock), clock.sleep)
+        service = Client(url, None, 16, Patience(7200, clock), clock.sleep)
         with service:
             asked = in_order(service.read, [[b"picture"]] * 60, 16)
             answers = [only(answer) for answer in asked]
@@ -384,16 +384,16 @@ WRONG = [
     (read, {**NUMBER, "lines": {}}),
     (read, {**NUMBER, "lines": [{"text": "7"}]}),
     (read, {**NUMBER, "lines": [{**LINE, "digits": [7]}]}),
-    (Service.about, {}),
-    (Service.about, {"models": {}}),
-    (Service.about, {**HEALTH, "models": {"digits": {}}}),
+    (Client.about, {}),
+    (Client.about, {"models": {}}),
+    (Client.about, {**HEALTH, "models": {"digits": {}}}),
 ]
 
 
 @pytest.mark.parametrize(
     ("ask", "response"),
     [
-        *product([predict, Service.about], ELSEWHERE),
+        *product([predict, Client.about], ELSEWHERE),
         *((ask, (200, {}, content)) for ask, content in WRONG),
     ],
 )

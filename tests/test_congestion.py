@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app.cli.congestion import Window
+from app.many.congestion import Window
 from services import until
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from answers import HEALTH, SEVEN
-from app.cli.answers import NoService
-from app.cli.client import Service
+from app.many.answers import NoService
+from app.many.client import Client
 from commands import tool
 from examples import assert_shown
 from stand_ins import answering
@@ -18,7 +18,7 @@ from stand_ins import answering
 def why(url: str) -> str:
     """Return the client's message for an address where no service answers."""
     with pytest.raises(NoService) as refusal:
-        Service(url, None, 1).about()
+        Client(url, None, 1).about()
     return str(refusal.value)
 
 
@@ -93,7 +93,7 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
             "set SSL_CERT_FILE to the certificate of its authority."
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        service = Service(url, None, 1)
+        service = Client(url, None, 1)
         with service:
             assert service.about() == HEALTH
 

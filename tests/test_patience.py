@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.cli.patience import SILENT_SECONDS, Patience, Tries
+from app.many.patience import SILENT_SECONDS, Patience, Tries
 from stand_ins import Clock
 
 

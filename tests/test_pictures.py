@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.answers import Unanswered
-from app.cli.pictures import Picture, all_pages, expand, read, whole_files
+from app.many.answers import Unanswered
+from app.many.pictures import Picture, all_pages, expand, read, whole_files
 from app.printable import printable
 from pdfs import A4, ENCRYPTED, ONE, pdf_of
 

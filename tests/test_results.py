@@ -13,11 +13,11 @@ import pytest
 
 from answers import LINE, NUMBER, SEVEN
 from app.answers.responses import TRANSIENT
-from app.cli.answers import NoService
-from app.cli.client import Service
-from app.cli.output import Output
-from app.cli.patience import Patience
-from app.cli.pictures import all_pages
+from app.many.answers import NoService
+from app.many.client import Client
+from app.many.output import Output
+from app.many.patience import Patience
+from app.many.pictures import all_pages
 from commands import invoked, process_of
 from pdfs import ENCRYPTED
 from pictures import document, encode, number
@@ -258,7 +258,7 @@ def test_a_document_that_changes_after_its_pages_were_counted_is_read_again(
     output = tmp_path / "results.csv"
     pictures = all_pages([str(scan)], None)
     scan.write_bytes(document([one, two]))
-    with Service(url, None, 2) as service:
+    with Client(url, None, 2) as service:
         to_file = Output(False, False, output, True, 0)
         assert to_file.write("text", service.read, pictures, 2) == 1
     assert pages_in(output) == [("a.pdf", "", "unreadable-file")]
@@ -427,7 +427,7 @@ def test_a_service_that_is_killed_and_started_again_costs_no_row(tmp_path, comma
             killable.start()
 
     output = tmp_path / "results.csv"
-    with Service(url, None, 16, Patience(7200, clock), sleep) as service:
+    with Client(url, None, 16, Patience(7200, clock), sleep) as service:
         ask = service.predict if command == "predict" else service.read
         kind = "digit" if command == "predict" else "text"
         to_file = Output(False, False, output, False, 0)
@@ -449,7 +449,7 @@ def test_if_the_service_is_gone_for_good_the_command_says_how_to_go_on(tmp_path)
     clock = Clock()
     output = tmp_path / "results.csv"
     to_file = Output(False, False, output, False, 0)
-    with Service(url, None, 1, Patience(7200, clock), clock.sleep) as service:
+    with Client(url, None, 1, Patience(7200, clock), clock.sleep) as service:
         pictures = all_pages([str(tmp_path / "scans")], None)
         said = (
             r"does not answer \(Connection refused\): start .*--url\. 19 of 40 done\. "

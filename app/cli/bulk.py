@@ -7,13 +7,13 @@ from itertools import accumulate
 from pathlib import Path
 
 from app.answers.responses import LEGIBLE
-from app.bulk.changes import discard_outdated
-from app.bulk.destination import Destination, Rotate, Summary
-from app.bulk.errors import BulkError
-from app.bulk.job import parts_left, run
-from app.bulk.source import Files, Part, Source, Table
-from app.bulk.storage import Place, place_of
-from app.cli.messages import say
+from app.many.changes import discard_outdated
+from app.many.destination import Destination, Rotate, Summary
+from app.many.errors import BulkError
+from app.many.job import parts_left, run
+from app.many.messages import say
+from app.many.source import Files, Part, Source, Table
+from app.many.storage import Place, place_of
 from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from app.text.field import Field
@@ -117,7 +117,7 @@ def read(
 ) -> None:
     """Read the parts, and print the progress."""
     if work.address:
-        from app.bulk import cluster
+        from app.many import cluster
 
         given = parts, source, results, settings, work.address, work.workers
         done = cluster.run(*given)

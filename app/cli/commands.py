@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, BadParameter, Context, Exit, Option, Typer
 
 from app.cli import options
-from app.cli.answers import InvalidOption, NoService, ReadOptions, Unanswered
 from app.cli.corrections import corrections
-from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
-from app.cli.patience import BUSY_MINUTES, Patience
+from app.many.answers import InvalidOption, NoService, ReadOptions, Unanswered
+from app.many.messages import say
+from app.many.patience import BUSY_MINUTES, Patience
 from app.printable import printable
 from app.text.field import Field, InvalidField
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from app.cli.client import Service
-    from app.cli.local import Local
+    from app.many.client import Client
+    from app.many.local import Local
     from app.settings import Settings
 
 cli = Typer(
@@ -101,8 +101,8 @@ def predict(
     If the service is busy, the picture is sent again, and fewer at once. If a
     picture cannot be read, standard error says why, and the exit code is 1.
     """
-    from app.cli.output import Output
-    from app.cli.pictures import whole_files
+    from app.many.output import Output
+    from app.many.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
     models = {"model": model}
@@ -144,8 +144,8 @@ def read(
     Files, output and exit code are as for predict, but every page of a TIFF
     or PDF is read as a picture, and PDFs in folders are read too.
     """
-    from app.cli.output import Output
-    from app.cli.pictures import all_pages
+    from app.many.output import Output
+    from app.many.pictures import all_pages
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     field = Field(length, characters, format, date)
@@ -174,7 +174,7 @@ def info(
         if as_json:
             say(json.dumps(about))
             return
-        from app.cli import terminal
+        from app.many import terminal
 
         say(terminal.facts(about))
 
@@ -236,7 +236,7 @@ def bulk(
     stopped, if pictures are left because the machine was too busy or an
     unexpected error occurred, or if a row has an error.
     """
-    from app.bulk.errors import BulkError
+    from app.many.errors import BulkError
 
     field = Field(None, characters, format, date)
     of_texts = vars(field) | {"rotate": None if rotate == "none" else rotate}
@@ -277,7 +277,7 @@ def answerer(
     jobs: int | None,
     models: Mapping[str, Path | None],
     patience: float = BUSY_MINUTES,
-) -> Iterator["Local | Service"]:
+) -> Iterator["Local | Client"]:
     """Yield what answers for `jobs` pictures at once: the client of a service, or the
     models in this process, which are named like their settings.
     """
@@ -289,15 +289,15 @@ def answerer(
                         f"--{name.replace('_', '-')} needs --local: a service uses its "
                         "own models."
                     )
-            from app.cli.client import Service
+            from app.many.client import Client
 
-            with Service(url, key, jobs or AT_ONCE, Patience(60 * patience)) as service:
+            with Client(url, key, jobs or AT_ONCE, Patience(60 * patience)) as service:
                 yield service
             return
         source = context.get_parameter_source("url")
         if source and source.name == "COMMANDLINE":
             raise BadParameter("--local and --url cannot be used together.")
-        from app.cli.local import Local
+        from app.many.local import Local
         from app.settings import usable_cores
 
         with configured(models) as settings:

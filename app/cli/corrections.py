@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option, Typer
 
-from app.cli.messages import say
+from app.many.messages import say
 
 corrections = Typer(
     help="Use the corrections that the service stored.", no_args_is_help=True

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from typer import Argument, Exit, Option
 
-from app.cli.messages import say
-from app.cli.patience import BUSY_MINUTES
+from app.many.messages import say
+from app.many.patience import BUSY_MINUTES
 from app.picture.errors import MAX_DIGITS
 from app.text import formats
 

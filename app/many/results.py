@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Self
 
 from app.answers.responses import TRANSIENT
-from app.cli.answers import NoService
-from app.cli.messages import say
-from app.cli.pictures import Picture, State
-from app.cli.records import Csv, Json, Key, Written
+from app.many.answers import NoService
+from app.many.messages import say
+from app.many.pictures import Picture, State
+from app.many.records import Csv, Json, Key, Written
 
 LENIENT = "surrogateescape"  # file names need not be valid text
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from app.answers.responses import UNREADABLE
-from app.cli.answers import Unanswered
+from app.many.answers import Unanswered
 from app.picture.errors import PictureError
 from app.picture.file_formats import (
     ENDINGS,

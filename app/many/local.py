@@ -6,8 +6,8 @@ from typing import Any
 from app.answers import conversion
 from app.answers.problems import TYPES
 from app.answers.responses import Prediction, Text
-from app.cli.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.digit.reading import DigitOptions, NotADigit
+from app.many.answers import AS_WRITTEN, ReadOptions, Unanswered
 from app.picture.budget import Budget
 from app.picture.errors import PictureError
 from app.serving.networks import Networks

@@ -17,11 +17,11 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.actor import ActorHandle
 
-from app.bulk.destination import Destination
-from app.bulk.errors import BulkError
-from app.bulk.job import RETRIES
-from app.bulk.source import Part, Source
-from app.bulk.worker import Worker
+from app.many.destination import Destination
+from app.many.errors import BulkError
+from app.many.job import RETRIES
+from app.many.source import Part, Source
+from app.many.worker import Worker
 from app.serving.networks import Files
 from app.settings import Settings
 

@@ -1,5 +1,5 @@
-"""Answers for pictures, in order, with several in progress at once; `app.cli.client`
-and `app.cli.local` provide them.
+"""Answers for pictures, in order, with several in progress at once; `app.many.client`
+and `app.many.local` provide them.
 
 Unanswered     this picture has no answer
 NoService      the service cannot be used: the other pictures need not be tried

@@ -7,9 +7,9 @@ another try may succeed, or if its file is gone.
 from collections.abc import Iterable
 
 from app.answers.responses import TRANSIENT
-from app.bulk.destination import Destination
-from app.bulk.source import Part, Source
-from app.bulk.storage import UNKNOWN, State
+from app.many.destination import Destination
+from app.many.source import Part, Source
+from app.many.storage import UNKNOWN, State
 
 
 def discard_outdated(

@@ -24,10 +24,10 @@ from pyarrow.fs import FileSelector
 from app.answers.columns import Kind, Record, columns_of, is_unsure, rows_of, widest
 from app.answers.responses import LEGIBLE
 from app.answers.spreadsheet import line_of
-from app.bulk.errors import BulkError
-from app.bulk.rows import LINE_IN_CSV, SCHEMA, Row, record_of
-from app.bulk.source import Part
-from app.bulk.storage import Place, State
+from app.many.errors import BulkError
+from app.many.rows import LINE_IN_CSV, SCHEMA, Row, record_of
+from app.many.source import Part
+from app.many.storage import Place, State
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits

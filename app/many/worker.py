@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeVar
 
-from app.bulk.destination import Destination, Pages, progress_of
-from app.bulk.errors import BulkError
-from app.bulk.rows import Row, cells_of, is_fault
-from app.bulk.source import Entry, Part, Source
 from app.digit.reading import DigitOptions, Reading
+from app.many.destination import Destination, Pages, progress_of
+from app.many.errors import BulkError
+from app.many.rows import Row, cells_of, is_fault
+from app.many.source import Entry, Part, Source
 from app.serving.decoder import Limits
 from app.serving.decoders import Busy, Decoders
 from app.serving.networks import Networks

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from app.answers.columns import Kind, Row, columns_of, is_unsure, rows_of, widest
 from app.answers.responses import Prediction, Text
 from app.answers.spreadsheet import line_of, unescaped
-from app.cli.answers import Unanswered
-from app.cli.pictures import Picture
+from app.many.answers import Unanswered
+from app.many.pictures import Picture
 from app.printable import printable
 
 Answer = Prediction | Text

@@ -7,8 +7,8 @@ import pyarrow as pa
 from app.answers import conversion, problems
 from app.answers.columns import Record
 from app.answers.responses import UNREADABLE
-from app.bulk.errors import UnreadableFile
 from app.digit.reading import Reading
+from app.many.errors import UnreadableFile
 from app.serving.decoders import Busy
 from app.text.transcription import Transcription
 

@@ -9,10 +9,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
 from functools import cache, partial
 
-from app.bulk.destination import Destination
-from app.bulk.errors import BulkError
-from app.bulk.source import Part, Source
-from app.bulk.worker import Worker
+from app.many.destination import Destination
+from app.many.errors import BulkError
+from app.many.source import Part, Source
+from app.many.worker import Worker
 from app.serving.processes import end_with_parent
 from app.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fsspec.utils import glob_translate
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
-from app.bulk.errors import BulkError
+from app.many.errors import BulkError
 
 
 class State(NamedTuple):

@@ -18,10 +18,10 @@ from rich.text import Text
 
 from app.answers.columns import is_unsure
 from app.answers.responses import LEGIBLE, Digit, Line, Mark, Prediction
-from app.cli.answers import Unanswered
-from app.cli.pictures import Picture
-from app.cli.records import Answer
 from app.figures import MEASURED
+from app.many.answers import Unanswered
+from app.many.pictures import Picture
+from app.many.records import Answer
 from app.printable import printable
 
 BAR_WIDTH = 40  # columns of a bar

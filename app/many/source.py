@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
 from app.answers.errors import UploadTooLarge
-from app.bulk.errors import BulkError, UnreadableFile
-from app.bulk.storage import UNKNOWN, Place, State
+from app.many.errors import BulkError, UnreadableFile
+from app.many.storage import UNKNOWN, Place, State
 from app.picture.file_formats import ENDINGS, names_a_picture
 
 # Enough for most pictures; a read allocates memory for the requested size.

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Union
 from typer import BadParameter
 
 from app.answers.columns import Kind
-from app.cli.answers import NoService, Unanswered, in_order
-from app.cli.messages import say, tolerate_encoding_errors
-from app.cli.pictures import Picture
-from app.cli.records import Answer, Csv, Json, PrintedCsv
-from app.cli.results import Results
+from app.many.answers import NoService, Unanswered, in_order
+from app.many.messages import say, tolerate_encoding_errors
+from app.many.pictures import Picture
+from app.many.records import Answer, Csv, Json, PrintedCsv
+from app.many.results import Results
 from app.printable import printable
 
 if TYPE_CHECKING:
-    from app.cli.terminal import Lines
+    from app.many.terminal import Lines
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
@@ -122,7 +122,7 @@ class Output:
         """Return how to print the answers for so many pictures, if not as CSV."""
         if self.as_json:
             return Json(self.least)
-        from app.cli import terminal
+        from app.many import terminal
 
         return (terminal.Bars if count == 1 else terminal.Lines)(self.least)
 
@@ -208,6 +208,6 @@ def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
     """Show the progress if there are many pictures and standard error is a terminal."""
     if total < MANY or not sys.stderr or not sys.stderr.isatty():
         return nullcontext(lambda: None)
-    from app.cli import terminal
+    from app.many import terminal
 
     return terminal.progress(total)

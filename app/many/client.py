@@ -26,7 +26,7 @@ from app.answers.responses import (
     Predictions,
     Text,
 )
-from app.cli.answers import (
+from app.many.answers import (
     AS_WRITTEN,
     InvalidOption,
     NoService,
@@ -34,16 +34,16 @@ from app.cli.answers import (
     ReadOptions,
     Unanswered,
 )
-from app.cli.congestion import Window
-from app.cli.connection import (
+from app.many.congestion import Window
+from app.many.connection import (
     no_certificates,
     not_connected,
     reason,
     unknown,
     wrong_address,
 )
-from app.cli.messages import say
-from app.cli.patience import Patience, Tries
+from app.many.messages import say
+from app.many.patience import Patience, Tries
 from app.printable import printable
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -72,7 +72,7 @@ class Refusal(NamedTuple):
     pause: float = 0  # the seconds that it asks for
 
 
-class Service:
+class Client:
     """A thread-safe client of a service.
 
     Parameters
