@@ -34,8 +34,8 @@ from servers import (
     pinned,
     running,
 )
-from training.drawing import png
 from training.sample import digits
+from training.writing.drawing import png
 
 CONNECTIONS = (1, 16)
 BATCH = 64

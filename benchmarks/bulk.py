@@ -28,7 +28,7 @@ from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import DIGITS, URL, all_cores, running
 from training import data
-from training.drawing import png
+from training.writing.drawing import png
 
 PER_FOLDER = 10_000  # pictures
 PART = 2000  # pictures, as in digits bulk

@@ -5,8 +5,9 @@ the model card.
 
 Each of the 10,000 images is encoded as a PNG and takes the same path as an upload,
 through `app.picture` and `app.digit`, but not over HTTP. The line network reads
-lines that `training.line_ink` writes with test images. What the card says of the files'
-origin and training is in their metadata. The network for pages is not measured.
+lines that `training.reader.ink_lines` writes with test images. What the card says of
+the files' origin and training is in their metadata. The network for pages is not
+measured.
 """
 
 from collections import defaultdict
@@ -34,13 +35,13 @@ from app.text.formats import DIGITS
 from app.text.line_network import LineNetwork
 from measuring import LinesModel, Model, percent
 from training import data
-from training.alphabet import CHARACTERS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
-from training.drawing import png
-from training.line_ink import ROWS, InkLine, ink_lines
-from training.line_paper import batch_of, painted
 from training.lines import symbols_of_line
+from training.reader.ink_lines import ROWS, InkLine, ink_lines
+from training.reader.paper import batch_of, painted
+from training.writing.alphabet import CHARACTERS
+from training.writing.drawing import png
 
 # Test images whose label is disputed by most of several human raters (cleanlab's
 # mnist_mturk, Northcutt et al. 2021).

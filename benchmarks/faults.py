@@ -52,9 +52,9 @@ from app.serving.networks import Networks
 from measuring import header, held_out, row
 from servers import DIGITS, SERVE, URL, all_cores, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
-from training.drawing import png
-from training.scenes import number, render
-from training.sheets import jpeg, opened
+from training.writing.drawing import png
+from training.writing.scenes import number, render
+from training.writing.sheets import jpeg, opened
 
 ROUTES = {"digit": "/predict", "text": "/read"}
 MODELS = {

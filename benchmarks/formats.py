@@ -41,7 +41,7 @@ from measuring import (
     on_one_core,
     row,
 )
-from training.alphabet import DIGITS, MARKS
+from training.writing.alphabet import DIGITS, MARKS
 from written_fields import Entry, write_folder
 
 WAYS = "without", "with"

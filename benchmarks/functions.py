@@ -32,8 +32,8 @@ import app
 from app.main import create_app
 from app.settings import Settings
 from servers import SEVEN, pictures
-from training.scenes import SCENES
-from training.sheets import jpeg, opened
+from training.writing.scenes import SCENES
+from training.writing.sheets import jpeg, opened
 
 APP = f"{Path(app.__file__).parent}/"
 schedule = ProcessPool.schedule

@@ -19,8 +19,8 @@ from app.digit.classifier import CLASSES
 from measuring import Served, header, on_one_core, row
 from training.data import Digits
 from training.sample import PER_CLASS, digits
-from training.scenes import SCENES, NumberScene, Scene, photo
-from training.sheets import jpeg, opened
+from training.writing.scenes import SCENES, NumberScene, Scene, photo
+from training.writing.sheets import jpeg, opened
 
 WARM_UP = 3
 DIGITS = Digits(

@@ -3,7 +3,7 @@
     make peers [ARGS="DIR… --n 250"]
 
 Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of
-`training.scenes`, a sample of the digits in each DIR (in the format of `make real`),
+`training.writing.scenes`, a sample of the digits in each DIR (as for `make real`),
 and numbers of two to five digits. An answer is right if it has exactly the digits in
 the picture. Each recogniser runs in its own process, on one core; one that cannot start
 is left out. *Alone* is Digits without the line network's second opinion. That network
@@ -37,7 +37,7 @@ from measuring import (
 )
 from real import labelled
 from training.pictures import NO_DIGIT
-from training.scenes import number, render
+from training.writing.scenes import number, render
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"

@@ -22,10 +22,10 @@ from app.digit.reading import COARSE_SIDE, read_digit
 from app.many.terminal import percent
 from app.picture.decode import decode_image, open_image
 from training.config import MODEL
-from training.drawing import png
 from training.sample import PER_CLASS, digits
-from training.scenes import render
-from training.sheets import opened
+from training.writing.drawing import png
+from training.writing.scenes import render
+from training.writing.sheets import opened
 
 DOCS = Path(__file__).parent.parent / "docs"
 SHEET = (420, 300)

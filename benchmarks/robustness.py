@@ -3,9 +3,9 @@
     make robustness [ARGS="--split test --n 500 --scene phone-photo --scene
     printed-box"]
 
-The scenes of `training.scenes` are read as by the service, but without HTTP. A picture
-that cannot be read counts as wrong. *Alone* is the dense network without the line
-network's second opinion. Needs the extra `training`.
+The scenes of `training.writing.scenes` are read as by the service, but without HTTP. A
+picture that cannot be read counts as wrong. *Alone* is the dense network without the
+line network's second opinion. Needs the extra `training`.
 """
 
 from typing import Annotated
@@ -26,7 +26,7 @@ from measuring import (
     row,
 )
 from training.config import LINES_MODEL, MODEL
-from training.scenes import SCENES, render
+from training.writing.scenes import SCENES, render
 
 LARGE_PICTURES = 200  # at most: a 12-megapixel picture takes half a second to draw
 

@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from processes import family
-from training.drawing import png
 from training.sample import digits
-from training.scenes import SCENES, Scene
-from training.sheets import jpeg, on_canvas, opened
+from training.writing.drawing import png
+from training.writing.scenes import SCENES, Scene
+from training.writing.sheets import jpeg, on_canvas, opened
 
 RIVALS = Path(__file__).parent / "rivals"
 BIN = Path(sys.executable).parent

@@ -24,8 +24,8 @@ from PIL import Image
 from measuring import Served
 from processes import memory
 from servers import URL, pictures, running
-from training.drawing import png
 from training.sample import digits
+from training.writing.drawing import png
 
 GROWTH = 0.05
 HANG_UP = 0.01  # share of the requests

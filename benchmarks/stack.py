@@ -27,8 +27,8 @@ from PIL import Image
 
 from measuring import Served
 from servers import DIGITS, LOAD_CORE, SERVER_CORE, URL, pinned, running
-from training.drawing import png
 from training.sample import digits
+from training.writing.drawing import png
 
 DIFFERENT = 10  # sheets; the others are copies
 ROWS, COLUMNS = 14, 4  # of numbers on a sheet

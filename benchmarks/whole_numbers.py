@@ -4,7 +4,7 @@ own folders over HTTP.
     make numbers [ARGS="--n 500 --scene touching --lengths 2 5"]
     make numbers ARGS="--folder DIR [--no-marks] [--url http://127.0.0.1:8000]"
 
-The numbers of `training.scenes` are read as by the service, but without HTTP, and
+The numbers of `training.writing.scenes` are read as by the service, without HTTP, and
 compared without marks, except in the scenes of marks. A DIR holds `images/` and
 `labels.csv` (columns filename, label and, if needed, page). A label is the text, or
 `none`; a space in it may also be a line break in the answer. With `--no-marks`, only
@@ -34,7 +34,7 @@ from measuring import (
 )
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import NO_DIGIT, labels_of
-from training.scenes import MARKED, NUMBERS, number
+from training.writing.scenes import MARKED, NUMBERS, number
 
 
 def read_folder(folder: Path, url: str, with_marks: bool) -> Iterator[bool]:

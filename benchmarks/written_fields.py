@@ -23,12 +23,12 @@ from app.picture.maps import Map
 from app.text.field import Field
 from measuring import save_with_extension
 from training.data import Digits
-from training.drawing import extent, levels, png
-from training.line_writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
-from training.scenes import scaled, without_specks
-from training.sheets import clouds, daylight, jpeg
-from training.strokes import felt, pen
-from training.writing import INKED, MARKS, Shapes, Span, mark
+from training.writing.drawing import extent, levels, png
+from training.writing.row import INKED, MARKS, Shapes, Span, mark
+from training.writing.scenes import scaled, without_specks
+from training.writing.sheets import clouds, daylight, jpeg
+from training.writing.strokes import felt, pen
+from training.writing.writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
 from written_pages import askew, finished, sheet_of
 
 # Digits, in MNIST's order, that a field is written with, so that each digit is among

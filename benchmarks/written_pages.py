@@ -21,10 +21,10 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from app.picture.maps import Map
 from training.data import Digits
-from training.drawing import levels, to_image
-from training.line_writer import DIGIT_HEIGHT
-from training.scenes import FROM, Scene, scaled, write_line
-from training.sheets import blended, clouds, daylight, noisy, shadowed
+from training.writing.drawing import levels, to_image
+from training.writing.scenes import FROM, Scene, scaled, write_line
+from training.writing.sheets import blended, clouds, daylight, noisy, shadowed
+from training.writing.writer import DIGIT_HEIGHT
 
 CONTENTS = "column", "table", "names", "rows"
 KINDS = (*CONTENTS, *(f"{content}-photo" for content in CONTENTS), "turned")
@@ -55,7 +55,7 @@ class Grid(NamedTuple):
 
 
 def patterns(content: str, rng: Generator) -> Cells:
-    """Choose the cells of each row, as patterns of `training.line_text`."""
+    """Choose the cells of each row, as patterns of `training.writing.patterns`."""
     if content == "rows":
         rows = []
         for count in rng.integers(1, 5, 40):

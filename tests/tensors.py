@@ -6,10 +6,11 @@ import onnxruntime as ort
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from training import pages, recogniser
-from training.alphabet import CHARACTERS, SPACE
+from training import pages
 from training.data import Digits
-from training.model import DigitNet
+from training.digits.model import DigitNet
+from training.reader import recogniser
+from training.writing.alphabet import CHARACTERS, SPACE
 
 
 def generator(seed: int = 0) -> torch.Generator:

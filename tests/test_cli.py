@@ -42,7 +42,7 @@ from pictures import (
 )
 from services import serving, until
 from stand_ins import answering
-from training.alphabet import CHARACTERS, SPACE
+from training.writing.alphabet import CHARACTERS, SPACE
 
 pytestmark = pytest.mark.slow
 

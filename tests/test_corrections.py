@@ -26,9 +26,9 @@ from app.settings import Settings
 from commands import invoked
 from hostile import PNG
 from pictures import drawing, encode, letter, number
-from training import line_pictures
-from training.alphabet import class_of
 from training.pictures import NO_DIGIT, labels_below, load
+from training.reader import own_lines
+from training.writing.alphabet import class_of
 
 ANSWER = {"digit": 1, "confidence": 0.5}
 
@@ -371,7 +371,7 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
     for frame, page in zip(learned.images, (2, 3), strict=True):
         expected = read_digit(several, classifier, options=DigitOptions(page)).frame
         assert np.abs(frame.numpy() / 255 - expected).max() <= 0.5 / 255
-    numbers = line_pictures.load(tmp_path / "new")
+    numbers = own_lines.load(tmp_path / "new")
     assert {line.symbols for line in numbers} == {
         tuple(map(class_of, label)) for label in ("72", "1", "7")
     }

@@ -58,7 +58,7 @@ def test_each_snippet_is_followed_by_its_counterpart_in_digits():
     for name, path in POINTERS:
         definition = rf"^(?:def |class |){name}\b"
         assert re.search(definition, (ROOT / path).read_text(), re.MULTILINE), path
-    for path in re.findall(r"`(training/\w+\.py)`", COURSE.read_text()):
+    for path in re.findall(r"`(training/[\w/]+\.py)`", COURSE.read_text()):
         assert (ROOT / path).exists()
 
 

@@ -35,7 +35,7 @@ from paths import MODELS
 from pictures import drawing, encode, flat, load_sheet
 from services import until
 from training.data import Digits
-from training.scenes import number
+from training.writing.scenes import number
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ from commands import DIGITS, invoked, tool
 from examples import PRINTED, assert_shown, blocks
 from paths import MODELS, ROOT
 from training import lines, pages, pretrained
-from training.alphabet import CHARACTERS
 from training.config import parse
+from training.writing.alphabet import CHARACTERS
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"

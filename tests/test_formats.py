@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.text.formats import DATE_FORMATS, DIGITS, FORMATS, FormatName
-from training.alphabet import CHARACTERS
+from training.writing.alphabet import CHARACTERS
 
 SIGNS = "".join(sorted({*"".join(rules.signs for rules in FORMATS.values())}))
 MEANINGS = """

@@ -32,7 +32,7 @@ from pictures import drawing, encode
 from services import serving
 from training.data import Digits
 from training.opinion import SURE
-from training.scenes import number
+from training.writing.scenes import number
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from app.text.reading import read_text
 from training.data import Digits
-from training.model import Ensemble, logits_of
-from training.objective import NONE
+from training.digits.model import Ensemble, logits_of
+from training.digits.objective import NONE
 from training.run import progress
-from training.scenes import NUMBERS, number
+from training.writing.scenes import NUMBERS, number
 
 SEED = 10**6  # of the pictures of numbers
 SHRINKAGE = 1e-3  # keeps their scale and offset finite, whatever is read

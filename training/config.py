@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from app.digit.classifier import PIXELS
-from training import start
-from training.convolution import SHAPES, dense_widths
+from training.digits import start
+from training.digits.convolution import SHAPES, dense_widths
+from training.digits.model import ACTIVATIONS, OUTPUTS
 from training.errors import TrainingError
-from training.model import ACTIVATIONS, OUTPUTS
 from training.run import with_tuples
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}

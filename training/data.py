@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
+from training.digits.objective import NONE
 from training.errors import TrainingError
-from training.objective import NONE
 
 VALIDATION_IMAGES = 5_000  # or, of a smaller set, a quarter
 DEFAULT_ROOT = Path(__file__).parent.parent / "data"

@@ -20,11 +20,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training.data import DEFAULT_ROOT, Digits
-from training.line_ink import InkLine, ink_lines
-from training.non_digits import non_digits
+from training.digits.non_digits import non_digits
+from training.digits.segments import segments
 from training.omniglot import Characters
+from training.reader.ink_lines import InkLine, ink_lines
 from training.run import unfinished
-from training.segments import segments
 
 Arrays = Mapping[str, NDArray[Any]]
 # From digits, characters, a count and a seed.

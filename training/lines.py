@@ -35,8 +35,7 @@ from torch import Generator, Tensor, nn
 from app.text.ctc import best_path, symbols_of
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from training import data, line_pictures, omniglot, recogniser
-from training.alphabet import CHARACTERS, OTHER
+from training import data, omniglot
 from training.calibrate import confidence_line
 from training.config import (
     COUNT,
@@ -49,13 +48,14 @@ from training.config import (
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
-from training.graph import Graph
-from training.line_ink import InkLine, Lines
-from training.line_paper import painted_strips
-from training.line_pictures import OwnLine, Text
-from training.others import rows_for_others
 from training.pretrained import Pretrained, metadata_of, widened
-from training.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
+from training.reader import own_lines, recogniser
+from training.reader.graph import Graph
+from training.reader.ink_lines import InkLine, Lines
+from training.reader.others import rows_for_others
+from training.reader.own_lines import OwnLine, Text
+from training.reader.paper import painted_strips
+from training.reader.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
 from training.run import (
     Row,
     Run,
@@ -69,6 +69,7 @@ from training.run import (
     run_to_resume,
     unfinished,
 )
+from training.writing.alphabet import CHARACTERS, OTHER
 
 RUNS = Path("runs/lines")
 START = "start.onnx"  # the network before it is tuned, in the run's folder
@@ -201,7 +202,7 @@ def next_epoch(
     for step, batch in enumerate(shown):
         texts = [symbols_of_line(line) for line in batch]
         written = painted_strips(batch, generator)
-        strips, texts = line_pictures.added(written, texts, own, rng)
+        strips, texts = own_lines.added(written, texts, own, rng)
         with torch.no_grad():
             before = original(strips)
         loss = objective(run.model(strips), before, texts, len(batch))
@@ -344,7 +345,7 @@ def description(
 
 def new_run(arguments: argparse.Namespace, plan: Plan, digits: Digits) -> Path:
     """Make what a run starts from; return its folder."""
-    own = line_pictures.load(arguments.pictures) if arguments.pictures else []
+    own = own_lines.load(arguments.pictures) if arguments.pictures else []
     if own:
         recipe = plan.own_recipe
         start = from_shipped(plan.shipped)

@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter
 
 from app.picture.maps import Map
 from training.data import DEFAULT_ROOT
-from training.drawing import levels
+from training.writing.drawing import levels
 
 FILE = DEFAULT_ROOT / "omniglot.zip"
 ADDRESS = "https://github.com/brendenlake/omniglot"

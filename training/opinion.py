@@ -41,13 +41,13 @@ from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
 from training.config import FILE, LINES_MODEL, MODEL, add_data_options, parsed
 from training.data import Digits
-from training.drawing import extent, png
+from training.digits.objective import NONE
 from training.errors import exit_status
-from training.objective import NONE
 from training.omniglot import Characters, drawn
 from training.pretrained import metadata_of
 from training.run import progress, unfinished
-from training.scenes import NUMBERS, SCENES, number, render
+from training.writing.drawing import extent, png
+from training.writing.scenes import NUMBERS, SCENES, number, render
 
 SEED = 10**6  # of the pictures
 # Held-out digits for each picture of digits in a scene, of characters in a scene, and

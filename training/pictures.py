@@ -17,10 +17,10 @@ from torch import Tensor
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import DigitOptions, read_digit
 from app.picture.errors import PictureError
-from training.alphabet import CHARACTERS
 from training.data import Digits
+from training.digits.objective import NONE
 from training.errors import TrainingError
-from training.objective import NONE
+from training.writing.alphabet import CHARACTERS
 
 NO_DIGIT = "none"  # the label of a picture that shows no digit
 LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}

@@ -32,18 +32,18 @@ from torch import Tensor, nn
 
 from app.digit.classifier import CLASSES, Classifier
 from app.text.line_network import LineNetwork
-from training import augment, data, device, omniglot, pictures, plots, start
+from training import data, omniglot, pictures
 from training.calibrate import calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
-from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
+from training.digits import augment, device, plots, start
+from training.digits.convolution import ConvolutionalNet, converted, dense_widths, maps
+from training.digits.examples import prepared
+from training.digits.export import export
+from training.digits.model import DigitNet, Ensemble, folded, logits_of
+from training.digits.non_digits import REAL
+from training.digits.objective import NONE, objective
 from training.errors import exit_status, until_interrupted
-from training.examples import prepared
-from training.export import export
-from training.model import DigitNet, Ensemble, folded, logits_of
-from training.noise import Random
-from training.non_digits import REAL
-from training.objective import NONE, objective
 from training.omniglot import Characters
 from training.opinion import add_opinion
 from training.run import (
@@ -58,6 +58,7 @@ from training.run import (
     progress,
     run_to_resume,
 )
+from training.writing.noise import Random
 
 OTHERS = 0.5  # non-digits per digit
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures

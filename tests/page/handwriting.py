@@ -10,7 +10,7 @@ import numpy as np
 from skimage.morphology import skeletonize
 
 from pictures import load_sheet
-from training.strokes import CELLS, enlarged
+from training.writing.strokes import CELLS, enlarged
 
 Stroke = Sequence[tuple[float, float]]
 Cell = tuple[int, int]

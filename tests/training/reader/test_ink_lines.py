@@ -1,0 +1,119 @@
+"""Lines of ink: what is drawn is what the symbols say."""
+
+import re
+from itertools import chain, pairwise
+
+import numpy as np
+import pytest
+
+from tensors import as_digits
+from training.reader.ink_lines import ROWS, WIDEST, ink_lines
+from training.writing import patterns
+from training.writing.alphabet import CHARACTERS, OTHER, class_of
+from training.writing.row import mark
+from training.writing.writer import DIGIT_HEIGHT, SPACE_CLASS, Glyphs, Writer
+
+
+@pytest.fixture(scope="module")
+def sample(shuffled):
+    return as_digits(*shuffled).take(np.arange(120))
+
+
+@pytest.fixture(scope="module")
+def glyphs(sample):
+    return Glyphs(sample, [], np.random.default_rng(0))
+
+
+def written(glyphs, pattern: str, seed: int = 0) -> Writer:
+    writer = Writer(glyphs, np.random.default_rng(seed))
+    writer.write(pattern)
+    return writer
+
+
+def characters_of(symbols: list[int]) -> str:
+    return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
+
+
+@pytest.mark.parametrize(
+    ("kind", "highest", "lowest"),
+    [
+        (".", 0.75, 1.15),
+        (",", 0.75, 1.45),
+        ("-", 0.15, 0.85),
+        (":", 0.1, 1.15),
+        ("/", -0.3, 1.3),
+        ("1", -0.3, 1.3),
+    ],
+)
+def test_marks_lie_where_people_write_them(kind, highest, lowest):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask, raised = mark(kind, DIGIT_HEIGHT, 0.1, 0.3, rng)
+        has_ink = (mask > 0.5).any(axis=1)
+        # In digit heights from the digit's top.
+        rows = np.flatnonzero(has_ink) / DIGIT_HEIGHT - raised
+        assert highest < rows[0] <= rows[-1] < lowest
+        starts = np.diff(np.pad(has_ink.astype(int), 1)) == 1
+        assert starts.sum() == (2 if kind == ":" else 1)
+        if kind == "/":
+            assert rows[-1] - rows[0] > 0.85
+            # It leans more than a 1.
+            one, _ = mark("1", DIGIT_HEIGHT, 0.1, 0.3, rng)
+            assert mask.shape[1] > one.shape[1] + 0.1 * DIGIT_HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("ddd", r"\d\d\d"),
+        ("-d.d0", r"-\d\.\d0"),
+        ("$d,ddd.so=", r"\$\d,\d{3}\.\d0="),
+        ("dd/dd/dd", r"\d\d/\d\d/\d\d"),
+        ("dd dd", r"\d\d \d\d"),
+        ("Lll*dd*", r"x\d\dx"),
+        ("Ll Ll ** dd", r"x\d\d"),
+        ("", r""),
+    ],
+)
+def test_a_line_says_what_its_pattern_says(glyphs, pattern, says):
+    assert re.fullmatch(says, characters_of(written(glyphs, pattern).symbols))
+
+
+def test_digits_have_their_labels_and_small_ones_are_smaller(glyphs):
+    writer = written(glyphs, "d" * 12)
+    labels = glyphs.labels[writer.digits[-12:]]
+    assert writer.symbols == (labels + 1).tolist()
+    assert set(written(glyphs, "0000o").symbols) == {1}
+    normal = [len(writer.sign("d")[0]) for _ in range(20)]
+    small = [len(writer.sign("s")[0]) for _ in range(20)]
+    assert max(small) < min(normal)
+
+
+def test_a_space_is_at_least_as_wide_as_a_digit_is_high(glyphs):
+    for seed in range(20):
+        writer = written(glyphs, "dd d ddd", seed)
+        gaps = np.diff(np.flatnonzero((writer.row.cropped() > 0.5).any(axis=0)))
+        assert (
+            (gaps > 0.6 * DIGIT_HEIGHT).sum() == writer.symbols.count(SPACE_CLASS) == 2
+        )
+
+
+def test_patterns_are_of_all_kinds():
+    rng = np.random.default_rng(0)
+    chosen = [patterns.pattern(rng) for _ in range(500)]
+    kinds = r"d|d{6,}|d+:dd.*|d+/d+/d+|-?d.*[.,]d.*|d+( d+)+|[Ll*]+d+.*|\*|"
+    for kind in kinds.split("|"):
+        assert any(re.fullmatch(kind, pattern) for pattern in chosen), kind
+
+
+def test_lines_are_strips_of_symbols(sample):
+    lines = ink_lines(sample, [], 200, seed=1)
+    written = {*chain(*(line.symbols for line in lines))}
+    assert written >= {*map(class_of, "0123456789.,-/:$= "), OTHER}
+    gaps = {OTHER, SPACE_CLASS}
+    for mask, symbols in lines:
+        assert mask.dtype == np.uint8
+        assert len(mask) == ROWS
+        assert mask.shape[1] <= WIDEST
+        assert not any({*pair} <= gaps for pair in pairwise(symbols))
+        assert SPACE_CLASS not in (*symbols[:1], *symbols[-1:])

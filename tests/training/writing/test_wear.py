@@ -1,0 +1,48 @@
+"""Effects on a digit's ink: direction, range, and the share of images."""
+
+import pytest
+import torch
+
+from tensors import generator
+from training.writing import wear
+from training.writing.noise import Random
+
+
+@pytest.fixture
+def images(digits):
+    return torch.from_numpy(digits).float() / 255
+
+
+def worn(images, effect):
+    return effect(images, Random(len(images), generator()))
+
+
+@pytest.mark.parametrize(
+    ("effect", "adds", "removes"),
+    [
+        (wear.thickened, True, False),
+        (wear.thinned, False, True),
+        (wear.blurred, True, True),
+        (wear.toned, True, True),
+    ],
+)
+def test_an_effect_adds_or_removes_ink_in_each_image_in_its_own_way(
+    effect, adds, removes, images
+):
+    change = worn(images, effect) - images
+    assert (change.max() > 1e-3, change.min() < -1e-3) == (adds, removes)
+    same = images[:1].expand(20, 28, 28)
+    assert len(torch.unique(worn(same, effect), dim=0)) >= 18
+
+
+@pytest.mark.parametrize("effect", [effect for effect, _ in wear.EFFECTS])
+def test_each_effect_changes_images_within_their_range_and_the_same_way_again(
+    effect, images
+):
+    before = images.clone()
+    after = worn(images, effect)
+    assert after.shape == images.shape
+    assert -1e-6 <= after.min() <= after.max() <= 1 + 1e-6
+    assert (after != images).flatten(1).any(dim=1).float().mean() > 0.5
+    assert after.equal(worn(images, effect))
+    assert images.equal(before)
