@@ -15,9 +15,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
+from app.digit.reading import read_digit
 from app.metrics import Metrics
-from app.serving.decoder import Limits, warm_up
-from app.serving.decoders import Decoders
+from app.serving.decoder import warm_up
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
@@ -27,18 +27,21 @@ from app.web.auth import Authentication
 from app.web.draining import Draining
 from app.web.keys import Keys
 from app.web.middleware import LingeringMiddleware, RequestMiddleware
+from app.web.records import record
 from app.web.service import Service
 
 CLOSING_SECONDS = 4  # for the decoder processes to end, after the last request
 PAGE = Path(__file__).parent / "page"
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Create the application and load its models; raise ModelError or InvalidKeys for a
-    file that cannot be used.
+def create_app(
+    settings: Settings | None = None, networks: Networks | None = None
+) -> FastAPI:
+    """Create the application, and load its models unless they are given; raise
+    ModelError or InvalidKeys for a file that cannot be used.
     """
     settings = settings or Settings()
-    networks = Networks.load(*settings.files, settings.second_opinion)
+    networks = networks or Networks.load(*settings.files, settings.second_opinion)
     if networks.pages:
         networks.pages.unload()  # only decoders run it
     metrics = Metrics(networks.about)
@@ -46,17 +49,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        limits = Limits(
-            max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
-        )
-        decoders = Decoders(
-            networks.files,
+        reader = Reader.of(
+            settings,
+            networks,
             settings.decoders,
-            limits,
-            settings.queue_seconds,
-            on_kill=metrics.decoders_killed.inc,
+            metrics.decoders_killed.inc,
+            partial(record, metrics),
         )
-        reader = Reader(networks, decoders)
         metrics.decoders.set(settings.decoders)
         admission = Admission(settings, metrics.queue_depth)
         folder = corrections.corrections_of(settings)
@@ -65,11 +64,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
         with (
             draining.on_sigterm(settings.drain_seconds, stopped_after),
-            closing(decoders),
+            closing(reader.decoders),
         ):
-            await decoders.start()
+            await reader.decoders.start()
             # In a thread, so that what FastAPI needs for its threads is loaded too.
-            await run_in_threadpool(warm_up, networks.read_digit)
+            read = partial(
+                read_digit, classifier=networks.digits, opinion=networks.opinion
+            )
+            await run_in_threadpool(warm_up, read)
             service = Service(settings, reader, metrics, draining, admission, folder)
             yield {"service": service}
 
@@ -86,7 +88,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # text.
         redirect_slashes=False,
     )
-    app.state.networks = networks
     keys = Keys(settings.api_keys, settings.api_keys_file, metrics.authenticated)
     guard = [Depends(Authentication(keys))] if keys.names else []
     for module in (routes, open_inference):

@@ -26,7 +26,7 @@ from torch import Generator
 from tqdm import tqdm
 
 from app.digit.classifier import CLASSES
-from app.digit.reading import Reading
+from app.digit.reading import Reading, read_digit
 from app.figures import MEASURED
 from app.network import ModelError
 from app.serving.networks import Networks
@@ -256,7 +256,7 @@ def main(
 def readings_of(files: list[bytes], networks: Networks) -> list[Reading]:
     """Read the digit in each file."""
     watched = tqdm(files, unit="image", disable=None)
-    return [networks.read_digit(file) for file in watched]
+    return [read_digit(file, networks.digits, networks.opinion) for file in watched]
 
 
 def probabilities_of(readings: list[Reading]) -> NDArray[np.float32]:

@@ -46,9 +46,11 @@ import typer
 from onnx import helper
 from PIL import Image
 
+from app.digit.reading import read_digit
 from app.many.rows import cells_of
 from app.picture.errors import TooComplex
 from app.serving.networks import Networks
+from app.text.reading import read_text
 from measuring import header, held_out, row
 from servers import DIGITS, SERVE, URL, all_cores, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
@@ -111,8 +113,14 @@ def pictures(seed: int) -> list[Picture]:
     networks = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL)
     test = held_out("test")
     reads = {
-        "digit": (networks.read_digit, networks.digit_model),
-        "text": (networks.read_text, networks.text_model),
+        "digit": (
+            partial(read_digit, classifier=networks.digits, opinion=networks.opinion),
+            networks.digit_model,
+        ),
+        "text": (
+            partial(read_text, network=networks.lines, pages=networks.pages),
+            networks.text_model,
+        ),
     }
     images = test.images[::500].numpy()
     files = [png(Image.fromarray(image)) for image in images]

@@ -13,9 +13,11 @@ from typing import Annotated, Self, TypeVar
 import typer
 from tqdm import tqdm
 
-from app.digit.reading import DigitOptions, Reading
+from app.digit.reading import DigitOptions, Reading, read_digit
 from app.picture.errors import PictureError
 from app.serving.networks import Networks
+from app.text.reading import AS_WRITTEN, TextOptions, read_text
+from app.text.transcription import Transcription
 from training import data
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
@@ -53,9 +55,16 @@ class Served(Networks):
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture, DigitOptions(page))
+            options = DigitOptions(page)
+            return read_digit(picture, self.digits, self.opinion, options)
         except PictureError:
             return None
+
+    def read_text(
+        self, picture: bytes, options: TextOptions = AS_WRITTEN
+    ) -> Transcription:
+        """Read what is written in a picture."""
+        return read_text(picture, self.lines, self.pages, options)
 
     def digit(self, picture: bytes) -> int | None:
         """Read a digit as the service does; None if the picture is refused."""

@@ -1,7 +1,7 @@
 """Admission: which pictures wait, which are refused, and the memory for bodies."""
 
 import asyncio
-from contextlib import closing
+from contextlib import ExitStack, closing
 from time import monotonic
 from unittest.mock import Mock
 
@@ -13,11 +13,17 @@ from app.metrics import Metrics
 from app.picture.errors import BlankImage
 from app.serving.decoders import Busy, Interrupted
 from app.settings import Settings
-from app.stage import Stage
-from app.web.admission import Admission, Queue
+from app.web.admission import Admission
 from app.web.bodies import Body
+from app.web.lanes import Lane
 
-REQUEST = Request({"type": "http", "headers": []})
+
+async def silence() -> dict:
+    """Receive nothing of a client that stays."""
+    return await asyncio.get_running_loop().create_future()
+
+
+REQUEST = Request({"type": "http", "headers": []}, silence)
 
 
 @pytest.fixture
@@ -28,38 +34,37 @@ def admission() -> Admission:
     return Admission(settings, Metrics({}).queue_depth)
 
 
-def read(queue: Queue, times: int, **seconds: float) -> None:
-    """Read pictures that take this long in each stage."""
-    stages = [Stage("begin", 0)]
-    for name, length in seconds.items():
-        stages.append(Stage(name, stages[-1].end + int(1e9 * length)))
+def read_at_once(lane: Lane, count: int, seconds: float) -> None:
+    """Read pictures that arrive together, each of which takes this long."""
+    places = asyncio.Semaphore(lane.places)
 
-    async def picture() -> Mock:
-        return Mock(stages=stages)
+    async def picture() -> None:
+        async with places:
+            await asyncio.sleep(seconds)
 
-    for _ in range(times):
-        asyncio.run(queue.read(REQUEST, picture))
+    async def read_all() -> None:
+        await asyncio.gather(*(lane.read(REQUEST, picture) for _ in range(count)))
+
+    asyncio.run(read_all())
 
 
 def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
-    queue = admission.large  # two decoders read two at once
-    queue.seconds = 5
-    queue.length = 10_000
-    queue.check()  # nothing is known before the first picture
-    queue.length = 0
-    # A second, without the wait.
-    read(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
-    queue.length = 3
-    assert queue.check() == pytest.approx(1.5, rel=0.01)
-    queue.length = 9
-    with queue.place():
-        queue.length += 1
-        with pytest.raises(Overloaded) as refused, queue.place():
+    lane = admission.large  # two decoders read two at once
+    lane.seconds = 60
+    read_at_once(lane, 50, seconds=0.02)  # nothing is known before the first picture
+    assert lane.check() == 0
+    assert lane.length == 0
+    with ExitStack() as others:
+        for _ in range(20):
+            others.enter_context(lane.place())
+        wait = lane.check()
+        assert 0.15 < wait < 0.4
+        lane.seconds = 0.1
+        with pytest.raises(Overloaded) as refused, lane.place():
             pass
-    assert refused.value.seconds == 6
-    assert queue.length == 10
-    read(queue, 50, decode=0.1)
-    assert queue.check() == pytest.approx(0.5, rel=0.1)
+        assert refused.value.seconds == 1
+        assert lane.length == 20
+    assert lane.check() == 0
 
 
 @pytest.mark.parametrize(("others", "expected"), [(0, 0), (1, 0), (2, 1), (9, 1)])
@@ -70,15 +75,14 @@ def test_a_client_whose_large_picture_waits_must_keep_its_side_open(
     state = {"require_open": require_open}
     scope = {"type": "http", "headers": [], "state": state}
 
-    async def receive() -> dict:
-        return await asyncio.get_running_loop().create_future()
+    async def picture() -> None:
+        pass
 
-    async def picture() -> Mock:
-        return Mock(stages=[Stage("begin", 0)])
-
-    for queue in (admission.small, admission.large):
-        queue.length = others
-        asyncio.run(queue.read(Request(scope, receive), picture))
+    for lane in (admission.small, admission.large):
+        with ExitStack() as stack:
+            for _ in range(others):
+                stack.enter_context(lane.place())
+            asyncio.run(lane.read(Request(scope, silence), picture))
     assert require_open.call_count == expected
 
 
@@ -107,7 +111,7 @@ def test_documents_take_turns_page_by_page(admission):
 
     async def read(name: str) -> None:
         for page in range(3):
-            async with admission.turn_of_page():
+            async with admission.for_page():
                 order.append(f"{name}{page}")
                 await asyncio.sleep(0)
 

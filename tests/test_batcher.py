@@ -8,7 +8,8 @@ import pytest
 
 from app.digit.classifier import Classes
 from app.digit.reading import Steps
-from app.serving.reader import MAX_BATCH, Batcher
+from app.serving.batcher import MAX_BATCH, Batcher
+from app.stopwatch import Stopwatch
 
 
 class Counting:
@@ -35,7 +36,7 @@ def steps(number: int, frames: int = 1, times: int = 1) -> Steps:
 
 def start(batcher: Batcher, *several: Steps) -> list[asyncio.Future]:
     """Start to read pictures."""
-    return [asyncio.ensure_future(batcher(each, [])) for each in several]
+    return [asyncio.ensure_future(batcher(each, Stopwatch())) for each in several]
 
 
 async def ask(batcher: Batcher, *several: Steps) -> list:
@@ -78,7 +79,7 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
                 tasks.extend(start(batcher, steps(2), steps(3)))
 
         network.during = arrive
-        first = await batcher(steps(1), [])  # does not wait
+        first = await batcher(steps(1), Stopwatch())  # does not wait
         return [first, *await asyncio.gather(*tasks)]
 
     network = Counting()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -23,13 +23,13 @@ import torch
 from pebble import ProcessPool
 from PIL import Image
 
-from app.digit.reading import Reading
+from app.digit.reading import AS_USUAL, Reading
 from app.picture.errors import BlankImage, NotAnImage, TooComplex
-from app.serving.decoder import HAS_LIMITS, SHARED, Limits
+from app.serving.decoder import HAS_LIMITS, SHARED, Limits, digit_within, text_within
 from app.serving.decoders import Busy, Decoders, Interrupted, new_pool
 from app.serving.networks import Networks
 from app.text.field import Field
-from app.text.reading import ImpossibleLength, TextOptions
+from app.text.reading import AS_WRITTEN, ImpossibleLength, TextOptions
 from hostile import many_scans
 from paths import MODELS
 from pictures import drawing, encode, flat, load_sheet
@@ -44,14 +44,14 @@ linux = pytest.mark.skipif(
 )
 SEVEN = load_sheet()[0][358]
 PHOTO = encode(drawing(SEVEN))
-ALONE = Limits(memory_bytes=220_000_000)
+EXCLUSIVE = Limits(memory_bytes=220_000_000)
 SLOW = many_scans(70_000)  # never ends, and runs in C code
 
 
 @pytest.fixture
 def pool() -> Iterator[Decoders]:
     """Two processes, for a test that may kill them."""
-    pool = Decoders(MODELS, 2, ALONE, 5.0, on_kill=Mock())
+    pool = Decoders(MODELS, 2, EXCLUSIVE, 5.0, on_kill=Mock())
     yield pool
     pool.close()
 
@@ -71,8 +71,9 @@ def decoders_within() -> Iterator[Callable[[int], Decoders]]:
         decoders.close()
 
 
-def read(pool: Decoders, data: bytes) -> Coroutine[None, None, Reading]:
-    return pool(data, Networks.read_digit)
+async def read(pool: Decoders, data: bytes) -> Reading:
+    reading, _ = await pool(data, partial(digit_within, options=AS_USUAL))
+    return reading
 
 
 def pids() -> set[int]:
@@ -164,7 +165,7 @@ def large_png(megapixels: float) -> bytes:
 
 
 @linux
-def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
+def test_pictures_that_may_take_much_memory_are_read_exclusively(decoders):
     in_scans = jpeg_in_scans(drawing_of_megapixels(24).convert("L"))
     pictures = {
         "a drawing": PHOTO,
@@ -172,22 +173,22 @@ def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
         "3 megapixels": large_png(3),
         "a JPEG with a scan for each colour": in_scans,
     }
-    alone = []
+    exclusive = []
 
-    async def read_beside_a_large_one_and_then_alone() -> None:
+    async def read_beside_a_large_one_and_then_exclusively() -> None:
         await decoders.start()
         for name, picture in pictures.items():
-            async with decoders.turn():
+            async with decoders.exclusive:
                 decoders.wait_seconds = 0.5
                 try:
                     await read(decoders, picture)
                 except Busy:
-                    alone.append(name)
+                    exclusive.append(name)
             decoders.wait_seconds = 5.0
             assert (await read(decoders, picture)).digit == 7
 
-    asyncio.run(read_beside_a_large_one_and_then_alone())
-    assert alone == ["3 megapixels", "a JPEG with a scan for each colour"]
+    asyncio.run(read_beside_a_large_one_and_then_exclusively())
+    assert exclusive == ["3 megapixels", "a JPEG with a scan for each colour"]
 
 
 @linux
@@ -219,29 +220,26 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
     large = Image.open(BytesIO(picture)).resize((1600, 1200))
     # Its memory is measured, not the machine.
     limits = replace(SHARED, processor_seconds=10, seconds=20)
-    text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), Networks.read_text))
+    work = partial(text_within, options=AS_WRITTEN)
+    text, _ = asyncio.run(decoders.run(limits, encode(large, "JPEG"), work))
     assert text.digits_only().text == written
 
 
 @linux
 def test_an_error_keeps_its_message_and_its_process(decoders_within):
     decoders = decoders_within(60_000_000)
-
-    async def read_one(picture: bytes, read_picture=Networks.read_digit) -> object:
-        return await decoders(picture, read_picture)
-
-    asyncio.run(read_one(PHOTO))
+    asyncio.run(read(decoders, PHOTO))
     before = pids()
     with pytest.raises(BlankImage, match="no ink"):
-        asyncio.run(read_one(flat(255)))
+        asyncio.run(read(decoders, flat(255)))
     with pytest.raises(NotAnImage, match="not a picture"):
-        asyncio.run(read_one(b"This is no picture."))
+        asyncio.run(read(decoders, b"This is no picture."))
     with pytest.raises(TooComplex, match="60 MB"):
-        asyncio.run(read_one(large_png(22.5)))
-    three_digits = partial(Networks.read_text, options=TextOptions(Field(length=3)))
+        asyncio.run(read(decoders, large_png(22.5)))
+    three_digits = partial(text_within, options=TextOptions(Field(length=3)))
     with pytest.raises(ImpossibleLength, match="a length of 3"):
-        asyncio.run(read_one(flat(255), three_digits))
-    assert asyncio.run(read_one(PHOTO)).digit == 7
+        asyncio.run(decoders(flat(255), three_digits))
+    assert asyncio.run(read(decoders, PHOTO)).digit == 7
     assert pids() == before
 
 
@@ -396,7 +394,7 @@ def test_a_picture_is_read_again_after_the_machine_stopped_or_killed_its_process
 
 @linux
 @pytest.mark.parametrize(("kills", "error"), [(1, TooComplex), (2, Interrupted)])
-def test_a_picture_is_blamed_only_if_it_fails_twice_alone(kills, error, pool):
+def test_a_picture_is_blamed_only_if_it_fails_twice_exclusively(kills, error, pool):
     asyncio.run(pool.start())
     with pytest.raises(error, match="try again"):
         asyncio.run(read_with_faults(pool, SLOW, *[signal.SIGKILL] * kills))
@@ -434,7 +432,7 @@ def test_processes_that_start_later_have_the_same_networks(tmp_path):
     for file in own:
         # In place, as `cp` on a full disk writes it.
         file.write_bytes(file.read_bytes()[:1000])
-    pool = Decoders(networks.files, 1, ALONE, 5.0, on_kill=Mock())
+    pool = Decoders(networks.files, 1, EXCLUSIVE, 5.0, on_kill=Mock())
     assert asyncio.run(read(pool, PHOTO)).digit == 7
     pool.close()
 

@@ -143,12 +143,10 @@ def test_the_service_asks_in_either_process(
     pictures = map(make, digits)
     unsure = next(each for each in pictures if not read_digit(each, classifier).is_sure)
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
-    if make is small:
-        opened = reader.open_small(unsure)
-        assert opened
-        reading = asyncio.run(reader.read_small(opened, AS_USUAL, begin=0))
-    else:
-        reading = asyncio.run(reader.read_large(unsure, AS_USUAL))
+    opened = reader.open(unsure, AS_USUAL)
+    assert opened.is_small == (make is small)
+    reading = asyncio.run(reader.read_digit(unsure, AS_USUAL))
+    assert reading.model == f"{classifier.version}+{line_network.version}"
     expected = read_digit(unsure, classifier, opinion)
     np.testing.assert_equal(reading[:4], expected[:4])
 
@@ -195,9 +193,6 @@ def test_without_weights_for_this_line_network_digits_are_read_without_it(
     assert networks.opinion is None
     assert networks.digit_model == networks.digits.version
     assert networks.about["digits"]["second_opinion_used"] == "no"
-    picture = behind_a_grid(digits[0])
-    alone = read_digit(picture, networks.digits)
-    np.testing.assert_equal(networks.read_digit(picture)[:4], alone[:4])
 
 
 def test_the_committed_files_read_digits_together(classifier, line_network):

@@ -3,7 +3,7 @@
 Dense pages, and pictures made to look like them, get an answer or a problem in time.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -11,12 +11,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from answers import assert_problem
-from app.picture.budget import Budget
+from app.picture.decode import open_image
 from app.picture.errors import TooMuchWriting
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
 from app.text.hypotheses import MAX_WIDTH
 from app.text.line_network import LineNetwork
-from app.text.reading import TextOptions, read_text
+from app.text.reading import AS_WRITTEN, TextOptions, decoded, read_text, text_in
 from networks import line_network, page_network
 from paths import LINES_MODEL
 from pictures import encode, load_sheet, number, written
@@ -128,14 +128,15 @@ def test_what_looks_like_a_page_gets_an_answer_that_is_not_sure_or_a_problem(
         assert answer.json()["detail"] == TOO_MUCH
 
 
-@dataclass(frozen=True)
-class Noting(Budget):
-    """Allows everything, and notes the widths of strips."""
-
-    widths: list[float] = field(default_factory=list)
-
-    def check_writing(self, width: float) -> None:
-        self.widths.append(width)
+def read_noting(
+    file: bytes,
+    network: LineNetwork,
+    widths: list[float],
+    options: TextOptions = AS_WRITTEN,
+) -> None:
+    """Read a page, and note the widths of its strips before they are read."""
+    picture = decoded(open_image(file))
+    text_in(picture, network, page_network(), options, widths.append)
 
 
 class NotingNetwork(LineNetwork):
@@ -162,10 +163,10 @@ def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(
     answer = client.post(f"/read{query}", content=file)
     assert_problem(answer, 422, "too-much-writing", "/read")
     assert answer.json()["detail"] == TOO_MUCH
-    budget = Noting()
+    widths: list[float] = []
     with pytest.raises(TooMuchWriting):
-        read_text(file, line_network(), page_network(), budget=budget)
-    assert budget.widths == []
+        read_noting(file, line_network(), widths)
+    assert widths == []
 
 
 @pytest.mark.parametrize(
@@ -174,12 +175,11 @@ def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(
 )
 def test_no_more_is_read_of_a_page_than_was_asked_for(name, turns):
     network = NotingNetwork()
-    budget = Noting()
-    options = TextOptions(turns=turns)
-    read_text(encode(READ[name]()), network, page_network(), options, budget)
+    widths: list[float] = []
+    read_noting(encode(READ[name]()), network, widths, TextOptions(turns=turns))
     beside = 4 * len(turns) * 960  # the whole picture, as one line
-    assert 0 < sum(network.widths) <= sum(budget.widths) + beside
-    assert max(budget.widths) <= MAX_WIDTH
+    assert 0 < sum(network.widths) <= sum(widths) + beside
+    assert max(widths) <= MAX_WIDTH
 
 
 @pytest.mark.parametrize("name", ["a page", "a line"])
@@ -198,14 +198,13 @@ def test_no_other_direction_is_tried_where_the_picture_is_upright(name):
     assert texts[0] == texts[1] != ""
 
 
-def test_a_page_of_much_writing_is_read_alone():
-    budget = Noting()
+def test_a_page_of_much_writing_is_read_exclusively():
+    widths: list[float] = []
     for rows in (4, 40):
-        picture = encode(rows_of(rows, 25))
-        read_text(picture, line_network(), page_network(), budget=budget)
-    short, long = budget.widths
+        read_noting(encode(rows_of(rows, 25)), line_network(), widths)
+    short, long = widths
     limits = replace(SHARED, processor_seconds=100)
     with limited(limits, 10**10):  # which stops the timer that ends a process
-        limits.check_writing(short)
+        limits.extend(short)
         with pytest.raises(NeedsExclusiveDecoder):
-            limits.check_writing(long)
+            limits.extend(long)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.digit.reading import DigitOptions, Reading, read_digit
+from app.digit.reading import AS_USUAL, Reading, read_digit
 from app.serving.reader import JPEG_BYTES, Reader
 from pictures import drawing, encode, letter
 
@@ -60,9 +60,8 @@ OTHER_FORMATS = ("WEBP", "AVIF", "HEIF", "TIFF")
 
 
 def read(reader: Reader, picture: bytes) -> Reading:
-    image = reader.open_small(picture)
-    assert image
-    return asyncio.run(reader.read_small(image, DigitOptions(), begin=0))
+    assert reader.open(picture, AS_USUAL).is_small
+    return asyncio.run(reader.read_digit(picture, AS_USUAL))
 
 
 @pytest.mark.parametrize("name", READ_HERE)
@@ -77,12 +76,12 @@ def test_a_simple_picture_is_read_on_the_event_loop(reader, seven, classifier, n
 
 @pytest.mark.parametrize("name", READ_ELSEWHERE)
 def test_any_other_file_is_left_to_a_decoder_process(reader, seven, name):
-    assert reader.open_small(READ_ELSEWHERE[name](seven)) is None
+    assert not reader.open(READ_ELSEWHERE[name](seven), AS_USUAL).is_small
 
 
 @pytest.mark.parametrize("format", OTHER_FORMATS)
 def test_any_other_format_is_left_to_a_decoder_process(reader, seven, format):
-    assert reader.open_small(encode(seven, format)) is None
+    assert not reader.open(encode(seven, format), AS_USUAL).is_small
 
 
 def test_a_low_and_wide_jpeg_has_the_box_of_its_digit(reader, seven, classifier):

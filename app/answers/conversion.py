@@ -43,10 +43,12 @@ def values_of(read: Reading | transcription.TextDigit) -> dict[str, Any]:
     }
 
 
-def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
+def prediction_of(reading: Reading, with_frame: bool) -> Prediction:
     """Convert a reading to its response."""
     prediction = Prediction(
-        **values_of(reading), second_opinion=reading.has_second_opinion, model=model
+        **values_of(reading),
+        second_opinion=reading.has_second_opinion,
+        model=reading.model,
     )
     if with_frame:
         prediction.frame = picture_of(reading.frame)
@@ -54,11 +56,11 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     return prediction
 
 
-def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Explanation:
+def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     decreases = evidence(classifier, reading.frame, reading.digit, reading.runner_up)
-    explanation = prediction_of(reading, model, with_frame=True).model_dump()
+    explanation = prediction_of(reading, with_frame=True).model_dump()
     return Explanation(
         **explanation,
         ink=picture_of(reading.ink),
@@ -72,17 +74,14 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
 
 
 def text_of(
-    read: transcription.Transcription,
-    model: str,
-    with_frames: bool,
-    characters: str | None = None,
+    read: transcription.Transcription, with_frames: bool, characters: str | None = None
 ) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,
         confidence=round(read.confidence, 6),
         lines=[line_of(line, with_frames) for line in read.lines],
-        model=model,
+        model=read.model,
     )
     if read.has_format is not None:
         answer.value = read.value

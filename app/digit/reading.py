@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +17,11 @@ from app.digit.candidates import Candidate, candidates, ink_around
 from app.digit.classifier import Classes, Classifier
 from app.digit.opinion import SecondOpinion
 from app.network import Values, log_odds_of
-from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import decode_image, open_image
 from app.picture.errors import BlankImage
+from app.picture.file_formats import MAX_PIXELS
 from app.picture.maps import Map, PixelBox
-from app.stage import Stage
+from app.stopwatch import Stopwatch
 
 SIDE = 320  # longer side to which a larger picture is downscaled, in pixels
 COARSE_SIDE = 160  # the same, when it is looked at first
@@ -61,9 +60,8 @@ class Reading(NamedTuple):
     ink : Map or None
         (H, W) float32 in [0, 1]: the ink of the whole picture, at the resolution that
         was searched, if requested.
-    stages : tuple of Stage
-        The timed stages: decode, then preprocess and inference, for each view that was
-        tried.
+    model : str
+        The versions of the files that read it, as `Reader` knows them.
     """
 
     frame: Map
@@ -74,7 +72,7 @@ class Reading(NamedTuple):
     is_sure: bool = True
     has_second_opinion: bool = False
     ink: Map | None = None
-    stages: tuple[Stage, ...] = ()
+    model: str = ""
 
     @property
     def digit(self) -> int:
@@ -135,8 +133,8 @@ class Job:
     ----------
     steps : Steps
         From `judged`.
-    stages : list of Stage
-        The stages so far.
+    watch : Stopwatch
+        Times its stages.
     finish : callable
         Called with the reading, or the error.
     classes : Classes or None
@@ -144,7 +142,7 @@ class Job:
     """
 
     steps: Steps
-    stages: list[Stage]
+    watch: Stopwatch
     finish: Callable[[Reading | Exception], None]
     classes: Classes | None = None
 
@@ -164,7 +162,6 @@ def read_digit(
     classifier: Classifier,
     opinion: SecondOpinion | None = None,
     options: DigitOptions = AS_USUAL,
-    budget: Budget = UNLIMITED,
 ) -> Reading:
     """Read the digit in one picture.
 
@@ -179,14 +176,36 @@ def read_digit(
         the digit.
     options : DigitOptions
         How to read it.
-    budget : Budget
-        What that may cost.
 
     Raises
     ------
-    PictureError
+    PreprocessError
     """
-    (outcome,) = read_digits([data], classifier, opinion, options, budget)
+    image = open_image(data, page=options.page)
+    return digit_in(image, classifier, opinion, options)
+
+
+def digit_in(
+    image: Image.Image,
+    classifier: Classifier,
+    opinion: SecondOpinion | None,
+    options: DigitOptions,
+    watch: Stopwatch | None = None,
+) -> Reading:
+    """Read the digit in a picture from `open_image`; else as `read_digit`.
+
+    Parameters
+    ----------
+    watch : Stopwatch, optional
+        Times the stages: decode, then preprocess and inference, for each view that is
+        tried.
+    """
+    outcomes: list[Reading | Exception] = []
+    watch = watch or Stopwatch()
+    jobs = [Job(judged(image, watch, opinion, options), watch, outcomes.append)]
+    while jobs:
+        jobs = take_steps(jobs, classifier)
+    outcome = outcomes.pop()
     if isinstance(outcome, Exception):
         try:
             raise outcome
@@ -200,7 +219,7 @@ def read_digits(
     classifier: Classifier,
     opinion: SecondOpinion | None,
     options: DigitOptions,
-    budget: Budget,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Reading | Exception]:
     """Read the digit in each of several pictures, whose frames share batches.
 
@@ -210,15 +229,14 @@ def read_digits(
     outcomes: dict[int, Reading | Exception] = {}
     jobs: list[Job] = []
     for number, data in enumerate(pictures):
-        stages = [Stage("begin", perf_counter_ns())]
+        watch = Stopwatch()
         try:
-            image = open_image(data, budget.max_pixels, page=options.page)
-            budget.check_header(image)
+            image = open_image(data, max_pixels, page=options.page)
         except Exception as error:
             outcomes[number] = error
         else:
-            steps = judged(image, stages, opinion, options)
-            jobs.append(Job(steps, stages, partial(outcomes.__setitem__, number)))
+            steps = judged(image, watch, opinion, options)
+            jobs.append(Job(steps, watch, partial(outcomes.__setitem__, number)))
     while jobs:
         jobs = take_steps(jobs, classifier)
     # An error refers to this frame, which must not keep it, and the picture with it.
@@ -236,24 +254,23 @@ def take_steps(jobs: Iterable[Job], classifier: Classifier) -> list[Job]:
             frames.append(own)
     if not going:
         return []
-    begin = perf_counter_ns()
+    for job in going:
+        job.watch.end("wait")
     try:
         classes = classifier(np.concatenate(frames))
     except Exception as error:  # callers must never wait forever
         for job in going:
             job.finish(error)
         return []
-    end = perf_counter_ns()
-    stages = Stage("wait", begin), Stage("inference", end, len(going))
     for job, part in zip(going, classes.split(map(len, frames)), strict=True):
         job.classes = part
-        job.stages += stages
+        job.watch.end("inference", len(going))
     return going
 
 
 def judged(
     image: Image.Image,
-    stages: list[Stage],
+    watch: Stopwatch,
     opinion: SecondOpinion | None,
     options: DigitOptions,
 ) -> Steps:
@@ -265,9 +282,8 @@ def judged(
     ----------
     image : Image.Image
         From `open_image`.
-    stages : list of Stage
-        The stages so far; further ones are added, those of the classifier by the
-        caller.
+    watch : Stopwatch
+        Times the stages; those of the classifier are timed by the caller.
     opinion, options
         As in `read_digit`.
 
@@ -275,9 +291,9 @@ def judged(
     ------
     PictureError
     """
-    stages.append(Stage("wait", perf_counter_ns()))
+    watch.end("wait")
     picture = decode_image(image, SIDE)
-    stages.append(Stage("decode", perf_counter_ns()))
+    watch.end("decode")
     found: list[Candidate] = []
     probabilities = np.zeros((0, 10), np.float32)
     legibility = np.zeros(0, np.float32)
@@ -285,7 +301,7 @@ def judged(
     for seen in (picture,) if coarse is picture else (coarse, picture):
         for further in candidates(seen):
             frames = np.stack([candidate.frame for candidate in further])
-            stages.append(Stage("preprocess", perf_counter_ns()))
+            watch.end("preprocess")
             classes = yield frames
             assert classes is not None
             found += further
@@ -320,9 +336,9 @@ def judged(
             has_several=has_several or reading.has_several,
             has_second_opinion=True,
         )
-        stages.append(Stage("inference", perf_counter_ns()))
+        watch.end("inference")
     ink = ink_around(best) if options.with_ink else None
-    return reading._replace(ink=ink, stages=tuple(stages))
+    return reading._replace(ink=ink)
 
 
 def chosen(

@@ -6,13 +6,13 @@ from typing import Any
 from app.answers import conversion
 from app.answers.problems import TYPES
 from app.answers.responses import Prediction, Text
-from app.digit.reading import DigitOptions, NotADigit
+from app.digit.reading import DigitOptions, NotADigit, read_digits
 from app.many.answers import AS_WRITTEN, ReadOptions, Unanswered
-from app.picture.budget import Budget
+from app.picture.decode import open_image
 from app.picture.errors import PictureError
 from app.serving.networks import Networks
 from app.settings import Settings
-from app.text.reading import TURNS, ImpossibleLength, TextOptions
+from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded, text_in
 
 
 class Local:
@@ -26,7 +26,6 @@ class Local:
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
         self.settings = settings
-        self.budget = Budget(settings.max_pixels)
         self.networks = Networks.load(*settings.files, settings.second_opinion)
 
     def predict(
@@ -35,7 +34,14 @@ class Local:
         """Return the digit in each picture, or why there is no answer."""
         networks = self.networks
         answers: list[Prediction | Unanswered] = []
-        for reading in networks.read_digits(pictures, DigitOptions(page), self.budget):
+        readings = read_digits(
+            pictures,
+            networks.digits,
+            networks.opinion,
+            DigitOptions(page),
+            self.settings.max_pixels,
+        )
+        for reading in readings:
             try:
                 if isinstance(reading, Exception):
                     raise reading
@@ -43,10 +49,8 @@ class Local:
             except (PictureError, NotADigit) as error:
                 answers.append(unanswered(error))
             else:
-                model = networks.digit_model
-                answers.append(
-                    conversion.prediction_of(reading, model, with_frame=False)
-                )
+                reading = reading._replace(model=networks.digit_model)
+                answers.append(conversion.prediction_of(reading, with_frame=False))
         return answers
 
     def read(
@@ -62,20 +66,19 @@ class Local:
         field = options.field
         field.require_possible(self.networks.lines.spec)
         how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
-        model = self.networks.text_model
         answers: list[Text | Unanswered] = []
         for data in pictures:
             try:
-                text = self.networks.read_text(data, how, self.budget)
+                picture = decoded(open_image(data, self.settings.max_pixels, page=page))
+                text = text_in(picture, self.networks.lines, self.networks.pages, how)
             except (PictureError, ImpossibleLength) as error:
                 answers.append(unanswered(error))
                 continue
+            text = text._replace(model=self.networks.text_model)
             if not options.marks:
                 text = text.digits_only()
             answers.append(
-                conversion.text_of(
-                    text, model, with_frames=False, characters=field.characters
-                )
+                conversion.text_of(text, with_frames=False, characters=field.characters)
             )
         return answers
 

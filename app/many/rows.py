@@ -9,7 +9,7 @@ from app.answers.columns import Record
 from app.answers.responses import UNREADABLE
 from app.digit.reading import Reading
 from app.many.errors import UnreadableFile
-from app.serving.decoders import Busy
+from app.serving.decoders import TryAgain
 from app.text.transcription import Transcription
 
 Row = dict[str, Any]
@@ -77,11 +77,9 @@ def cells_of(
     """Return the cells of an answer, as the service gives it, or of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
-        return {**conversion.values_of(outcome), "model": model}
+        return {**conversion.values_of(outcome), "model": outcome.model}
     if isinstance(outcome, Transcription):
-        answer = conversion.text_of(
-            outcome, model, with_frames=False, characters=characters
-        )
+        answer = conversion.text_of(outcome, with_frames=False, characters=characters)
         return answer.model_dump()
     return {"model": model, "error": error_of(outcome)}
 
@@ -111,7 +109,7 @@ def rounded(cell: object) -> object:
 def is_fault(error: Exception) -> bool:
     """Return whether the machine or this program is at fault: another try may help."""
     unforeseen = problems.TYPES[Exception].name
-    return isinstance(error, Busy) or error_of(error)["type"] == unforeseen
+    return isinstance(error, TryAgain) or error_of(error)["type"] == unforeseen
 
 
 def error_of(error: Exception) -> dict[str, str]:

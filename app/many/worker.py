@@ -16,8 +16,7 @@ from app.many.destination import Destination, Pages, progress_of
 from app.many.errors import BulkError
 from app.many.rows import Row, cells_of, is_fault
 from app.many.source import Entry, Part, Source
-from app.serving.decoder import Limits
-from app.serving.decoders import Busy, Decoders
+from app.serving.decoders import Busy, TryAgain
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
@@ -70,13 +69,7 @@ class Worker:
                 f"On this node, {' or '.join(files)} differs from the model with which "
                 "the job was started."
             )
-        limits = Limits(
-            max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
-        )
-        decoders = Decoders(
-            networks.files, 1, limits, settings.queue_seconds, on_kill=lambda: None
-        )
-        self.reader = Reader(networks, decoders)
+        self.reader = Reader.of(settings, networks, decoders=1)
         # What earlier workers have read of documents that they have not finished.
         self.pages = destination.pages()
 
@@ -162,27 +155,27 @@ class Worker:
 
     async def read_small(self, data: bytes, page: int | None) -> Reading | None:
         """Read the digit in a small picture; return None for others, and for texts."""
-        begin = time.perf_counter_ns()
-        image = self.reader.open_small(data, page) if self.is_of_digits else None
-        if image is None:
+        if not self.is_of_digits:
             return None
-        reading = await self.reader.read_small(image, DigitOptions(page), begin)
+        opened = self.reader.open(data, DigitOptions(page))
+        if not opened.is_small:
+            return None
+        reading = await opened.read()
         return reading.require_legible(self.settings.min_legibility)
 
     async def read_large(
         self, data: bytes, page: int | None
     ) -> Reading | Transcription:
         """Read the digit in a picture of any size, or the text."""
-        if not self.is_of_digits:
-            turns = TURNS[self.destination.rotate]
-            options = TextOptions(self.destination.field, page, turns)
-            return await self.reader.read_text(data, options)
-        reading = await self.reader.read_large(data, DigitOptions(page))
-        return reading.require_legible(self.settings.min_legibility)
+        if self.is_of_digits:
+            return await self.reader.read_digit(data, DigitOptions(page))
+        turns = TURNS[self.destination.rotate]
+        options = TextOptions(self.destination.field, page, turns)
+        return await self.reader.read_text(data, options)
 
     def log(self, path: str, error: Exception) -> None:
         """Log an unforeseen error if it is the first of its type."""
-        if not isinstance(error, Busy) and type(error) not in self.logged:
+        if not isinstance(error, TryAgain) and type(error) not in self.logged:
             self.logged.add(type(error))
             LOG.error("%s could not be read.", path, exc_info=error)
 
@@ -198,7 +191,7 @@ async def outcome_of(
         try:
             return await read(data, picture.page)
         except Exception as error:
-            if type(error) is not Busy:
+            if not isinstance(error, Busy):
                 return error
             reason = error
     return reason

@@ -24,7 +24,7 @@ from app.picture.errors import (
     NotAnImage,
     TooManyPixels,
 )
-from app.picture.file_formats import FILE_FORMATS, PDF, file_format_of
+from app.picture.file_formats import FILE_FORMATS, MAX_PIXELS, PDF, file_format_of
 from app.picture.maps import PixelBox
 
 TRANSPOSITIONS = {  # by EXIF orientation
@@ -109,7 +109,7 @@ class Picture(NamedTuple):
 
 def open_image(
     data: bytes,
-    max_pixels: int,
+    max_pixels: int = MAX_PIXELS,
     formats: Collection[str] = FILE_FORMATS,
     page: int | None = None,
 ) -> Image.Image:

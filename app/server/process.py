@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
+from app.serving.networks import Files, Networks
 from app.serving.processes import METRICS_FOLDER, interrupts_held
 from app.settings import PREFIX, Settings, unknown_variables
 
@@ -35,11 +36,12 @@ def serve(settings: Settings) -> None:
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
-    app = create_app(settings)  # with several workers, to check that they can, too
+    networks = Networks.load(*settings.files, settings.second_opinion)
+    # With several workers, to check that they can, too.
+    app = create_app(settings, networks)
     require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
-    networks = app.state.networks
     try:
         about = networks.about.items()
         versions = {name: each["version"] for name, each in about}
@@ -50,7 +52,7 @@ def serve(settings: Settings) -> None:
                 f"no weights for it that were fitted with {settings.lines_model}: "
                 "python -m training.opinion fits them."
             )
-        run(app, listener, settings)
+        run(app, listener, settings, networks.files)
     finally:
         LOG.info("stopped")
 
@@ -78,7 +80,9 @@ class Workers(Multiprocess):
             super().init_processes()
 
 
-def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+def run(
+    app: FastAPI, listener: socket.socket, settings: Settings, files: Files
+) -> None:
     """Run uvicorn, in one process or several, until it is told to stop."""
     if settings.workers == 1:
         memory.tune()
@@ -88,7 +92,7 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        for name, path in app.state.networks.files._asdict().items():
+        for name, path in files._asdict().items():
             os.environ[f"{PREFIX}{name.upper()}"] = str(path or "none")
         of_workers = config("app.server.worker:create_worker_app", settings)
         Workers(of_workers, [listener]).run()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from multiprocessing.connection import Connection
 from typing import TypeVar
@@ -15,12 +16,13 @@ from pebble import CONSTS
 from PIL import Image
 
 from app import malloc
-from app.digit.reading import Reading
-from app.picture.budget import Budget
-from app.picture.decode import page_count
+from app.digit.reading import DigitOptions, Reading, digit_in, read_digit
+from app.picture.decode import open_image, page_count
 from app.picture.errors import CorruptImage, PictureError, TooComplex
+from app.picture.file_formats import MAX_PIXELS
 from app.serving.networks import Files, Networks
-from app.text.reading import ImpossibleLength
+from app.stopwatch import Stage, Stopwatch
+from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text, text_in
 from app.text.transcription import Transcription
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
@@ -30,19 +32,19 @@ LOCK_SECONDS = 5.0
 # CPU time to read strips, by their width: more than twice of what a small server takes.
 SECONDS_PER_PIXEL = 1e-4
 HAS_LIMITS = sys.platform == "linux"
-Outcome = TypeVar("Outcome", Reading, Transcription, int)
-Read = Callable[..., Outcome]  # of networks, the bytes of a file, and a budget
+Outcome = TypeVar("Outcome")
+Work = Callable[["Limits", bytes], Outcome]  # on the bytes of a file
 
 networks: Networks  # of this process
 
 
 class NeedsExclusiveDecoder(Exception):
-    """The picture may take much memory, and has to be read alone."""
+    """The picture may take much memory, and has to be read while no other is."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits(Budget):
-    """Limits for one picture: by default, for one that is read alone.
+class Limits:
+    """Limits for one picture: by default, for one that is read exclusively.
 
     Attributes
     ----------
@@ -55,25 +57,33 @@ class Limits(Budget):
         Wall-clock time.
     width : float
         Of the strips of a page, in pixels.
-    is_alone : bool
-        Whether it is read alone.
+    max_pixels : int
+        Maximum number of pixels, as for `open_image`.
+    is_exclusive : bool
+        Whether no other is read meanwhile.
     """
 
     memory_bytes: int
     processor_seconds: float = 2.0
     seconds: float = 20.0
     width: float = math.inf
-    is_alone: bool = True
+    max_pixels: int = MAX_PIXELS
+    is_exclusive: bool = True
 
-    def check_header(self, image: Image.Image) -> None:
-        """Raise NeedsExclusiveDecoder if decoding may take much memory."""
-        if self.is_alone or image.width * image.height <= SHARED_PIXELS:
-            return
-        if image.format != "JPEG" or "progressive" in image.info:
-            raise NeedsExclusiveDecoder  # it is not reduced as it is decoded
+    def open(self, data: bytes, page: int | None) -> Image.Image:
+        """Open a picture; raise NeedsExclusiveDecoder if decoding it may take much
+        memory.
+        """
+        image = open_image(data, self.max_pixels, page=page)
+        # Such a JPEG is reduced as it is decoded.
+        is_reduced = image.format == "JPEG" and "progressive" not in image.info
+        is_small = is_reduced or image.width * image.height <= SHARED_PIXELS
+        if not (self.is_exclusive or is_small):
+            raise NeedsExclusiveDecoder
+        return image
 
-    def check_writing(self, width: float) -> None:
-        """Give a page time for its strips; or raise NeedsExclusiveDecoder."""
+    def extend(self, width: float) -> None:
+        """Give a page time for strips of this width; or raise NeedsExclusiveDecoder."""
         if width > self.width:
             raise NeedsExclusiveDecoder
         limit_processor_time(self.processor_seconds + SECONDS_PER_PIXEL * width)
@@ -85,7 +95,7 @@ SHARED = Limits(
     processor_seconds=1.0,
     seconds=5.0,
     width=10_000,
-    is_alone=False,
+    is_exclusive=False,
 )
 
 
@@ -101,8 +111,9 @@ def prepare_process(files: Files, ready: Connection) -> None:
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
     networks = Networks.load(*files)
-    warm_up(networks.read_digit)
-    warm_up(networks.read_text)
+    digits, lines, pages, opinion = networks
+    warm_up(partial(read_digit, classifier=digits, opinion=opinion))
+    warm_up(partial(read_text, network=lines, pages=pages))
     with suppress(OSError):
         ready.send(None)
 
@@ -119,16 +130,46 @@ def warm_up(read: Callable[[bytes], object]) -> None:
         read(file.getvalue())
 
 
-def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
-    """Read a picture in this process, a decoder.
+def digit_within(
+    limits: Limits, data: bytes, options: DigitOptions
+) -> tuple[Reading, list[Stage]]:
+    """Read the digit in a picture in this process; return the timed stages, too."""
+    watch = Stopwatch()
+    image = limits.open(data, options.page)
+    reading = digit_in(image, networks.digits, networks.opinion, options, watch)
+    return reading, watch.stages
 
-    Raises NeedsExclusiveDecoder if the picture has to be read alone.
+
+def text_within(
+    limits: Limits, data: bytes, options: TextOptions
+) -> tuple[Transcription, list[Stage]]:
+    """Read what is written in a picture; else as `digit_within`."""
+    watch = Stopwatch()
+    watch.end("wait")
+    picture = decoded(limits.open(data, options.page))
+    watch.end("decode")
+    text = text_in(picture, networks.lines, networks.pages, options, limits.extend)
+    watch.end("inference")
+    return text, watch.stages
+
+
+def pages_within(_: Limits, data: bytes) -> int:
+    """Count the pages of a file in this process."""
+    return page_count(data)
+
+
+def run_within(limits: Limits, data: bytes, work: Work[Outcome]) -> Outcome:
+    """Work on a picture in this process, a decoder.
+
+    Raises NeedsExclusiveDecoder if no other may be read meanwhile.
     """
     try:
         with limited(limits, limits.memory_bytes - len(data)):
-            return read(networks, data, budget=limits)
+            return work(limits, data)
     except MemoryError:
-        kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
+        kind: type[Exception] = (
+            TooComplex if limits.is_exclusive else NeedsExclusiveDecoder
+        )
         megabytes = limits.memory_bytes // 1_000_000
         message = (
             f"The picture takes more than {megabytes} MB to decode: send a smaller "
@@ -137,18 +178,13 @@ def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
     except (PictureError, ImpossibleLength, NeedsExclusiveDecoder) as error:
         kind = type(error)
         message = str(error)
-        if kind is CorruptImage and not limits.is_alone:
+        if kind is CorruptImage and not limits.is_exclusive:
             # Libraries may call a picture damaged if they lack memory.
             kind = NeedsExclusiveDecoder
     finally:
         malloc.trim()
     # A new exception: the traceback of the first would keep the picture in memory.
     raise kind(message)
-
-
-def count_pages(_: Networks, data: bytes, budget: Budget) -> int:
-    """Count the pages of a file, within the limits of a picture."""
-    return page_count(data)
 
 
 @contextmanager

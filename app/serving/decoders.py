@@ -3,9 +3,9 @@ or crashes its decoder.
 
 A picture that takes too much memory is refused. If one takes too much CPU time, or
 crashes its process, the process is replaced; other requests are not affected. Since CPU
-time is longer on a busy machine, a picture is blamed only after it has been read alone,
-twice. If the machine stopped or killed the process, the picture is read again. pebble
-manages the processes.
+time is longer on a busy machine, a picture is blamed only after it has been read
+exclusively, twice. If the machine stopped or killed the process, the picture is read
+again. pebble manages the processes.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 
@@ -31,16 +31,16 @@ from app.serving.decoder import (
     Limits,
     NeedsExclusiveDecoder,
     Outcome,
-    Read,
+    Work,
     prepare_process,
-    read_within,
+    run_within,
 )
 from app.serving.networks import Files
 from app.serving.processes import interrupts_held
 
 LOG = logging.getLogger("digits")
 START_SECONDS = 60  # that processes may take to start
-ALONE = 2  # times that a picture is read alone before it is refused
+TRIES = 2  # times that a picture is read exclusively before it is refused
 # A pool that breaks loses some queued tasks, so its state has to be polled.
 POLL_SECONDS = 0.1
 COSTLY = (
@@ -53,10 +53,14 @@ SIGNALS = ("SIGPROF", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
 OF_PICTURES = {getattr(signal, name, None) for name in SIGNALS}
 
 
-class Busy(Exception):
-    """No process is free to read the picture; `seconds` is for how long to wait."""
+class TryAgain(Exception):
+    """The picture was not read, and may be sent again after `seconds`."""
 
     seconds = 1
+
+
+class Busy(TryAgain):
+    """No process is free to read the picture."""
 
     def __init__(
         self, message: str = "Earlier pictures take too long to read: try again in 1 s."
@@ -64,7 +68,7 @@ class Busy(Exception):
         super().__init__(message)
 
 
-class Interrupted(Busy):
+class Interrupted(TryAgain):
     """The machine stopped or killed the process that read the picture."""
 
     def __init__(self) -> None:
@@ -79,8 +83,8 @@ class TooCostly(Exception):
 
 
 @asynccontextmanager
-async def turn_of(lock: asyncio.Lock, seconds: float) -> AsyncGenerator[None]:
-    """Hold a lock, for which others may wait; raise Busy if its turn comes too late."""
+async def locked(lock: asyncio.Lock, seconds: float) -> AsyncGenerator[None]:
+    """Hold a lock; raise Busy if others hold it for longer than this."""
     try:
         async with asyncio.timeout(seconds):
             await lock.acquire()
@@ -106,7 +110,7 @@ def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> Proces
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Or a folder `app` in the working directory would be imported.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
-    context.set_forkserver_preload([read_within.__module__])
+    context.set_forkserver_preload([run_within.__module__])
     started, ready = Pipe(duplex=False)
     pool = ProcessPool(
         count, context=context, initializer=prepare_process, initargs=(files, ready)
@@ -133,8 +137,8 @@ class Decoders:
         The model files.
     count : int
         Number of processes.
-    alone : Limits
-        Limits for a picture that is read alone.
+    limits : Limits
+        Limits for a picture that is read exclusively.
     wait_seconds : float
         Maximum wait for earlier pictures.
     on_kill : callable
@@ -149,7 +153,7 @@ class Decoders:
         self,
         files: Files,
         count: int,
-        alone: Limits,
+        limits: Limits,
         wait_seconds: float,
         on_kill: Callable[[], object],
         shared: Limits = SHARED,
@@ -157,44 +161,41 @@ class Decoders:
     ) -> None:
         self.files = files
         self.count = count
-        self.limits = alone
-        self.shared = replace(shared, max_pixels=alone.max_pixels)
+        self.limits = limits
+        self.shared = replace(shared, max_pixels=limits.max_pixels)
         self.wait_seconds = wait_seconds
         self.on_kill = on_kill
         self.start_pool = start_pool
-        self.alone = asyncio.Lock()
+        self.exclusive = asyncio.Lock()
         self.pool: ProcessPool | None = None
         self.renewing = threading.Lock()
         self.has_failed = False  # to start; it is logged once
 
-    async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Read a picture beside others; alone, and up to twice, if that is too much.
+    async def __call__(self, data: bytes, work: Work[Outcome]) -> Outcome:
+        """Work on a picture beside others; exclusively, and up to twice, if that is too
+        much.
 
         Raises PictureError, including TooComplex if the picture takes too much
-        memory or time, Busy, Interrupted, or what else `read` raises.
+        memory or time, Busy, Interrupted, or what else `work` raises.
         """
         if not has_pages(data):
             with suppress(NeedsExclusiveDecoder, Interrupted, TooCostly):
-                return await self.run(self.shared, data, read)
+                return await self.run(self.shared, data, work)
         costly = 0
-        async with self.turn():
-            for _ in range(ALONE):
+        async with locked(self.exclusive, self.wait_seconds):
+            for _ in range(TRIES):
                 try:
-                    return await self.run(self.limits, data, read)
+                    return await self.run(self.limits, data, work)
                 except Interrupted:
                     pass
                 except TooCostly:
                     costly += 1
-        if costly == ALONE:
+        if costly == TRIES:
             raise TooComplex(COSTLY)
         raise Interrupted
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Hold the lock of pictures that are read alone; see `turn_of`."""
-        return turn_of(self.alone, self.wait_seconds)
-
-    async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Call `read_within` in the next free process.
+    async def run(self, limits: Limits, data: bytes, work: Work[Outcome]) -> Outcome:
+        """Call `run_within` in the next free process.
 
         Raises Busy if none is free in time, Interrupted, or TooCostly.
         """
@@ -202,7 +203,7 @@ class Decoders:
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
                 pool = await self.start()
-                outcome = await self.start_and_wait(pool, limits, data, read)
+                outcome = await self.start_and_wait(pool, limits, data, work)
                 self.has_failed = False
                 return outcome
             except ProcessExpired as error:
@@ -223,7 +224,7 @@ class Decoders:
         raise Busy
 
     async def start_and_wait(
-        self, pool: ProcessPool, limits: Limits, data: bytes, read: Read[Outcome]
+        self, pool: ProcessPool, limits: Limits, data: bytes, work: Work[Outcome]
     ) -> Outcome:
         """Await a call.
 
@@ -232,22 +233,22 @@ class Decoders:
         takes too long.
         """
         try:
-            work: ProcessFuture[Outcome] = pool.schedule(
-                read_within, (limits, data, read)
+            call: ProcessFuture[Outcome] = pool.schedule(
+                run_within, (limits, data, work)
             )
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error
-        result = asyncio.wrap_future(work)
+        result = asyncio.wrap_future(call)
         begin_by = time.monotonic() + self.wait_seconds
         try:
             while (
-                not work.running()
-                and not work.done()
+                not call.running()
+                and not call.done()
                 and pool.active
                 and time.monotonic() < begin_by
             ):
                 await asyncio.wait([result], timeout=POLL_SECONDS)
-            if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
+            if not call.running() and call.cancel():  # type: ignore[no-untyped-call]
                 raise Busy if pool.active else BrokenProcessPool
             await asyncio.wait([result], timeout=limits.seconds)
             if result.done():
@@ -257,10 +258,10 @@ class Decoders:
                 raise Interrupted
             raise TooCostly
         finally:
-            work.cancel()  # type: ignore[no-untyped-call] # or ends its process
+            call.cancel()  # type: ignore[no-untyped-call] # or ends its process
             # An exception refers to this frame, and would keep the picture until a
             # garbage collection.
-            del result, work
+            del result, call
 
     async def start(self) -> ProcessPool:
         """Start the processes, in a thread, if there are none; return the pool."""

@@ -1,17 +1,12 @@
-"""The networks, and how they read a picture together."""
+"""The networks, and which of them read a digit or a text."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from app.digit.classifier import Classifier
 from app.digit.opinion import SecondOpinion
-from app.digit.reading import AS_USUAL, DigitOptions, Reading, read_digit, read_digits
-from app.picture.budget import UNLIMITED, Budget
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
-from app.text.reading import AS_WRITTEN, TextOptions, read_text
-from app.text.transcription import Transcription
 
 
 class Files(NamedTuple):
@@ -65,11 +60,6 @@ class Networks(NamedTuple):
         return {"digits": self.digits.about | used, "lines": self.lines.about} | pages
 
     @property
-    def alone(self) -> Self:
-        """The same without the second opinion."""
-        return self._replace(opinion=None)
-
-    @property
     def digit_model(self) -> str:
         """The versions of the files by which digits are read: of both, joined by "+",
         if there is a second opinion.
@@ -84,21 +74,3 @@ class Networks(NamedTuple):
         if self.pages:
             return f"{self.lines.version}+{self.pages.version}"
         return self.lines.version
-
-    def read_digit(
-        self, data: bytes, options: DigitOptions = AS_USUAL, budget: Budget = UNLIMITED
-    ) -> Reading:
-        """Read the digit in a picture, with a second opinion if it is wanted."""
-        return read_digit(data, self.digits, self.opinion, options, budget)
-
-    def read_digits(
-        self, pictures: Iterable[bytes], options: DigitOptions, budget: Budget
-    ) -> list[Reading | Exception]:
-        """Read the digit in each of several pictures, or return the error."""
-        return read_digits(pictures, self.digits, self.opinion, options, budget)
-
-    def read_text(
-        self, data: bytes, options: TextOptions = AS_WRITTEN, budget: Budget = UNLIMITED
-    ) -> Transcription:
-        """Read what is written in a picture."""
-        return read_text(data, self.lines, self.pages, options, budget)

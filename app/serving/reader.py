@@ -1,4 +1,4 @@
-"""Picture bytes → a reading or a text; large pictures do not delay small ones.
+"""Picture bytes → a digit or a text; large pictures do not delay small ones.
 
 Small pictures of simple formats are read on the event loop's thread, since handing one
 to another thread and back takes longer than reading it. So are larger JPEGs, which
@@ -6,124 +6,58 @@ libjpeg can decode at a fraction of their size. Everything else is read in separ
 processes.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from time import perf_counter_ns, thread_time_ns
-from typing import TypeVar
+from typing import NamedTuple
 
 from PIL import Image
 
 from app.digit.candidates import WHOLE
-from app.digit.classifier import Classifier
-from app.digit.reading import (
-    SIDE,
-    DigitOptions,
-    Job,
-    Reading,
-    Steps,
-    judged,
-    take_steps,
-)
+from app.digit.reading import SIDE, DigitOptions, Reading, judged
 from app.picture.decode import open_image
 from app.picture.errors import NotAnImage
 from app.picture.file_formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
-from app.serving.decoder import Read, count_pages
+from app.serving.batcher import Batcher
+from app.serving.decoder import Limits, digit_within, pages_within, text_within
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
-from app.stage import Stage
+from app.settings import Settings
+from app.stopwatch import Stage, Stopwatch
 from app.text.reading import TextOptions
 from app.text.transcription import Transcription
 
-MAX_BATCH = 64  # pictures
-# Of work on the event loop's thread, after which other tasks have their turn.
-SLOW_NANOSECONDS = 5_000_000
-Outcome = TypeVar("Outcome", Reading, Transcription)
 # Marker in a JPEG; 8 kB of scans may take seconds to decode.
 START_OF_SCAN = b"\xff\xda"
 SIMPLE = ("PNG", "JPEG", "GIF", "BMP")  # formats whose headers do not lie
 SMALL_SIDE = 128  # longer side of a small picture, in pixels
 JPEG_BYTES = 65_536  # the same limits, for JPEGs
 JPEG_SIDE = 2 * SIDE
+# Told of each picture that was read: its reading or text, the stages of reading it, and
+# whether it was small.
+Record = Callable[[Reading | Transcription, Sequence[Stage], bool], object]
 
 
-class Batcher:
-    """A queue of pictures whose frames are classified in batches, in one event loop.
+def unrecorded(
+    read: Reading | Transcription, stages: Sequence[Stage], is_small: bool
+) -> None:
+    """Record nothing."""
 
-    There is no timer: the next batch is whatever queues while the event loop is busy,
-    and a lone picture does not wait. Over 16 connections, batching raises the
-    throughput of MNIST PNGs by a factor of 1.4.
 
-    Parameters
+class Opened(NamedTuple):
+    """A picture of a digit, whose header may have been read.
+
+    Attributes
     ----------
-    classifier : Classifier
-        The dense network.
-    nanoseconds : int
-        Of CPU time, after which the event loop runs other tasks.
+    is_small : bool
+        Whether it is read at once, on the event loop's thread.
+    read : callable
+        Reads the digit, whatever its legibility.
     """
 
-    def __init__(
-        self, classifier: Classifier, nanoseconds: int = SLOW_NANOSECONDS
-    ) -> None:
-        self.classifier = classifier
-        self.nanoseconds = nanoseconds
-        self.queue: deque[Job] = deque()  # `run` is scheduled unless it is empty
-
-    async def __call__(self, steps: Steps, stages: list[Stage]) -> Reading:
-        """Take the steps of reading a picture, or raise their error.
-
-        They are given up if the caller is cancelled.
-        """
-        loop = asyncio.get_running_loop()
-        reading: asyncio.Future[Reading] = loop.create_future()
-        job = Job(steps, stages, partial(settle, reading))
-        self.queue.append(job)
-        if len(self.queue) == 1:
-            loop.call_soon(self.run, 1)
-        try:
-            return await reading
-        except asyncio.CancelledError:
-            with suppress(ValueError):  # it is being read
-                self.queue.remove(job)
-            raise
-
-    def run(self, seen: int) -> None:
-        """Work on the queue for a while, unless it is still growing.
-
-        It is growing if it has more than the `seen` pictures of the event loop's last
-        iteration, and a batch is not full.
-        """
-        if not seen < len(self.queue) < MAX_BATCH:
-            # Not the time that other processes take on a busy core.
-            deadline = thread_time_ns() + self.nanoseconds
-            is_late = False
-            while self.queue and not is_late:
-                going = take_steps(self.due(deadline), self.classifier)
-                self.queue.extendleft(reversed(going))
-                is_late = thread_time_ns() >= deadline
-        if self.queue:
-            asyncio.get_running_loop().call_soon(self.run, len(self.queue))
-
-    def due(self, deadline: int) -> Iterator[Job]:
-        """Take as many pictures as a batch and the time allow, at least one."""
-        for _ in range(min(MAX_BATCH, len(self.queue))):
-            yield self.queue.popleft()
-            if thread_time_ns() > deadline:
-                return
-
-
-def settle(reading: asyncio.Future[Reading], outcome: Reading | Exception) -> None:
-    """Give a future its result or its error, unless the caller was cancelled."""
-    if reading.done():
-        return
-    if isinstance(outcome, Exception):
-        reading.set_exception(outcome)
-    else:
-        reading.set_result(outcome)
+    is_small: bool
+    read: Callable[[], Awaitable[Reading]]
 
 
 class Reader:
@@ -135,17 +69,78 @@ class Reader:
         The networks of this process.
     decoders : Decoders
         The pool that reads all other pictures, and all texts.
+    min_legibility : float
+        The lowest legibility of a digit.
+    record : callable
+        A Record.
     """
 
-    def __init__(self, networks: Networks, decoders: Decoders) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        decoders: Decoders,
+        min_legibility: float = 0,
+        record: Record = unrecorded,
+    ) -> None:
         self.networks = networks
         self.decoders = decoders
+        self.min_legibility = min_legibility
+        self.record = record
         self.batcher = Batcher(networks.digits)
-        # Versions of the files by which digits are read, with and without an opinion.
-        self.digit_models = {
-            True: networks.digit_model,
-            False: networks.alone.digit_model,
-        }
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        networks: Networks,
+        decoders: int,
+        on_kill: Callable[[], object] = lambda: None,
+        record: Record = unrecorded,
+    ) -> "Reader":
+        """Put a reader together with so many decoder processes, which are not started
+        yet.
+
+        `on_kill` is as of Decoders.
+        """
+        limits = Limits(
+            max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
+        )
+        pool = Decoders(
+            networks.files, decoders, limits, settings.queue_seconds, on_kill
+        )
+        return cls(networks, pool, settings.min_legibility, record)
+
+    async def read_digit(self, data: bytes, options: DigitOptions) -> Reading:
+        """Read the digit in a picture.
+
+        Raises PictureError, NotADigit, or Busy or Interrupted.
+        """
+        reading = await self.open(data, options).read()
+        return reading.require_legible(self.min_legibility)
+
+    async def read_text(self, data: bytes, options: TextOptions) -> Transcription:
+        """Read what is written in a picture, in a decoder process.
+
+        Raises PictureError, ImpossibleLength, or Busy or Interrupted.
+        """
+        watch = Stopwatch()
+        text, stages = await self.decoders(data, partial(text_within, options=options))
+        text = text._replace(model=self.networks.text_model)
+        self.record(text, [*since(watch, stages)], False)
+        return text
+
+    async def page_count(self, data: bytes) -> int:
+        """Count the pages of a file, in a decoder process if its format has pages."""
+        return await self.decoders(data, pages_within) if has_pages(data) else 1
+
+    def open(self, data: bytes, options: DigitOptions) -> Opened:
+        """Prepare to read the digit in a picture; raise PictureError."""
+        watch = Stopwatch()
+        image = self.open_small(data, options.page)
+        if image is None:
+            return Opened(False, partial(self.read_large, data, options))
+        watch.end("decode")
+        return Opened(True, partial(self.read_small, image, options, watch))
 
     def open_small(self, data: bytes, page: int | None = None) -> Image.Image | None:
         """Open a picture that is small according to its header; return None for others.
@@ -165,48 +160,52 @@ class Reader:
             is_small = max(image.size) <= SMALL_SIDE and len(data) <= SMALL_BYTES
         return image if is_small and image.format in SIMPLE else None  # no MPO
 
-    def read_frames(self, frames: Map) -> list[Reading]:
-        """Read the digit in each of n frames (n, 28, 28): 256 take 12 ms."""
-        begin = perf_counter_ns()
-        classes = self.networks.digits(frames)
-        inference = Stage("inference", perf_counter_ns(), len(frames))
-        stages = (Stage("begin", begin), Stage("wait", begin), inference)
-        readings: list[Reading] = []
-        for frame, shares, legible in zip(frames, *classes, strict=True):
-            reading = Reading(
-                frame, WHOLE, shares, float(legible), False, stages=stages
-            )
-            readings.append(reading)
-        return readings
-
     async def read_small(
-        self, image: Image.Image, options: DigitOptions, begin: int
+        self, image: Image.Image, options: DigitOptions, watch: Stopwatch
     ) -> Reading:
-        """Read the digit in a picture that `open_small` began to open at this time."""
-        stages = [Stage("begin", begin), Stage("decode", perf_counter_ns())]
-        steps = judged(image, stages, self.networks.opinion, options)
-        return await self.batcher(steps, stages)
+        """Read the digit in a picture from `open_small`."""
+        steps = judged(image, watch, self.networks.opinion, options)
+        reading = await self.batcher(steps, watch)
+        return self.recorded(reading, options, watch.stages, True)
 
     async def read_large(self, data: bytes, options: DigitOptions) -> Reading:
         """Read the digit in a picture of any size, in a decoder process."""
         has_opinion = options.has_opinion and self.networks.opinion is not None
         options = replace(options, has_opinion=has_opinion)
-        return await self.read_elsewhere(
-            data, partial(Networks.read_digit, options=options)
+        watch = Stopwatch()
+        reading, stages = await self.decoders(
+            data, partial(digit_within, options=options)
         )
+        return self.recorded(reading, options, since(watch, stages), False)
 
-    async def read_text(self, data: bytes, options: TextOptions) -> Transcription:
-        """Read what is written in a picture, in a decoder process."""
-        return await self.read_elsewhere(
-            data, partial(Networks.read_text, options=options)
-        )
+    def read_frames(self, frames: Map) -> list[Reading]:
+        """Read the digit in each of n frames (n, 28, 28): 256 take 12 ms."""
+        watch = Stopwatch()
+        watch.end("wait")
+        classes = self.networks.digits(frames)
+        watch.end("inference", len(frames))
+        alone = DigitOptions(has_opinion=False)
+        readings: list[Reading] = []
+        for frame, shares, legible in zip(frames, *classes, strict=True):
+            reading = Reading(frame, WHOLE, shares, float(legible), False)
+            readings.append(self.recorded(reading, alone, watch.stages, True))
+        return readings
 
-    async def page_count(self, data: bytes) -> int:
-        """Count the pages of a file, in a decoder process if its format has pages."""
-        return await self.decoders(data, count_pages) if has_pages(data) else 1
+    def recorded(
+        self,
+        reading: Reading,
+        options: DigitOptions,
+        stages: Sequence[Stage],
+        is_small: bool,
+    ) -> Reading:
+        """Record a reading; return it with the versions of the files that read it."""
+        self.record(reading, stages, is_small)
+        networks = self.networks
+        model = networks.digit_model if options.has_opinion else networks.digits.version
+        return reading._replace(model=model)
 
-    async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Read a picture in a decoder process; its wait begins now."""
-        begin = Stage("begin", perf_counter_ns())
-        outcome: Outcome = await self.decoders(data, read)
-        return outcome._replace(stages=(begin, *outcome.stages[1:]))
+
+def since(watch: Stopwatch, stages: Sequence[Stage]) -> list[Stage]:
+    """Return the stages in a decoder process; their wait began with a watch here."""
+    wait, *others = stages
+    return [wait._replace(begin=watch.begin), *others]

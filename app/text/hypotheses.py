@@ -3,14 +3,13 @@ much speaks for each.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.text.ctc import BLANK, best_path, best_path_with, spans_of
@@ -93,6 +92,10 @@ class View(NamedTuple):
     strips: Iterator[Strip]
 
 
+def unheeded(width: float) -> None:
+    """Let lines of any width be read."""
+
+
 @dataclass(frozen=True)
 class LineReader:
     """Reads pictures with the line network.
@@ -105,14 +108,15 @@ class LineReader:
         The network that finds the lines of a page. Without it, a picture is one line.
     field : Field
         What may be written.
-    budget : Budget
-        What reading the lines may cost.
+    on_lines : callable
+        Called before lines of a page are read, with the total width of their strips, in
+        pixels; it may raise an exception.
     """
 
     network: LineNetwork
     pages: PageNetwork | None = None
     field: Field = ANYTHING
-    budget: Budget = UNLIMITED
+    on_lines: Callable[[float], object] = unheeded
 
     def read(
         self, picture: Picture, turns: Sequence[int]
@@ -213,7 +217,7 @@ class LineReader:
         widths = self.widths(lines)
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
-        self.budget.check_writing(float(widths[some].sum()))
+        self.on_lines(float(widths[some].sum()))
         chosen = [lines[place] for place in some]
         read = self.free(self.strips(sheet, chosen), is_of_page=True)
         return dict(zip(chosen, read, strict=True))
@@ -234,7 +238,7 @@ class LineReader:
             raise TooMuchWriting
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
-        self.budget.check_writing(twice if has_room else width)
+        self.on_lines(twice if has_room else width)
         is_page = len(rows) > 1
         if not is_page or self.field.length is not None:
             sample = {}

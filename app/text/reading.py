@@ -5,16 +5,16 @@ network for pages finds the lines, and the line network reads each of them. What
 speaks for is the answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter_ns
 
-from app.picture.budget import UNLIMITED, Budget
+from PIL import Image
+
 from app.picture.decode import Picture, decode_image, open_image
 from app.picture.errors import TooMuchWriting
 from app.picture.shown import shown
-from app.stage import Stage
 from app.text.field import ANYTHING, Field
-from app.text.hypotheses import LineReader, best_of, upright
+from app.text.hypotheses import LineReader, best_of, unheeded, upright
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from app.text.strips import PAGE_PIXELS, side_of
@@ -62,7 +62,6 @@ def read_text(
     network: LineNetwork,
     pages: PageNetwork | None = None,
     options: TextOptions = AS_WRITTEN,
-    budget: Budget = UNLIMITED,
 ) -> Transcription:
     """Read what is written in one picture.
 
@@ -77,8 +76,6 @@ def read_text(
         line.
     options : TextOptions
         How to read it.
-    budget : Budget
-        What that may cost.
 
     Raises
     ------
@@ -86,11 +83,31 @@ def read_text(
     ImpossibleLength
         A length is given, and no reading has it.
     """
-    stages = [Stage("begin", perf_counter_ns()), Stage("wait", perf_counter_ns())]
-    picture = decoded(data, options.page, budget)
-    stages.append(Stage("decode", perf_counter_ns()))
+    picture = decoded(open_image(data, page=options.page))
+    return text_in(picture, network, pages, options)
+
+
+def decoded(image: Image.Image) -> Picture:
+    """Decode a picture from `open_image` at the resolution at which pages are read."""
+    return decode_image(image, side_of(image.size, PAGE_PIXELS))
+
+
+def text_in(
+    picture: Picture,
+    network: LineNetwork,
+    pages: PageNetwork | None,
+    options: TextOptions,
+    on_lines: Callable[[float], object] = unheeded,
+) -> Transcription:
+    """Read what is written in a picture from `decoded`; else as `read_text`.
+
+    Parameters
+    ----------
+    on_lines : callable
+        As of `LineReader`.
+    """
     field = options.field
-    reader = LineReader(network, pages, field, budget)
+    reader = LineReader(network, pages, field, on_lines)
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
@@ -101,16 +118,7 @@ def read_text(
             f"The picture cannot be read with a length of {field.length}: leave the "
             "length out, or correct it."
         )
-    stages.append(Stage("inference", perf_counter_ns()))
     text = text._replace(turn=turn)
     if options.with_picture:
         text = text._replace(picture=shown(picture.turned(turn)))
-        stages.append(Stage("decode", perf_counter_ns()))
-    return text._replace(stages=tuple(stages))
-
-
-def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Picture:
-    """Decode a picture at the resolution at which pages are read."""
-    image = open_image(data, budget.max_pixels, page=page)
-    budget.check_header(image)
-    return decode_image(image, side_of(image.size, PAGE_PIXELS))
+    return text

@@ -9,7 +9,6 @@ import numpy as np
 from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Map, PixelBox
 from app.picture.shown import Shown
-from app.stage import Stage
 from app.text.ctc import TINY, Probabilities, Span
 from app.text.hypotheses import Hypothesis, Row, agreement, best_of
 from app.text.line_spec import LineSpec
@@ -104,8 +103,8 @@ class Transcription(NamedTuple):
         90, 180 or 270. Boxes are in pixels of the turned picture.
     picture : Shown or None
         The turned picture, if requested.
-    stages : tuple of Stage
-        The timed stages, as of `Reading`.
+    model : str
+        The versions of the files that read it, as of `Reading`.
     """
 
     lines: tuple[TextLine, ...]
@@ -113,7 +112,7 @@ class Transcription(NamedTuple):
     table: tuple[tuple[str, ...], ...] = ()
     turn: int = 0
     picture: Shown | None = None
-    stages: tuple[Stage, ...] = ()
+    model: str = ""
 
     @property
     def text(self) -> str:

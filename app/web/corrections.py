@@ -126,9 +126,8 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    reading = await service.read_digit(request, picture, DigitOptions(page))
-    model = service.reader.digit_models[True]
-    answer = conversion.prediction_of(reading, model, with_frame=False)
+    reading = await service.read_any(request, picture, DigitOptions(page))
+    answer = conversion.prediction_of(reading, with_frame=False)
     return answer.model_dump(exclude_unset=True)
 
 
@@ -140,5 +139,5 @@ async def answer_to_number(
     return {
         "text": text.text,
         "confidence": round(text.confidence, 6),
-        "model": service.reader.networks.text_model,
+        "model": text.model,
     }

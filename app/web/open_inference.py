@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import monotonic
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -18,7 +17,8 @@ from app.web import tensors
 from app.web.bodies import arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
-from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
+from app.web.service import Service, Serving
+from app.web.several import AT_ONCE, Deadline, read_several
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -180,11 +180,10 @@ async def read_all(
     request: Request, service: Service, pictures: Sequence[bytes], options: DigitOptions
 ) -> list[Reading]:
     """Read the digit in each picture; an error says which picture cannot be read."""
-    turns = Turns(monotonic() + service.seconds)
+    deadline = Deadline(service.seconds)
 
     async def read(picture: bytes) -> Reading:
-        reading = await service.read_digit(request, picture, options, turns)
-        return service.accept(reading)
+        return await service.read_digit(request, picture, options, deadline)
 
     readings: list[Reading] = []
     error: Exception | None = None

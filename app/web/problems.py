@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from app.answers.errors import NotSure, Overloaded
 from app.answers.problems import MEDIA_TYPE, TYPES, ProblemType
 from app.answers.responses import Problem
-from app.serving.decoders import Busy
+from app.serving.decoders import TryAgain
 from app.text.field import InvalidField
 from app.web.parameters import in_words
 
@@ -55,7 +55,7 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, dict[str, s
     if isinstance(error, NotSure):
         problem.reading = error.reading
     headers = dict(problem_type.headers)
-    if isinstance(error, Overloaded | Busy):
+    if isinstance(error, Overloaded | TryAgain):
         headers["Retry-After"] = str(error.seconds)
     return problem, headers
 

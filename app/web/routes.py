@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from decimal import Decimal
 from functools import partial
-from time import monotonic
 from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -19,7 +18,7 @@ from app.text.field import InvalidField
 from app.text.reading import ImpossibleLength
 from app.text.transcription import Transcription
 from app.web import results
-from app.web.admission import require_open
+from app.web.clients import require_open
 from app.web.documents import Document, pages_in
 from app.web.parameters import (
     DigitParameters,
@@ -29,7 +28,8 @@ from app.web.parameters import (
     TextParameters,
 )
 from app.web.problems import problem_of
-from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
+from app.web.service import Service, Serving
+from app.web.several import AT_ONCE, Deadline, read_several
 from app.web.uploads import Upload, Uploads
 
 Answer = TypeVar("Answer", responses.Prediction, responses.Text)
@@ -84,8 +84,8 @@ async def predict_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    turns = Turns(monotonic() + service.seconds)
-    answer = partial(answer_with_digit, request, service, parameters, turns=turns)
+    deadline = Deadline(service.seconds)
+    answer = partial(answer_with_digit, request, service, parameters, deadline=deadline)
     return results.respond(request, read_several(request, pictures, answer, AT_ONCE))
 
 
@@ -94,14 +94,12 @@ async def answer_with_digit(
     service: Service,
     parameters: OfDigit,
     picture: bytes,
-    turns: Turns | None = None,
+    deadline: Deadline | None = None,
 ) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
     options = DigitOptions(parameters.page, parameters.opinion)
-    reading = await service.read_digit(request, picture, options, turns)
-    service.accept(reading)
-    model = service.reader.digit_models[parameters.opinion]
-    answer = conversion.prediction_of(reading, model, parameters.frame)
+    reading = await service.read_digit(request, picture, options, deadline)
+    answer = conversion.prediction_of(reading, parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -118,13 +116,9 @@ async def explain(
     """
     options = DigitOptions(parameters.page, parameters.opinion, with_ink=True)
     reading = await service.read_digit(request, picture, options)
-    service.accept(reading)
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
-        conversion.explanation_of,
-        reading,
-        service.reader.networks.digits,
-        service.reader.digit_models[parameters.opinion],
+        conversion.explanation_of, reading, service.reader.networks.digits
     )
 
 
@@ -233,16 +227,16 @@ async def answers_to_pages(
     picture: bytes,
     pages: Sequence[int],
 ) -> AsyncGenerator[responses.Page | responses.FailedPage]:
-    """Yield what is written on each page, in its turn, or the error."""
+    """Yield what is written on each page, or the error."""
     admission = service.admission
 
-    async def answer_in_turn(page: int) -> responses.Text:
-        async with admission.turn_of_page():
+    async def answer_alone(page: int) -> responses.Text:
+        async with admission.for_page():
             return await answer_to_page(request, service, parameters, picture, page)
 
     async def answer(page: int) -> responses.Text:
         late = f"There was no time left for this page: ask for it with ?page={page}."
-        return await admission.patiently(partial(answer_in_turn, page), late)
+        return await admission.patiently(partial(answer_alone, page), late)
 
     outcomes = read_several(request, pages, answer)
     for page in pages:
@@ -259,9 +253,8 @@ async def answer_of(
 ) -> responses.Text:
     """Convert a text, in a thread: there may be two thousand frames to encode."""
     shown = text if parameters.marks else text.digits_only()
-    version = service.reader.networks.text_model
     return await run_in_threadpool(
-        conversion.text_of, shown, version, parameters.frame, parameters.characters
+        conversion.text_of, shown, parameters.frame, parameters.characters
     )
 
 
@@ -295,7 +288,7 @@ async def health(request: Request, service: Serving) -> responses.Health:
     return responses.Health(
         version=request.app.version,
         corrections=service.corrections is not None,
-        models=request.app.state.networks.about,
+        models=responses.Models.model_validate(service.reader.networks.about),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.digit.classifier import Classifier
+from app.digit.reading import read_digit
 from app.main import create_app
 from app.serving.networks import Networks
 from app.settings import Settings
@@ -66,7 +67,8 @@ def test_the_fitted_weights_are_served(fitted, lines):
     unsure = encode(letter("A"))
     alone = Networks.load(MODEL, lines)
     assert alone.opinion is None
-    assert not alone.read_digit(unsure).is_sure
+    without = read_digit(unsure, alone.digits)
+    assert not without.is_sure
     with TestClient(create_app(Settings(model=fitted, lines_model=lines))) as client:
         answer = client.post("/predict", content=unsure).json()
         assert client.get("/v2/models/digits").json()["versions"] == [
@@ -76,8 +78,8 @@ def test_the_fitted_weights_are_served(fitted, lines):
     assert both.digit_model == f"{both.digits.version}+{both.lines.version}"
     assert answer["model"] == both.digit_model
     served = pytest.approx(answer["legibility"], abs=1e-4)
-    assert both.read_digit(unsure).legibility == served
-    assert alone.read_digit(unsure).legibility != served
+    assert read_digit(unsure, both.digits, both.opinion).legibility == served
+    assert without.legibility != served
 
 
 @pytest.mark.parametrize("option", ["--model", "--lines-model"])

@@ -12,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.picture.decode import open_image
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
 from app.text.reading import decoded
@@ -63,7 +64,7 @@ def strips_of(
     content: bytes, page: int | None, texts: list[Text], pages: PageNetwork
 ) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that fits."""
-    picture = decoded(content, page)
+    picture = decoded(open_image(content, page=page))
     ways = [[strip] for strip in whole_strips(whole_sheet(picture), STRIP_HEIGHT)]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))
