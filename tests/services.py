@@ -9,7 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import httpx2
+
 from commands import DIGITS
+from pictures import drawing, encode, load_sheet
+
+SEVEN = load_sheet()[0][358]
+SMALL = encode(SEVEN)  # is read in the server's own process
+PICTURE = encode(drawing(SEVEN))  # is read in a decoder
 
 
 @contextmanager
@@ -68,3 +75,12 @@ def until(condition, seconds: float = 10) -> bool:
     while not (true := condition()) and time.perf_counter() < end:
         time.sleep(0.05)
     return bool(true)
+
+
+def is_well(url: str, picture: bytes = SMALL) -> bool:
+    """Whether the service answers correctly within a second."""
+    try:
+        answer = httpx2.post(f"{url}/predict", content=picture, timeout=1)
+    except httpx2.TransportError:
+        return False
+    return answer.status_code == 200 and answer.json()["digit"] == 7

@@ -143,18 +143,10 @@ def test_the_installed_command_works_beside_another_package_named_app(
         assert Path(models[name]["file"]).is_relative_to(installed)
     # Decoded by another process.
     enlarged = Image.open(SEVEN).resize((800, 800))
-    large = encode(enlarged, "JPEG")
-    pages = "/ /course /static/page.js /docs /swagger/swagger-ui-bundle.js"
-    with (
-        serving("--workers", "2", program=program) as (_, url),
-        httpx2.Client(base_url=url, timeout=20) as client,
-    ):
-        for picture in (SEVEN.read_bytes(), large):
-            answered = client.post("/predict", content=picture)
-            assert answered.status_code == 200, answered.text
-            assert answered.json()["digit"] == 7
-        for path in pages.split():
-            assert client.get(path).status_code == 200, path
+    with serving("--workers", "2", program=program) as (_, url):
+        large = encode(enlarged, "JPEG")
+        answered = httpx2.post(f"{url}/predict", content=large, timeout=20)
+        assert answered.json()["digit"] == 7
 
 
 @pytest.fixture(scope="module")

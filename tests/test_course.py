@@ -14,13 +14,9 @@ from paths import ROOT
 from training import train
 
 COURSE = ROOT / "app" / "page" / "course.md"
-SECTIONS = COURSE.read_text().split("\n## ")[1:]
-COMMANDS = re.findall(
-    r"^    (make train|\.venv/bin/tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE
-)
-POINTERS = re.findall(
-    r"^\*In Digits:\* `(\w+)` in `([^`]+)`", COURSE.read_text(), re.MULTILINE
-)
+TEXT = COURSE.read_text()
+COMMANDS = re.findall(r"(?m)^    (make train|\.venv/bin/tensorboard) (.*)$", TEXT)
+POINTERS = re.findall(r"(?m)^\*In Digits:\* `(\w+)` in `([^`]+)`", TEXT)
 
 
 @pytest.fixture
@@ -35,6 +31,8 @@ def beside_mnist(sample_mnist, tmp_path, monkeypatch):
 def test_the_snippets_run_in_order_and_print_what_their_comments_say(beside_mnist):
     session: dict = {}
     for snippet in blocks(COURSE, "python"):
+        # Pasted into a session, a block ends with an empty line before Python 3.13.
+        assert not re.search(r"(?m)^ .*\n\S", snippet)
         with redirect_stdout(StringIO()) as printed:
             exec(snippet, session)
         if shown := PRINTED.findall(snippet):
@@ -44,21 +42,12 @@ def test_the_snippets_run_in_order_and_print_what_their_comments_say(beside_mnis
     assert session["transferred"] > others + 0.04
 
 
-def test_each_snippet_is_short_and_can_be_pasted_into_a_session():
-    for snippet in blocks(COURSE, "python"):
-        assert snippet.count("\n") <= 10
-        # Before Python 3.13, an empty line has to end a block.
-        assert not re.search(r"^ .*\n\S", snippet, re.MULTILINE)
-
-
-def test_each_snippet_is_followed_by_its_counterpart_in_digits():
-    with_snippets = [section for section in SECTIONS if "```python" in section]
-    assert len(POINTERS) == len(with_snippets) > 0
-    assert all("*In Digits:*" in section.rsplit("```")[-1] for section in with_snippets)
+def test_the_counterparts_of_the_snippets_in_digits_exist():
+    assert POINTERS
     for name, path in POINTERS:
-        definition = rf"^(?:def |class |){name}\b"
-        assert re.search(definition, (ROOT / path).read_text(), re.MULTILINE), path
-    for path in re.findall(r"`(training/[\w/]+\.py)`", COURSE.read_text()):
+        definition = rf"(?m)^(?:def |class |){name}\b"
+        assert re.search(definition, (ROOT / path).read_text()), path
+    for path in re.findall(r"`(training/[\w/]+\.py)`", TEXT):
         assert (ROOT / path).exists()
 
 

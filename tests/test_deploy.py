@@ -8,7 +8,6 @@ import tomllib
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from importlib.metadata import requires
 
 import httpx2
 import pytest
@@ -47,13 +46,6 @@ def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
     assert direct == set(asked), "make lock"
     for name, specifier in asked.items():
         assert versions[name] in specifier, "make lock"
-    exporter = set()
-    for each in map(Requirement, requires("fastapi")):
-        if "opentelemetry" in str(each.marker):
-            exporter.add(each.name)
-    assert "opentelemetry-sdk" in exporter <= set(versions), "make lock"
-    unwanted = "torch torchvision onnx matplotlib pytest hatchling"
-    assert versions.keys().isdisjoint(unwanted.split())
 
 
 CONFIG = "docker compose --profile monitoring config --quiet"
@@ -89,48 +81,20 @@ def test_compose_mounts_existing_files():
             assert not source.startswith("./") or (ROOT / source).is_file()
 
 
-def test_the_kubernetes_objects_name_the_same_pods():
-    labels = MANIFESTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
-    specs = {kind: each["spec"] for kind, each in MANIFESTS.items() if "spec" in each}
-    assert specs["Service"]["selector"] == labels
-    for selector in (
-        specs["NetworkPolicy"]["podSelector"],
-        specs["Deployment"]["selector"],
-        specs["PodDisruptionBudget"]["selector"],
-        POD["topologySpreadConstraints"][0]["labelSelector"],
-    ):
-        assert selector["matchLabels"] == labels
-    # Or the service named digits would set DIGITS_PORT.
-    assert POD["enableServiceLinks"] is False
-
-
-def test_only_pods_of_the_namespace_or_labelled_as_clients_reach_the_service():
-    clients = {
-        "namespaceSelector": {},
-        "podSelector": {"matchLabels": {"digits-client": "true"}},
-    }
-    policy = MANIFESTS["NetworkPolicy"]["spec"]
-    (rule,) = policy["ingress"]
-    assert rule["from"] == [{"podSelector": {}}, clients]
-    assert rule["ports"] == [{"port": "http"}]
-    assert "Ingress" in policy["policyTypes"]
-
-
 def test_the_grace_period_exceeds_the_shutdown_timeout():
     assert int(COMPOSE["digits"]["stop_grace_period"].removesuffix("s")) > SHUTDOWN
     before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert POD["terminationGracePeriodSeconds"] > before + SHUTDOWN
 
 
-def test_all_deployments_use_the_same_user_and_a_read_only_file_system():
-    user = re.search(r"(?m)^USER (\d+):(\d+)$", DOCKERFILE)
-    assert POD["securityContext"]["runAsUser"] == int(user[1])
-    assert POD["securityContext"]["runAsGroup"] == int(user[2])
-    in_container = CONTAINER["securityContext"]
-    assert in_container["readOnlyRootFilesystem"]
-    assert in_container["capabilities"]["drop"] == ["ALL"]
-    assert COMPOSE["digits"]["read_only"]
-    assert COMPOSE["digits"]["cap_drop"] == ["ALL"]
+def test_the_kubernetes_objects_select_the_pods_which_have_the_user_of_the_image():
+    labels = MANIFESTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    specs = {kind: each["spec"] for kind, each in MANIFESTS.items() if "spec" in each}
+    assert specs["Service"]["selector"] == labels
+    assert specs["NetworkPolicy"]["podSelector"]["matchLabels"] == labels
+    assert specs["PodDisruptionBudget"]["selector"]["matchLabels"] == labels
+    user = re.search(r"(?m)^USER (\d+):", DOCKERFILE)[1]
+    assert POD["securityContext"]["runAsUser"] == int(user)
 
 
 def test_deployments_set_only_known_settings():
@@ -207,11 +171,3 @@ def test_tag_version_and_changelog_of_a_release_agree():
     changelog = (ROOT / "CHANGELOG.md").read_text()
     heading = r"(?m)^## \[(\S+)\] - \d{4}-\d\d-\d\d$"
     assert re.search(heading, changelog)[1] == PROJECT["version"]
-
-
-def test_a_release_waits_for_all_checks():
-    release = ROOT / ".github" / "workflows" / "release.yml"
-    jobs = yaml.safe_load(release.read_text())["jobs"]
-    assert jobs.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
-    needs = {name: job["needs"] for name, job in jobs.items()}
-    assert needs == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
-from app.answers import problems
+from app.answers import problems, responses
 from app.figures import MEASURED
 from app.main import create_app
 from app.picture.file_formats import FILE_FORMATS
@@ -32,16 +33,10 @@ CARD = ROOT / "models" / "README.md"
 COURSE = ROOT / "app" / "page" / "course.md"
 OTHERS = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [README, *sorted(DOCS.glob("*.md")), COURSE, *OTHERS]
-ANSWERS = "Prediction Explanation Text Line Digit Mark Document Page Box".split()
-MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",
     "workers": "1",
     "second_opinion": "`true`",
-    "api_keys": "none",
-    "api_keys_file": "none",
-    "cors_origins": "none",
-    "corrections_dir": "none",
 }
 
 
@@ -81,8 +76,7 @@ def test_each_link_leads_to_an_existing_file_and_heading(page):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_readme_is_short_and_links_to_each_page():
-    assert len(README.read_bytes()) <= MOST_BYTES
+def test_the_readme_links_to_each_page():
     assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= set(links(README))
 
 
@@ -98,10 +92,11 @@ def test_each_setting_is_documented():
     rows = re.findall(r"(?m)^\| `DIGITS_(\w+)` \| (.*) \|$", page)
     expected = {}
     for name, field in Settings.model_fields.items():
-        default = str(field.default).removeprefix(f"{ROOT}/")
-        shown = SHOWN.get(name, f"`{default}`")
+        default = "none"
+        if field.default not in (None, ()):
+            default = f"`{field.default}`".replace(f"{ROOT}/", "")
         sentence = " ".join(field.description.split())
-        expected[name.upper()] = f"{shown} | {sentence}"
+        expected[name.upper()] = f"{SHOWN.get(name, default)} | {sentence}"
     assert dict(rows) == expected
 
 
@@ -133,11 +128,10 @@ def test_each_sign_beyond_ascii_is_documented():
 
 
 def test_each_route_parameter_and_field_is_documented():
-    document = create_app().openapi()
     text = API.read_text()
     routes = re.findall(r"`(?:(?:GET|POST) )?(/[\w/]*)`", text)
     parameters = re.findall(r"[?&`](\w+)=", text)
-    for path, methods in document["paths"].items():
+    for path, methods in create_app().openapi()["paths"].items():
         if path.startswith("/v2"):
             continue
         assert re.sub(r"\{\w+\}", "17", path) in routes
@@ -145,10 +139,10 @@ def test_each_route_parameter_and_field_is_documented():
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "query":
                     assert parameter["name"] in parameters
-    fields = set(re.findall(r"`(?:\w+\[\]\.)?(\w+)`", text))
-    schemas = document["components"]["schemas"]
-    for name in ANSWERS:
-        assert schemas[name]["properties"].keys() <= fields
+    fields = set(re.findall(r"(?<=[`\".])\w+|\w+(?=[`\"])", text))
+    for model in vars(responses).values():
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            assert model.model_fields.keys() <= fields
 
 
 # Other tests run the programs of these.
@@ -220,9 +214,6 @@ def test_the_pages_have_the_number_of_errors_of_the_model_card():
     assert f"{both} of the 10,000 test digits are misread, not {alone}" in course
 
 
-FIGURE = re.compile("error|loss|seeds")
-
-
 def unwrapped(text: str) -> str:
     return " ".join(text.split())
 
@@ -234,8 +225,6 @@ def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(
     accuracy = unwrapped((DOCS / "accuracy.md").read_text())
     shown = unwrapped(invoked("info", "--local").stdout)
     for name, network in (("digits", classifier), ("lines", line_network)):
-        names = [each for each in network.metadata if FIGURE.search(each)]
-        assert set(names) == MEASURED[name].keys()
         for figure, pictures in MEASURED[name].items():
             assert f"{network.metadata[figure]} ({pictures})" in shown
             assert pictures in card
@@ -247,20 +236,12 @@ def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(
         assert f"{error} %" in accuracy
 
 
-def test_make_help_lists_every_target():
-    targets = re.search(r"(?m)^.PHONY: (.*)$", MAKEFILE)[1].split()
-    shown = run("make", "--no-print-directory", "help")
-    assert [line.split("\t")[0] for line in shown.splitlines()] == targets
-
-
 @pytest.mark.parametrize(
     ("module", "options", "fetches"),
     [
-        (lines, "", True),
         (lines, "--threads 1", True),
         (lines, "--pictures DIR", False),
         (pages, "", True),
-        (pages, "--output FILE", True),
         (pages, "--pretrained FILE", False),
     ],
 )
@@ -274,23 +255,3 @@ def test_make_fetches_a_pretrained_network_only_if_training_starts_from_it(
     assert (f"echo '{wheel} --hash=sha256:" in commands) is fetches
     assert f"-m {module.__name__} {options}" in commands
     assert f" := {pretrained.SHOWN}/{original.name}\n" in MAKEFILE
-
-
-FAILING_VENV = """#!/bin/sh
-if [ "$2" = venv ]; then
-    mkdir -p .venv/bin
-    touch .venv/bin/python
-    exit 1
-fi
-"""
-
-
-def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):
-    python = tmp_path / "python"
-    python.write_text(FAILING_VENV)
-    python.chmod(0o755)
-    target = ".venv/bin/python"
-    command = ["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target]
-    done = subprocess.run(command, cwd=tmp_path)
-    assert done.returncode != 0
-    assert not (tmp_path / target).exists()

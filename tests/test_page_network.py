@@ -88,17 +88,13 @@ least_probability nan: sizes
 """
 
 
-@pytest.mark.parametrize("name", WRONG_NODES)
+@pytest.mark.parametrize("name", [*WRONG_NODES, MODEL, LINES_MODEL])
 def test_a_file_with_other_nodes_is_refused_in_one_sentence(name, tmp_path):
-    path = written(tmp_path, WRONG_NODES[name], **ABOUT)
+    path = name
+    if name in WRONG_NODES:
+        path = written(tmp_path, WRONG_NODES[name], **ABOUT)
     with pytest.raises(ModelError, match=f"^{path}: {EXPECTED}"):
         PageNetwork(path)
-
-
-@pytest.mark.parametrize("file", [MODEL, LINES_MODEL])
-def test_the_other_networks_are_refused(file):
-    with pytest.raises(ModelError, match=f"^{file}: {EXPECTED}"):
-        PageNetwork(file)
 
 
 @pytest.mark.parametrize("row", WRONG_METADATA.strip().splitlines())

@@ -26,11 +26,7 @@ from handwriting import Stroke, handwritten, stroke
 from pictures import encode
 
 SEVEN = stroke("0.3,0.25 0.5,0.24 0.7,0.25 0.66,0.37 0.6,0.5 0.52,0.68 0.45,0.85")
-LETTERS = {
-    "A": [stroke("0.4,0.8 0.65,0.2 0.9,0.8"), stroke("0.47,0.6 0.83,0.6")],
-    "E": [stroke("0.85,0.2 0.45,0.2 0.45,0.8 0.85,0.8"), stroke("0.45,0.5 0.8,0.5")],
-    "X": [stroke("0.4,0.2 0.9,0.8"), stroke("0.9,0.2 0.4,0.8")],
-}
+LETTER_X = [stroke("0.4,0.2 0.9,0.8"), stroke("0.9,0.2 0.4,0.8")]
 KEY = "a-key-for-tests"
 MAX_BYTES = 400_000
 SURE = r">?\d+\.\d %"

@@ -126,11 +126,9 @@ def test_each_page_is_shown_as_soon_as_it_has_arrived(page, stream):
     expect(progress).to_have_js_property("value", 0.25)
     button(page, "Next page").press("Enter")
     expect_text(page, "#message", "Reading …")
-    expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
     stream.send(2, 4)
     expect_text(page, "#sum", "Page 2 of 4 (2 read): 4 lines, all sure")
     assert answered(page) == "725"
-    expect(progress).to_have_js_property("value", 0.5)
     expect_text(page, "#counts", "0 of 1 read")
     stream.send(3, 4)
     stream.send(4, 4)
@@ -239,7 +237,7 @@ def test_a_document_is_given_up_after_many_attempts_and_then_only_the_rest_is_re
     expect(again).to_be_hidden()
 
 
-def test_pages_that_were_read_survive_a_reload_and_the_rest_is_asked_for(page, stream):
+def test_pages_that_were_read_survive_a_reload_and_a_removal(page, stream):
     choose(page, "scan.pdf", PDF)
     stream.send(1, 3)
     expect_words(page, "#sum", "(1 read)")
@@ -251,23 +249,13 @@ def test_pages_that_were_read_survive_a_reload_and_the_rest_is_asked_for(page, s
     page.reload()
     expect_text(page, "#sum", "Page 1 of 3 (1 read): 4 lines, all sure")
     stream.send(2, 3)
-    stream.send(3, 3)
-    stream.end()
-    expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    assert set(stream.ranges) == {None, "2-3"}
-
-
-def test_a_document_that_is_removed_is_no_longer_read_until_undo(page, stream):
-    choose(page, "scan.pdf", PDF)
-    stream.send(1, 2)
-    expect_words(page, "#sum", "(1 read)")
+    expect_words(page, "#list li", "2 of 3 pages read")
     with page.expect_event("requestfailed"):  # aborted by the page
         click(page, "Remove scan.pdf")
     stream.end(CUT)
     assert until(stream.lines.empty)  # the removed one has taken it
     press(page, "Control+z")
-    expect_text(page, "#sum", "Page 1 of 2 (1 read): 4 lines, all sure")
-    stream.send(2, 2)
+    stream.send(3, 3)
     stream.end()
     expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    assert stream.ranges == [None, "2-2"]
+    assert set(stream.ranges) == {None, "2-3", "3-3"}

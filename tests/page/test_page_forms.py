@@ -2,8 +2,6 @@
 values, and lines that lack it.
 """
 
-import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,26 +9,21 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from app.answers.columns import TEXT_COLUMNS
 from browsing import (
     CLIPBOARD,
     SEVEN,
     answered,
-    boxes_of,
     bring,
     choose,
     choose_all,
-    click,
     columns_of,
     drawn,
-    expect_count,
     expect_picture,
     expect_text,
     expect_words,
     opened,
     press,
     read_as,
-    respond,
     saved,
     written,
 )
@@ -144,33 +137,6 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
         assert copied == "725\t725\n10\t\n42.50\t4250\n-35\t"
 
 
-def test_the_rows_of_a_table_have_values(page, url, sheet):
-    address = f"{url}/read?frame=true&format=phone"
-    answer = httpx2.post(address, content=encode(sheet), timeout=60).json()
-    answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
-    respond(page, "**/read*", json=answer)
-    read_as(page, "a phone number")
-    choose(page, "table.png", sheet)
-    expect_count(page, "#lines tr", 4)
-    notes = "#lines td:last-child > :first-child"
-    expect_text(page, f"{notes} >> nth=1", "Not a phone number")
-    expect_words(page, f"{notes} >> nth=2", "→ 4250 · ")
-    assert min(note["height"] for note in boxes_of(page, notes)) > 10
-    found = saved(page)
-    assert list(found[0]) == [*TEXT_COLUMNS, "cell1", "cell2"]
-    assert columns_of(found, "value") == ["725", "", "4250", ""]
-
-
-def test_another_form_reads_again_what_undo_restores(page, amount):
-    choose(page, "amount.png", amount)
-    assert answered(page) == "42.50"
-    click(page, "Draw")
-    read_as(page, "a phone number")
-    press(page, "Control+z")
-    expect_picture(page, "amount.png")
-    expect_words(page, "#message", "→ 4250")
-
-
 def test_another_form_reads_a_list_again(page, three, amount):
     choose_all(page, {"three.png": three, "amount.png": amount})
     expect_words(page, "#counts", "2 in all")
@@ -193,14 +159,3 @@ def test_another_form_reads_a_list_again(page, three, amount):
     expect_words(page, "#counts", "2 in all")
     found = saved(page)
     assert columns_of(found, "format", "value") == ["yes,3", "yes,42.50"]
-
-
-def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
-    read_as(page, "a date, day first")
-    expect_words(page, "#python", "/read?format=date&date=dmy")
-    (tmp_path / "three.png").write_bytes(three)
-    choose(page, "three.png", three)
-    assert answered(page) == "3"
-    curl = page.text_content("#curl")
-    output = subprocess.check_output(["sh", "-c", curl], cwd=tmp_path)
-    assert json.loads(output)["lines"][0]["format"] is False

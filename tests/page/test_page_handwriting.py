@@ -27,14 +27,12 @@ from handwriting import stroke
 pytestmark = pytest.mark.slow
 
 NUMBERS = (
-    "86 3.1 04 75 92 -61 38 57 120 4.6 85 906 24 -18 51 79 384 5.2 17 63 98 -73 150 "
-    "89 60.9 28 37058 94 852 "
-    "-4 70 14 19 8.0 27 43 65 -90 6203871954 9081726354"
+    "86 3.1 75 -61 120 906 24 -18 384 5.2 17 63 89 60.9 37058 94 -4 6203871954"
 ).split()
 
 
 @pytest.mark.parametrize(
-    "texts", [list("0123456789") * 5, NUMBERS], ids=["digits", "numbers"]
+    "texts", [list("0123456789") * 2, NUMBERS], ids=["digits", "numbers"]
 )
 def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
     browser, url, texts
@@ -50,7 +48,7 @@ def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
             if answer != text:
                 wrong.append((text, answer))
             press(page, "Escape")
-    assert len(wrong) <= 2, wrong
+    assert len(wrong) <= 1, wrong
 
 
 def test_a_tap_beside_the_foot_of_a_digit_draws_a_point(page):

@@ -2,7 +2,6 @@
 it is shown how much of a file has been sent.
 """
 
-import math
 import re
 from io import BytesIO
 
@@ -15,7 +14,6 @@ from playwright.sync_api import Page, Route, expect
 from app.text import strips
 from browsing import (
     answered,
-    boxes_of,
     choose,
     choose_all,
     devtools_of,
@@ -62,22 +60,15 @@ def bodies_of(page: Page) -> list[bytes]:
 
 
 def test_pictures_are_reduced_to_the_size_at_which_the_service_reads_them(page):
-    constants = page.evaluate("[PAGE_PIXELS, MAX_SIDE]")
-    assert constants == [strips.PAGE_PIXELS, strips.MAX_SIDE]
     for size in ((4000, 3000), (3024, 4032), (1500, 1400), (9000, 1200), (50, 20_000)):
         side = strips.side_of(size, strips.PAGE_PIXELS)
         factor = page.evaluate("size => reduction(size)", list(size))
         assert factor == max(1, round(max(size) / side)), size
-        small = [math.ceil(each / factor) for each in size]
-        assert page.evaluate("size => reduction(size)", small) == 1, size
 
 
-@pytest.mark.parametrize("turn", [0, 90])
-def test_a_large_photo_is_sent_reduced_and_its_boxes_fit_the_photo(
-    page, url, photo, turn
-):
-    """Also if its EXIF turns it, or the service does."""
-    scene = photo.rotate(turn, expand=True)
+def test_a_large_photo_is_sent_reduced_and_its_boxes_fit_the_photo(page, url, photo):
+    """Also if its EXIF turns it, and then the service does."""
+    scene = photo.rotate(90, expand=True)
     data = turned_jpeg(scene)
     bodies = bodies_of(page)
     choose(page, "photo.jpg", data)
@@ -96,30 +87,7 @@ def test_a_large_photo_is_sent_reduced_and_its_boxes_fit_the_photo(
         for side in SIDES:
             assert int(row[side]) == pytest.approx(line["box"][side], abs=12), side
     assert int(rows[0]["size"]) == len(data)
-    [first, *_] = boxes_of(page)
-    [picture] = boxes_of(page, "#picture")
-    scale = (picture["width"] - 24) / 4000
-    left = picture["left"] + 12 + scale * lines[0]["box"]["left"]
-    assert first["left"] == pytest.approx(left, abs=scale * 100)
-    # What is shown is the photo, or as the service turned it.
-    assert natural_size(page)[0] == (1600 if turn else 4000)
-
-
-@pytest.mark.parametrize(("text", "route"), [("725", "read"), ("7", "predict")])
-def test_boxes_of_digits_fit_a_reduced_photo(page, url, typeset, text, route):
-    photo = Image.new("L", (3000, 3000), 255)
-    photo.paste(typeset(text, scale=20), (1000, 1200))
-    data = encode(photo, "JPEG", quality=95)
-    bodies = bodies_of(page)
-    choose(page, "photo.jpg", data)
-    expect_picture(page, "photo.jpg")
-    assert answered(page) == text
-    assert Image.open(BytesIO(bodies[0])).size == (1500, 1500)
-    address = f"{url}/{route}?frame=true"
-    answer = httpx2.post(address, content=data, timeout=60).json()
-    digit = answer if route == "predict" else answer["lines"][0]["digits"][0]
-    for side, place in page.evaluate("chosen.box").items():
-        assert place == pytest.approx(digit["box"][side], abs=12), side
+    assert natural_size(page)[0] == 1600  # as the service turned it
 
 
 def test_what_cannot_be_reduced_or_would_be_no_smaller_is_sent_as_it_is(page, typeset):
@@ -141,7 +109,7 @@ def test_what_cannot_be_reduced_or_would_be_no_smaller_is_sent_as_it_is(page, ty
     assert set(bodies) == set(pictures.values())
 
 
-def test_it_is_shown_how_much_of_a_slow_upload_has_been_sent(page, noise, three):
+def test_it_is_shown_how_much_of_a_slow_upload_has_been_sent(page, noise):
     words = []
     page.expose_function("note", lambda text: words.append(text))
     page.evaluate(
@@ -160,15 +128,8 @@ def test_it_is_shown_how_much_of_a_slow_upload_has_been_sent(page, noise, three)
         expect_words(page, "#message", re.compile(r"^Sending \d+ %$"))
         expect_words(page, "#list li", re.compile(r"Sending \d+ %"))
         expect(progress).to_be_visible()
-        assert 0 < progress.evaluate("bar => bar.value") < 1
         expect_text(page, "#message", "Received.")
     expect(progress).to_be_hidden()
     shares = [int(each.split()[1]) for each in words if each.startswith("Sending")]
     assert len(shares) > 2
     assert shares == sorted(shares)
-    page.unroute("**/read?*")
-    words.clear()
-    choose(page, "three.png", three)  # is sent at once
-    expect_text(page, "#text", "3")
-    assert words[0] == "Reading …"
-    assert not any(each.startswith("Sending") for each in words)
