@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from app.answers.arrow import SCHEMA
 from app.many.changes import discard_outdated
 from app.many.destination import Destination
 from app.many.job import parts_left
-from app.many.rows import SCHEMA
 from app.many.source import Files, Part, Source, Table
 from app.many.storage import UNKNOWN, State, place_of
 

@@ -14,13 +14,14 @@ import pytest
 from pydantic import BaseModel
 
 from app.answers import problems
+from app.answers.arrow import SCHEMA
 from app.many import job
 from app.many.answers import Unanswered
 from app.many.changes import discard_outdated
 from app.many.destination import Destination, Summary
 from app.many.errors import BulkError
 from app.many.local import Local
-from app.many.rows import SCHEMA, error_of
+from app.many.rows import error_of
 from app.many.source import Entry, Files, Part, Source, Table
 from app.many.storage import UNKNOWN, place_of
 from app.many.worker import BATCH, TRIES, Worker, batches, outcome_of
@@ -99,7 +100,7 @@ def errors_of(rows: list[dict]) -> list[str | None]:
 
 def near(answer: BaseModel) -> dict:
     """Return what an answer has set, with floats that compare to within 1e-6."""
-    shown = answer.model_dump_json(exclude_unset=True)
+    shown = answer.model_dump_json()
     return json.loads(
         shown, parse_float=lambda share: pytest.approx(float(share), abs=1e-6)
     )

@@ -5,8 +5,19 @@ that could not be read.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
+
+from app.answers.responses import (
+    JSON_ONLY,
+    NOT_IN_CSV,
+    Described,
+    Line,
+    Prediction,
+    Text,
+)
 from app.answers.spreadsheet import YES_OR_NO, formula_of, quantity_of
 
 Kind = Literal["digit", "text"]
@@ -15,16 +26,60 @@ Kind = Literal["digit", "text"]
 Record = Mapping[str, Any]
 Row = dict[str, Any]
 
+
+class Error(Described):
+    """Why a picture or page could not be read."""
+
+    type: str
+    detail: str
+
+
+class RowFields(Described):
+    """What a row says of its picture or page besides the answer."""
+
+    path: Annotated[str, NOT_IN_CSV]  # there it is `file`
+    key: str | None
+    error: Error | None
+    page: int | None
+    pages: Annotated[int | None, NOT_IN_CSV]
+    # Of the file before it was read. Unknown in rows of earlier versions.
+    size: int | None
+    modified: datetime | None
+
+
+# What files of this version have, in this order. Further fields of the models of
+# answers follow by themselves, unless they are marked.
+SHARES = [f"p{digit}" for digit in range(10)]
 OF_ALL = "unsure model error page"
 OF_FILE = "key problem size modified"
-SHARES = [f"p{digit}" for digit in range(10)]
 OF_DIGIT = f"file digit confidence {' '.join(SHARES)} legibility {OF_ALL} {OF_FILE}"
 OF_LINE = (
     f"file line text confidence legibility left top width height {OF_ALL} format value "
     f"alternatives edited {OF_FILE}"
 )
-DIGIT_COLUMNS = OF_DIGIT.split()
-TEXT_COLUMNS = OF_LINE.split()
+SINGLE = {str, bool, int, float, datetime}  # types that fit into a cell
+
+
+def with_further(columns: str, *models: type[BaseModel]) -> list[str]:
+    """Return the names of columns, and of the models' fields that fit into a cell."""
+    names = columns.split()
+    for model in models:
+        for name, field in model.model_fields.items():
+            is_marked = {JSON_ONLY, NOT_IN_CSV} & {*field.metadata}
+            if fits_into_cell(field.annotation) and not is_marked:
+                names.append(name)
+    return [*dict.fromkeys(names)]
+
+
+def fits_into_cell(annotation: Any) -> bool:  # noqa: ANN401 - any type of a field
+    """Return whether a field has a single value, which may be null or missing."""
+    if get_origin(annotation) is list:
+        return False
+    return not SINGLE.isdisjoint({annotation, *get_args(annotation)})
+
+
+DIGIT_COLUMNS = with_further(OF_DIGIT, Prediction, RowFields)
+TEXT_COLUMNS = with_further(OF_LINE, Line, Text, RowFields)
 
 
 def columns_of(kind: Kind, cells: int = 0) -> list[str]:
@@ -84,7 +139,7 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
             "alternatives": text_cell(others),
         }
         cells = map(text_cell, table[place]) if table else ()
-        rows.append(own | line["box"] | row | cells_of(cells))
+        rows.append(own | line | line["box"] | row | cells_of(cells))
     return rows or [own | {"text": "", "value": ""}]
 
 

@@ -103,8 +103,8 @@ def page_of(answer: Text, page: int) -> Page:
 
     The document says once what holds for all pages.
     """
-    names = answer.model_fields_set & {*Written.model_fields}
-    return Page(page=page, **{name: getattr(answer, name) for name in names})
+    written = {name: getattr(answer, name) for name in Written.model_fields}
+    return Page(page=page, **written)
 
 
 def together_of(

@@ -79,7 +79,7 @@ class ProblemType(NamedTuple):
         """Return an example of OpenAPI's: a problem with a request for a path."""
         detail = "What happened, and what to do."
         problem = self.problem(detail, path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
-        return {"value": problem.model_dump(exclude_unset=True)}
+        return {"value": problem.model_dump()}
 
 
 def type_of(error: type[web.WebError]) -> ProblemType:

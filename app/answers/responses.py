@@ -5,8 +5,7 @@ The command line, too, parses responses with them.
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import MISSING, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from app.digit.patches import PATCHES
 
@@ -26,8 +25,9 @@ TRANSIENT = frozenset(
     )
 )
 LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
-# Of fields that an answer leaves out, but that are never null in it.
-Omitted = SkipJsonSchema[None]
+# Marks of fields: CSV and Parquet files have all others.
+JSON_ONLY = "only in JSON"
+NOT_IN_CSV = "not in CSV"
 Share = Annotated[float, Field(ge=0, le=1)]
 OneOrMore = Annotated[int, Field(ge=1)]
 Item = TypeVar("Item")
@@ -79,14 +79,14 @@ class Prediction(Classification):
 
     legibility: Share
     """Probability that the picture shows one whole digit, and no other beside it."""
-    second_opinion: bool = False
+    second_opinion: Annotated[bool, JSON_ONLY] = False
     """Whether the network for numbers was asked too, since there was a doubt."""
     model: Model
-    frame: str | Omitted = None
+    frame: Annotated[str | MISSING, JSON_ONLY] = MISSING
     """With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data
     URI.
     """
-    box: Box | Omitted = None
+    box: Annotated[Box | MISSING, JSON_ONLY] = MISSING
     """With ?frame=true: the digit's box in the upright picture."""
 
 
@@ -139,7 +139,7 @@ class Digit(Classification):
     legibility: Share
     """Probability that it is a digit."""
     box: Box
-    frame: str | Omitted = None
+    frame: Annotated[str | MISSING, JSON_ONLY] = MISSING
     """With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on black, as
     a data URI.
     """
@@ -164,7 +164,7 @@ class Alternative(Described):
 
 
 Value = Annotated[
-    str | None,
+    str | MISSING | None,
     Field(
         description="With ?format=amount: what that means. A number has a point before "
         "its decimals and no separators; dates and times are as in ISO 8601. The "
@@ -188,11 +188,11 @@ class Line(Described):
     """From left to right, at most 64."""
     marks: list[Mark]
     """From left to right; none with ?marks=false."""
-    alternatives: list[Alternative] | Omitted = None
+    alternatives: Annotated[list[Alternative] | MISSING, JSON_ONLY] = MISSING
     """With ?alternatives=3: other texts, without spaces, the most probable first."""
-    format: bool | Omitted = None
+    format: bool | MISSING = MISSING
     """With ?format=amount: whether the line has that form."""
-    value: Value = None
+    value: Value = MISSING
 
 
 class Size(Described):
@@ -211,27 +211,28 @@ class Written(Described):
     """Probability that this is the complete text in the picture."""
     lines: list[Line]
     """From top to bottom."""
-    value: Value = None
-    table: list[list[str]] | Omitted = None
+    value: Value = MISSING
+    table: list[list[str]] | MISSING = MISSING
     """If the numbers stand in a grid: its rows, as the texts of their cells; empty
     where nothing is.
     """
-    turn: int | Omitted = None
+    turn: Annotated[int | MISSING, NOT_IN_CSV] = MISSING
     """With ?rotate=auto: by how many degrees the picture was turned counter-clockwise
     to read it. Boxes are in pixels of the turned picture.
     """
-    picture: str | Omitted = None
+    picture: Annotated[str | MISSING, JSON_ONLY] = MISSING
     """With ?picture=true: the picture, upright and turned as it was read, at most 1,600
     pixels wide and high: a JPEG as a data URI.
     """
-    size: Size | Omitted = None
+    size: Annotated[Size | MISSING, JSON_ONLY] = MISSING
     """With ?picture=true: the size of that picture in its file, to which
     boxes refer.
     """
 
 
 Characters = Annotated[
-    str | Omitted,
+    str | MISSING,
+    NOT_IN_CSV,
     Field(
         description="With ?characters=0123456789%2B: the characters that may stand in "
         "the text."
@@ -244,7 +245,7 @@ class Text(Written):
     the characters requested.
     """
 
-    characters: Characters = None
+    characters: Characters = MISSING
     model: Model
 
 
@@ -253,9 +254,9 @@ class Numbered(Described):
 
     page: OneOrMore
     """Its number, from 1 on."""
-    pages: OneOrMore | Omitted = None
+    pages: OneOrMore | MISSING = MISSING
     """In a line of JSON: the number of pages of the file."""
-    model: Model | Omitted = None
+    model: Model | MISSING = MISSING
 
 
 class Page(Written, Numbered):
@@ -277,9 +278,9 @@ class Problem(Described):
     """The path of the request."""
     request_id: str
     """The id of the request, which is also in the X-Request-ID header and the log."""
-    error: str | Omitted = None
+    error: str | MISSING = MISSING
     """Under /v2: the detail, where clients of the protocol expect it."""
-    reading: "Prediction | Text | Omitted" = None
+    reading: Prediction | Text | MISSING = MISSING
     """The answer that is not sure enough."""
 
 
@@ -300,7 +301,7 @@ class Together(Described):
     """Their texts, separated by form feeds; empty for a page that could not be read."""
     confidence: Share
     """The lowest of the pages; 0 if one could not be read."""
-    characters: Characters = None
+    characters: Characters = MISSING
     model: Model
 
 

@@ -21,11 +21,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
+from app.answers.arrow import LINE_IN_CSV, SCHEMA
 from app.answers.columns import Kind, Record, columns_of, is_unsure, rows_of, widest
 from app.answers.responses import LEGIBLE
 from app.answers.spreadsheet import line_of
 from app.many.errors import BulkError
-from app.many.rows import LINE_IN_CSV, SCHEMA, Row, record_of
+from app.many.rows import Row, record_of
 from app.many.source import Part
 from app.many.storage import Place, State
 from app.text.field import ANYTHING, Field

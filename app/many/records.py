@@ -73,7 +73,7 @@ class Json:
 
     def answer(self, picture: Picture, answer: Answer) -> str:
         """Return the line of a picture that was read."""
-        values = named(picture) | answer.model_dump(exclude_unset=True)
+        values = named(picture) | answer.model_dump()
         if self.least:
             values["unsure"] = is_unsure(values, self.least)
         return json.dumps(values | state_in(picture))

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pyarrow as pa
-
 from app.answers import conversion, problems
 from app.answers.columns import Record
 from app.answers.responses import UNREADABLE
@@ -13,59 +11,6 @@ from app.serving.decoders import TryAgain
 from app.text.transcription import Transcription
 
 Row = dict[str, Any]
-TEXT = pa.string()
-SHARE = pa.float32()
-SIDE = pa.int32()  # of a box, in pixels
-BOX = pa.struct({"left": SIDE, "top": SIDE, "width": SIDE, "height": SIDE})
-DIGIT = {
-    "digit": pa.int8(),
-    "confidence": SHARE,
-    "probabilities": pa.list_(SHARE),
-    "legibility": SHARE,
-}
-DIGIT_IN_LINE = pa.struct(DIGIT | {"box": BOX})
-MARK = pa.struct({"mark": TEXT, "box": BOX})
-LINE = pa.struct(
-    {
-        "text": TEXT,
-        "confidence": SHARE,
-        "box": BOX,
-        "digits": pa.list_(DIGIT_IN_LINE),
-        "marks": pa.list_(MARK),
-        "format": pa.bool_(),
-        "value": TEXT,
-    }
-)
-LINE_IN_CSV = pa.struct(  # without what takes long to convert
-    {
-        "text": TEXT,
-        "confidence": SHARE,
-        "box": BOX,
-        "digits": pa.list_(pa.struct({"legibility": SHARE})),
-        "format": pa.bool_(),
-        "value": TEXT,
-    }
-)
-SCHEMA = pa.schema(
-    [
-        pa.field("path", TEXT, nullable=False),
-        ("key", TEXT),
-        *DIGIT.items(),
-        ("text", TEXT),
-        ("lines", pa.list_(LINE)),
-        ("characters", TEXT),
-        pa.field("model", TEXT, nullable=False),
-        ("error", pa.struct({"type": TEXT, "detail": TEXT})),
-        ("page", pa.int32()),
-        ("pages", pa.int32()),
-        ("value", TEXT),
-        # Of the file before it was read. Unknown in rows of earlier versions.
-        ("size", pa.int64()),
-        ("modified", pa.timestamp("us", "UTC")),
-        ("table", pa.list_(pa.list_(TEXT))),
-        ("turn", pa.int32()),
-    ]
-)
 DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from pydantic import MISSING
 from rich.bar import Bar
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -114,10 +115,11 @@ def in_words(line: Line) -> str:
     else it might be.
     """
     notes = ["not in this format"] if line.format is False else []
-    if line.value and line.value != line.text:
+    if line.format is True and line.value != line.text:
         notes.append(f"= {line.value}")
-    for other in line.alternatives or []:
-        notes.append(f"or {other.text} ({percent(other.confidence)})")
+    if line.alternatives is not MISSING:
+        for other in line.alternatives:
+            notes.append(f"or {other.text} ({percent(other.confidence)})")
     return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 

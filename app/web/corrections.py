@@ -128,7 +128,7 @@ async def answer_to_digit(
     """Return the service's answer to a picture of one digit, or of none."""
     reading = await service.read_any(request, picture, DigitOptions(page))
     answer = conversion.prediction_of(reading, with_frame=False)
-    return answer.model_dump(exclude_unset=True)
+    return answer.model_dump()
 
 
 async def answer_to_number(

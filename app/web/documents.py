@@ -45,10 +45,10 @@ class Document:
         async for page in self.pages:
             texts.append(page.text if isinstance(page, Page) else "")
             shares.append(page.confidence if isinstance(page, Page) else 0)
-            yield before + page.model_dump_json(exclude_unset=True)
+            yield before + page.model_dump_json()
             before = ","
         together = conversion.together_of(texts, shares, self.model, self.characters)
-        members = together.model_dump_json(exclude_unset=True).removeprefix("{")
+        members = together.model_dump_json().removeprefix("{")
         yield f"],{members}{end}"
 
     async def in_lines(self) -> AsyncGenerator[str]:
@@ -56,7 +56,7 @@ class Document:
         async for page in self.pages:
             page.pages = self.count
             page.model = self.model
-            yield page.model_dump_json(exclude_unset=True) + "\n"
+            yield page.model_dump_json() + "\n"
 
 
 def pages_in(listed: str | None, count: int, most: int) -> list[int]:

@@ -142,9 +142,9 @@ class Inference:
             else:
                 tensor.data = values.ravel().tolist()
             tensors.append(tensor)
-        response = InferResponse(
-            model_version=version, id=self.request.id, outputs=tensors
-        )
+        response = InferResponse(model_version=version, outputs=tensors)
+        if self.request.id is not None:
+            response.id = self.request.id
         return response, binary
 
 

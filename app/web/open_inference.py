@@ -61,9 +61,7 @@ def of_model(
     """Add an endpoint of the model, with and without its version in the path."""
     described = problems.documentation(MODEL + path, *raised)
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, InvalidField)
-    add = partial(
-        method, response_model=response_model, response_model_exclude_none=True
-    )
+    add = partial(method, response_model=response_model)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         add(MODEL + path, summary=summary, responses=described)(endpoint)
@@ -168,7 +166,7 @@ async def infer(
     response, binary = inference.response(readings, version)
     if not binary:
         return response
-    head = response.model_dump_json(exclude_none=True).encode()
+    head = response.model_dump_json().encode()
     return Response(
         head + binary,
         headers={HEADER: str(len(head))},

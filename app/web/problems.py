@@ -63,7 +63,7 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, dict[str, s
 async def respond(request: Request, error: Exception) -> Response:
     """Answer a request that raised an exception."""
     problem, headers = problem_of(request, error)
-    content = problem.model_dump_json(exclude_unset=True)
+    content = problem.model_dump_json()
     return Response(content, problem.status, headers, MEDIA_TYPE)
 
 

@@ -38,7 +38,7 @@ def respond_with(request: Request, answer: Model | Document) -> Model | Response
     if isinstance(answer, Document):
         return streamed(request, answer.in_one_object(), answer.in_lines())
     if prefers_lines(request.headers):
-        line = answer.model_dump_json(exclude_unset=True) + "\n"
+        line = answer.model_dump_json() + "\n"
         return Response(line, media_type=LINES_KIND)
     return answer
 
@@ -96,7 +96,7 @@ async def parts_of(
         return
     if isinstance(outcome, Exception):
         outcome = Failure(error=problems.problem_of(request, outcome)[0])
-    yield outcome.model_dump_json(exclude_unset=True) + end
+    yield outcome.model_dump_json() + end
 
 
 def prefers_lines(headers: Headers) -> bool:

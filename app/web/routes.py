@@ -35,7 +35,7 @@ from app.web.uploads import Upload, Uploads
 Answer = TypeVar("Answer", responses.Prediction, responses.Text)
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
-post = partial(guarded.post, tags=["pictures"], response_model_exclude_unset=True)
+post = partial(guarded.post, tags=["pictures"])
 
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
 OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, InvalidField}

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, Field, NonNegativeInt
+from pydantic import MISSING, FailFast, Field, NonNegativeInt
 
-from app.answers.responses import Complete, Described, Omitted
+from app.answers.responses import Complete, Described
 from app.digit.classifier import CLASSES, PIXELS
 
 NAME = "digits"
@@ -81,8 +81,8 @@ class OutputTensor(Described):
     name: OutputName
     shape: list[int]
     datatype: Literal["INT64", "FP32"]
-    parameters: BinarySize | Omitted = None
-    data: list[int] | list[float] | Omitted = None
+    parameters: BinarySize | MISSING = MISSING
+    data: list[int] | list[float] | MISSING = MISSING
 
 
 class InferResponse(Described):
@@ -90,7 +90,7 @@ class InferResponse(Described):
 
     model_name: str = NAME
     model_version: str
-    id: str | Omitted = None
+    id: str | MISSING = MISSING
     """The id of the request."""
     outputs: list[OutputTensor]
 

@@ -1,0 +1,84 @@
+"""The models of answers → the schema of Parquet files, with a row for each picture or
+page.
+"""
+
+from datetime import datetime
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
+
+import pyarrow as pa
+from pydantic import MISSING, BaseModel
+from pydantic.fields import FieldInfo
+
+from app.answers.columns import RowFields
+from app.answers.responses import JSON_ONLY, Line, Prediction, Text
+
+TYPES = {
+    str: pa.string(),
+    bool: pa.bool_(),
+    int: pa.int32(),
+    float: pa.float32(),
+    datetime: pa.timestamp("us", "UTC"),
+}
+WIDTHS = {"digit": pa.int8(), "size": pa.int64()}  # of integers with other ranges
+# As in files of this version; further fields of the models follow by themselves.
+ORDER = (
+    "path key digit confidence probabilities legibility text lines characters model "
+    "error page pages value size modified table turn"
+)
+NEVER_NULL = {"path", "model"}
+
+
+def stored(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model that Parquet files have."""
+    fields = model.model_fields.items()
+    return {name: field for name, field in fields if JSON_ONLY not in field.metadata}
+
+
+def type_of(annotation: Any) -> pa.DataType:  # noqa: ANN401 - any type of a field
+    """Return the type of the values of a field, which may also be null or missing.
+
+    >>> type_of(list[int] | None)
+    ListType(list<item: int32>)
+    """
+    if annotation in TYPES:
+        return TYPES[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return pa.struct(arrow_fields(stored(annotation)))
+    first, *others = get_args(annotation)
+    if get_origin(annotation) is list:
+        return pa.list_(type_of(first))
+    if get_origin(annotation) is Annotated:
+        return type_of(first)
+    (given,) = {first, *others} - {NoneType, MISSING}
+    return type_of(given)
+
+
+def arrow_fields(fields: dict[str, FieldInfo]) -> list[pa.Field]:
+    """Return the names and types of fields."""
+    return [
+        pa.field(name, WIDTHS.get(name) or type_of(field.annotation))
+        for name, field in fields.items()
+    ]
+
+
+def schema() -> pa.Schema:
+    """Return the schema of all rows: of digits, of texts and of errors."""
+    fields = stored(Prediction) | stored(Text) | stored(RowFields)
+    in_order = {name: fields[name] for name in [*ORDER.split(), *fields]}
+    return pa.schema(
+        field.with_nullable(field.name not in NEVER_NULL)
+        for field in arrow_fields(in_order)
+    )
+
+
+def line_in_csv() -> pa.StructType:
+    """Return the type of a line without what CSV lacks and takes long to convert."""
+    digits = pa.field("digits", pa.list_(pa.struct({"legibility": pa.float32()})))
+    line = arrow_fields(stored(Line))
+    of_csv = [digits if each.name == "digits" else each for each in line]
+    return pa.struct([each for each in of_csv if each.name != "marks"])
+
+
+SCHEMA = schema()
+LINE_IN_CSV = line_in_csv()
