@@ -80,9 +80,9 @@ def test_the_best_path_has_the_requested_number_of_counted_symbols(seed, count):
 def test_a_number_that_is_too_unlikely_is_not_found():
     sure = np.array([[0.999, 0.001 / 2, 0.001 / 2], [0.0005, 0.999, 0.0005]])
     assert best_path_with(sure, COUNTED, 1) == [0, 1]
-    assert best_path_with(sure, COUNTED, 2) == []
+    assert best_path_with(sure, COUNTED, 2) is None
     # More than there are columns.
-    assert best_path_with(random_columns(0), COUNTED, 7) == []
+    assert best_path_with(random_columns(0), COUNTED, 7) is None
 
 
 def test_any_number_of_symbols_is_found_in_a_long_line():

@@ -14,8 +14,8 @@ from answers import assert_problem
 from app.picture.decode import open_image
 from app.picture.errors import TooMuchWriting
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
-from app.text.hypotheses import MAX_WIDTH
 from app.text.line_network import LineNetwork
+from app.text.page_reader import MAX_WIDTH
 from app.text.reading import AS_WRITTEN, TextOptions, decoded, read_text, text_in
 from networks import line_network, page_network
 from paths import LINES_MODEL

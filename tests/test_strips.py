@@ -8,15 +8,16 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.picture.maps import PixelBox
 from app.text.layout import LineBox
-from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_sheet, whole_strips
+from app.text.strips import NARROWEST, WHOLE_STRIPS, WIDER, Sheet, Strip, whole_sheet
 from pictures import encode, number, picture_from_bytes
 
 HEIGHT = 40  # of the strips
 
 
 def proposed(image: Image.Image | np.ndarray) -> list[Strip]:
-    picture = picture_from_bytes(encode(image), 10**6)
-    return [*whole_strips(whole_sheet(picture), HEIGHT)]
+    sheet = whole_sheet(picture_from_bytes(encode(image), 10**6))
+    strips = [whole_strip(sheet, HEIGHT) for whole_strip in WHOLE_STRIPS]
+    return [strip for strip in strips if strip]
 
 
 def box_of(strip: Strip) -> PixelBox:

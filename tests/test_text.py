@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.text.ctc import BLANK, Span, best_path, spans_of
-from app.text.hypotheses import Hypothesis, LineReader, is_sure
+from app.text.ctc import BLANK, Span
+from app.text.emissions import Emissions
+from app.text.hypothesis import Hypothesis, is_sure
+from app.text.line_reader import LineReader
 from app.text.line_spec import LineSpec, moved
 from app.text.strips import Strip
 from app.text.transcript import Transcript
@@ -54,7 +56,7 @@ def strip_of(written: str) -> Strip:
 
 
 def transcript_of(strip: Strip, output: np.ndarray) -> Transcript:
-    return Transcript(strip, output, SPEC, spans_of(best_path(output)))
+    return Transcript.likeliest(Emissions(strip, output, SPEC), is_of_page=False)
 
 
 def transcript(written: str, certainty: float = 0.99) -> Transcript:
@@ -94,8 +96,8 @@ def hypotheses_of(
     reader = LineReader(network)
     found = []
     for strips in ways:
-        read = reader.of_length(strips, length) if length else reader.free(strips)
-        found.append(Hypothesis(tuple((transcript,) for transcript in read)))
+        read = reader.read_length(strips, length) if length else reader.read(strips)
+        found.append(Hypothesis(tuple((each,) for each in read or ())))
     return found
 
 
@@ -136,14 +138,15 @@ def test_only_the_width_of_a_gap_makes_a_space_not_what_the_network_says_of_it(
 def test_the_confidence_is_the_probability_of_the_text():
     columns = np.zeros((2, SPEC.classes), np.float32)
     columns[:, [0, 4]] = [[0.3, 0.7], [0.9, 0.1]]  # a 3, in one of two columns
-    line = Transcript(strip_of("3"), columns, SPEC, [Span(4, 0, 0)])
+    emissions = Emissions(strip_of("3"), columns, SPEC)
+    line = Transcript(emissions, [Span(4, 0, 0)])
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
 def test_something_else_counts_as_blank():
     line = transcript("1x2", 0.9)
-    as_blank = moved(line.output, [SPEC.other], BLANK)
-    blank = transcript_of(line.strip, as_blank)
+    as_blank = moved(line.emissions.probabilities, [SPEC.other], BLANK)
+    blank = transcript_of(line.emissions.strip, as_blank)
     assert line.confidence == pytest.approx(blank.confidence)
     assert transcript("1x2x", 0.999).confidence == pytest.approx(1, abs=0.03)
 
@@ -170,7 +173,7 @@ def test_marks_of_words_are_no_text(written, text):
 
 def test_touching_digits_share_no_column():
     touching = transcript("111")
-    touching.strip.pixels[12:14] = 20  # a stroke through all of them
+    touching.emissions.strip.pixels[12:14] = 20  # a stroke through all of them
     first, second, third = (place.box for place in touching.places.values())
     assert first.right <= second.left < second.right <= third.left
 
@@ -178,7 +181,8 @@ def test_touching_digits_share_no_column():
 @pytest.mark.parametrize("late", [-4, 0, 4, 5])  # pixels; the digits are 6 wide
 def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
     line = transcript("1 23")
-    line.strip.pixels[:] = np.roll(line.strip.pixels, -late, axis=1)
+    pixels = line.emissions.strip.pixels
+    pixels[:] = np.roll(pixels, -late, axis=1)
     boxes = [line.places[span].box for span in line.sign_spans]
     lefts = [box.left + late for box in boxes]
     rights = [box.right + late for box in boxes]

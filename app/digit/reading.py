@@ -179,7 +179,7 @@ def read_digit(
 
     Raises
     ------
-    PreprocessError
+    PictureError
     """
     image = open_image(data, page=options.page)
     return digit_in(image, classifier, opinion, options)

@@ -41,10 +41,10 @@ def best_path(probabilities: Probabilities) -> Path:
 
 def best_path_with(
     probabilities: Probabilities, counted: Sequence[int], count: int
-) -> Path:
-    """Return the most probable path with `count` of the counted symbols, or [].
+) -> Path | None:
+    """Return the most probable path with `count` of the counted symbols.
 
-    It is empty if such paths are too unlikely. Dynamic programming over the columns,
+    It is None if such paths are too unlikely. Dynamic programming over the columns,
     the class of each, and the number of counted symbols so far.
     """
     classes = np.arange(probabilities.shape[1])
@@ -68,7 +68,7 @@ def best_path_with(
         reached = np.maximum(reached, best) + column
     last = int(reached[count].argmax())
     if reached[count, last] == -np.inf:
-        return []
+        return None
     path = [last]
     for step in reversed(steps):
         symbol = path[-1]

@@ -14,9 +14,11 @@ from app.picture.decode import Picture, decode_image, open_image
 from app.picture.errors import TooMuchWriting
 from app.picture.shown import shown
 from app.text.field import ANYTHING, Field
-from app.text.hypotheses import LineReader, best_of, unheeded, upright
+from app.text.hypothesis import best_of, upright
 from app.text.line_network import LineNetwork
+from app.text.line_reader import LineReader
 from app.text.pages import PageNetwork
+from app.text.picture_reader import PictureReader, unheeded
 from app.text.strips import PAGE_PIXELS, side_of
 from app.text.transcription import Transcription, transcription_of
 
@@ -104,10 +106,11 @@ def text_in(
     Parameters
     ----------
     on_lines : callable
-        As of `LineReader`.
+        As of `PageReader`.
     """
     field = options.field
-    reader = LineReader(network, pages, field, on_lines)
+    lines = LineReader(network, field)
+    reader = PictureReader(lines, pages, on_lines)
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting

@@ -1,7 +1,8 @@
 """Decoded picture → strips: its lines of writing as grey pixels, level and scaled."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ WIDER = 1.3  # slender digits in a row are told apart better if they are wider
 AROUND = 2.0  # height of a strip around a digit, in digit lengths
 WIDEST = 10 / 3  # its width over its height
 Pixels = NDArray[np.uint8]
+WholeStrip = Callable[["Sheet", int], "Strip | None"]  # of this height
 
 
 class Strip(NamedTuple):
@@ -188,24 +190,28 @@ def whole_sheet(picture: Picture) -> Sheet:
     return Sheet.of(picture.reduced(side))
 
 
-def whole_strips(sheet: Sheet, height: int) -> Iterator[Strip]:
-    """Cut out the whole picture as one line, if its shape allows it.
+def whole_strip(sheet: Sheet, height: int, stretch: float = 1.0) -> Strip | None:
+    """Cut out the whole picture as one line of this height, if its shape allows it.
 
-    It is yielded as it is, wider, and without printed lines.
-
-    Parameters
-    ----------
-    sheet : Sheet
-        A picture from `whole_sheet`.
-    height : int
-        Height of the strips.
+    The sheet is from `whole_sheet`.
     """
     line = LineBox(0, sheet.grey.height, 0, sheet.grey.width)
-    if MIN_SHAPE <= line.length / line.height <= MAX_SHAPE:
-        yield sheet.strip(line, height)
-        yield sheet.strip(line, height, WIDER)
-        if clean := without_printed_lines(sheet):
-            yield clean.strip(line, height)
+    is_line = MIN_SHAPE <= line.length / line.height <= MAX_SHAPE
+    return sheet.strip(line, height, stretch) if is_line else None
+
+
+def clean_strip(sheet: Sheet, height: int) -> Strip | None:
+    """Cut out the whole picture without printed lines, if it has some."""
+    clean = without_printed_lines(sheet)
+    return whole_strip(clean, height) if clean else None
+
+
+# Ways to cut out a whole picture, the most common one first.
+WHOLE_STRIPS: tuple[WholeStrip, ...] = (
+    whole_strip,
+    partial(whole_strip, stretch=WIDER),
+    clean_strip,
+)
 
 
 def strip_around(picture: Picture, box: PixelBox, height: int) -> Strip:

@@ -10,7 +10,8 @@ from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Map, PixelBox
 from app.picture.shown import Shown
 from app.text.ctc import TINY, Probabilities, Span
-from app.text.hypotheses import Hypothesis, Row, agreement, best_of
+from app.text.format_search import alternatives_to
+from app.text.hypothesis import Hypothesis, Row, agreement, best_of
 from app.text.line_spec import LineSpec
 from app.text.table import PlacedWord, table_of
 from app.text.transcript import Transcript
@@ -192,7 +193,7 @@ def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
     marks = []
     for transcript in row:
         for span in transcript.sign_spans:
-            box = transcript.strip.box(*transcript.places[span].box)
+            box = transcript.emissions.strip.box(*transcript.places[span].box)
             boxes.append(box)
             if transcript.is_digit(span):
                 digits.append(digit_of(transcript, span, box))
@@ -218,7 +219,7 @@ def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
 def digit_of(transcript: Transcript, span: Span, box: PixelBox) -> TextDigit:
     """Convert a symbol that is a digit, with its box on the picture."""
     spec = transcript.spec
-    columns = transcript.output[span.first : span.last + 1]
+    columns = transcript.emissions.probabilities[span.first : span.last + 1]
     logs = np.log(np.maximum(columns[:, spec.digits], TINY))
     shares = np.exp(logs.mean(axis=0))  # (10,)
     legibility = 1 - float(columns[:, spec.other].min())
@@ -234,7 +235,7 @@ def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
     texts = [transcript.text for transcript in row]
     found = []
     for place, transcript in enumerate(row):
-        for other, probability in transcript.alternatives(count):
+        for other, probability in alternatives_to(transcript, count):
             parts = [*texts[:place], other, *texts[place + 1 :]]
             found.append((" ".join(filter(None, parts)), probability))
     return sorted(found, key=lambda each: each[1], reverse=True)[:count]
@@ -242,14 +243,14 @@ def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
 
 def words_of(rows: Sequence[Row]) -> list[list[PlacedWord]]:
     """Return the words of each row, and where they are on the level page."""
-    tilts = [transcript.strip.tilt for row in rows for transcript in row]
+    tilts = [transcript.emissions.strip.tilt for row in rows for transcript in row]
     tilt = float(np.median(tilts or [0]))
     return [[word for each in row for word in placed(each, tilt)] for row in rows]
 
 
 def placed(transcript: Transcript, tilt: float) -> Iterator[PlacedWord]:
     """Yield the words of a transcript, and where they are on a page of this tilt."""
-    strip = transcript.strip
+    strip = transcript.emissions.strip
     middle = len(strip.pixels) / 2
     for word in transcript.words:
         left = transcript.places[word[0]].box.left

@@ -16,7 +16,7 @@ from app.picture.decode import open_image
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
 from app.text.reading import decoded
-from app.text.strips import Sheet, whole_sheet, whole_strips
+from app.text.strips import WHOLE_STRIPS, Sheet, whole_sheet
 from training.config import PAGES_MODEL
 from training.errors import TrainingError
 from training.pictures import NO_DIGIT, labels_below, read_all
@@ -65,7 +65,9 @@ def strips_of(
 ) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that fits."""
     picture = decoded(open_image(content, page=page))
-    ways = [[strip] for strip in whole_strips(whole_sheet(picture), STRIP_HEIGHT)]
+    whole = whole_sheet(picture)
+    cut_out = [whole_strip(whole, STRIP_HEIGHT) for whole_strip in WHOLE_STRIPS]
+    ways = [[strip] for strip in cut_out if strip]
     sheet = Sheet.of(picture)
     rows = in_rows(pages.lines_on(sheet.grey))
     ways.append([sheet.strip(joined(row), STRIP_HEIGHT) for row in rows])

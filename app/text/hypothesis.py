@@ -1,0 +1,108 @@
+"""Hypotheses: what may be written in a picture, and how much speaks for each."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.text.transcript import Transcript
+
+SURE = 0.95  # probability of a reading from which no further one is tried
+# How many times as much has to speak for another direction as for the first one.
+CLEARLY = 1.25
+Row = tuple[Transcript, ...]  # beside each other, from left to right
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What may be written in a picture.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        From top to bottom.
+    is_beside_ink : bool
+        Whether there is other ink in the picture, which may be smaller writing.
+    """
+
+    rows: tuple[Row, ...] = ()
+    is_beside_ink: bool = False
+
+    @property
+    def transcripts(self) -> list[Transcript]:
+        """What is read in each strip."""
+        return [transcript for row in self.rows for transcript in row]
+
+    @property
+    def signs(self) -> list[list[int]]:
+        """The digits and marks in each row that has some."""
+        rows = [[sign for each in row for sign in each.signs] for row in self.rows]
+        return [row for row in rows if row]
+
+    @property
+    def score(self) -> float:
+        """How much speaks for it."""
+        return sum(each.score for each in self.transcripts)
+
+    @property
+    def certainty(self) -> float:
+        """The probability that it has all that is written, and nothing else.
+
+        Of the strips where nothing was read, such as words, the least certain one
+        counts.
+        """
+        empty = [each.confidence for each in self.transcripts if not each.signs]
+        read = [each.certainty for each in self.transcripts if each.signs]
+        return min(empty, default=1.0) * math.prod(read)
+
+
+def count_of(row: Row) -> int:
+    """Return the number of digits in a row."""
+    return sum(each.digit_count for each in row)
+
+
+def best_of(found: Sequence[Hypothesis]) -> Hypothesis:
+    """Return the hypothesis for which most speaks; if empty, the least certain."""
+    return min(
+        found, key=lambda each: (-each.score, each.certainty), default=Hypothesis()
+    )
+
+
+def upright(found: Mapping[int, Hypothesis]) -> int:
+    """Return the turn for which most speaks; the first if none is clearly better.
+
+    A single digit does not show which way is up, as 6 and 9; a row of several does.
+    """
+    first = next(iter(found))
+    scores = {first: found[first].score}
+    for turn, hypothesis in found.items():
+        if any(count_of(row) > 1 for row in hypothesis.rows):
+            scores[turn] = hypothesis.score
+    best = max(scores, key=scores.__getitem__)
+    return best if scores[best] > CLEARLY * scores[first] else first
+
+
+def is_sure(found: Sequence[Hypothesis]) -> bool:
+    """Return whether further hypotheses are unlikely to be better.
+
+    Then one is sure, or several agree.
+    """
+    best = best_of(found)
+    if (
+        not best.signs
+        or best.is_beside_ink
+        or not all(each.has_format for each in best.transcripts)
+    ):
+        return False
+    doubts = [1 - each.certainty for each in found if each.signs == best.signs]
+    return agreement(best, found) * (1 - math.prod(doubts)) >= SURE
+
+
+def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
+    """Return the share of the best text in all that speaks for the hypotheses."""
+    others = [max(0.0, each.score) for each in found if each.signs != best.signs]
+    return share(best.score, sum(others))
+
+
+def share(best: float, others: float) -> float:
+    """Return the share of the best score among all; 1 if there is nothing to share."""
+    return best / (best + others) if others > 0 else 1.0

@@ -1,0 +1,88 @@
+"""Strips → transcripts: the line network reads what may be written in a field."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from app.text.ctc import BLANK, best_path_with, spans_of
+from app.text.emissions import Emissions
+from app.text.field import ANYTHING, Field
+from app.text.format_search import in_format, in_format_of_length
+from app.text.line_network import LineNetwork
+from app.text.strips import Strip
+from app.text.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class LineReader:
+    """Reads strips with the line network.
+
+    Attributes
+    ----------
+    network : LineNetwork
+        The line network.
+    field : Field
+        What may be written.
+    """
+
+    network: LineNetwork
+    field: Field = ANYTHING
+
+    def read(
+        self, strips: Sequence[Strip], is_of_page: bool = False
+    ) -> list[Transcript] | None:
+        """Read strips together; return None if no reading has the length."""
+        if self.field.length is None or not strips:
+            return self.read_each(strips, is_of_page)
+        return self.read_length(strips, self.field.length)
+
+    def read_each(
+        self, strips: Sequence[Strip], is_of_page: bool = False
+    ) -> list[Transcript]:
+        """Read strips, each of any length."""
+        transcripts = []
+        for emissions in self.emissions(strips):
+            read = Transcript.likeliest(emissions, is_of_page)
+            if self.field.characters is None:
+                read = read.without_marks_of_words()
+            if read.score <= 0:
+                read = replace(read, spans=())
+            elif self.field.rules:
+                read = in_format(read, self.field.rules)
+            transcripts.append(read)
+        return transcripts
+
+    def read_length(
+        self, strips: Sequence[Strip], length: int
+    ) -> list[Transcript] | None:
+        """Read strips that have so many digits together; None if they cannot.
+
+        They have the format if possible.
+        """
+        spec = self.network.spec
+        rules = self.field.rules
+        seen = self.emissions(strips)
+        if rules:
+            found = in_format_of_length(seen, rules, length)
+            if found:
+                return found
+        blank = np.eye(1, spec.classes, BLANK)  # between lines
+        parts = [part for each in seen for part in (each.probabilities, blank)]
+        path = best_path_with(np.concatenate(parts), spec.digits, length)
+        if path is None:
+            return None
+        transcripts = []
+        for each in seen:
+            end = len(each.probabilities)
+            transcripts.append(Transcript(each, spans_of(path[:end]), rules=rules))
+            path = path[end + 1 :]
+        return transcripts
+
+    def emissions(self, strips: Sequence[Strip]) -> list[Emissions]:
+        """Show strips to the network, with the characters that may stand in them."""
+        spec = self.network.spec
+        signs = self.field.signs(spec)
+        outputs = self.network([strip.pixels for strip in strips])
+        pairs = zip(strips, outputs, strict=True)
+        return [Emissions(strip, spec.only(each, signs), spec) for strip, each in pairs]
