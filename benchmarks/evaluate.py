@@ -35,9 +35,8 @@ from app.text.formats import DIGITS
 from app.text.line_network import LineNetwork
 from measuring import LinesModel, Model, percent
 from training import data
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
-from training.lines import symbols_of_line
+from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 from training.reader.ink_lines import ROWS, InkLine, ink_lines
 from training.reader.paper import batch_of, painted
 from training.writing.alphabet import CHARACTERS
@@ -136,7 +135,7 @@ def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str
     generator = Generator().manual_seed(LINES_SEED)
     wrong = 0
     for line in tqdm(lines, unit="line", disable=None):
-        written = "".join(CHARACTERS[symbol - 1] for symbol in symbols_of_line(line))
+        written = "".join(CHARACTERS[symbol - 1] for symbol in line.text)
         strip = strip_of(line, network.spec.height, generator)
         wrong += line_text(network, strip) != written
     return percent(wrong, count)

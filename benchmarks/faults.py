@@ -53,7 +53,7 @@ from app.serving.networks import Networks
 from app.text.reading import read_text
 from measuring import header, held_out, row
 from servers import DIGITS, SERVE, URL, all_cores, running
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
+from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 from training.writing.drawing import png
 from training.writing.scenes import number, render
 from training.writing.sheets import jpeg, opened

@@ -19,8 +19,8 @@ from app.serving.networks import Networks
 from app.text.reading import AS_WRITTEN, TextOptions, read_text
 from app.text.transcription import Transcription
 from training import data
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
+from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 
 T = TypeVar("T")
 DIGITS = "0123456789"

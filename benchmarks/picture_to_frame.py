@@ -21,7 +21,7 @@ from app.digit.classifier import Classifier
 from app.digit.reading import COARSE_SIDE, read_digit
 from app.many.terminal import percent
 from app.picture.decode import decode_image, open_image
-from training.config import MODEL
+from training.options import MODEL
 from training.sample import PER_CLASS, digits
 from training.writing.drawing import png
 from training.writing.scenes import render

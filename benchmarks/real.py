@@ -21,7 +21,7 @@ import typer
 
 from app.answers.responses import LEGIBLE
 from measuring import Folders, LinesModel, Model, Served, header, percent, row, watched
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
+from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import LABELS, NO_DIGIT, Page, files_of_labels, labels_of
 
 LISTED = 30  # mistakes

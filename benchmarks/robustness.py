@@ -25,7 +25,7 @@ from measuring import (
     percent,
     row,
 )
-from training.config import LINES_MODEL, MODEL
+from training.options import LINES_MODEL, MODEL
 from training.writing.scenes import SCENES, render
 
 LARGE_PICTURES = 200  # at most: a 12-megapixel picture takes half a second to draw

@@ -32,7 +32,7 @@ from measuring import (
     row,
     watched,
 )
-from training.config import LINES_MODEL, MODEL, PAGES_MODEL
+from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import NO_DIGIT, labels_of
 from training.writing.scenes import MARKED, NUMBERS, number
 

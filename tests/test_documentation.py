@@ -21,7 +21,7 @@ from commands import DIGITS, invoked, tool
 from examples import PRINTED, assert_shown, blocks
 from paths import MODELS, ROOT
 from training import lines, pages, pretrained
-from training.config import parse
+from training.train import parse
 from training.writing.alphabet import CHARACTERS
 
 README = ROOT / "README.md"

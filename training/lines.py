@@ -6,247 +6,83 @@ lines written with MNIST's digits.
     # From the shipped file, on your own pictures too, within minutes:
     python -m training.lines --pictures DIR
 
-So that the network does not forget what it knew, its answers are held near those from
-before (Li & Hoiem 2016, "Learning without forgetting"), and its weights end a share of
-the way to the tuned ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-models"). The lines of ink are written once and cached; paper, light and pens are
-painted anew in every epoch.
+The lines of ink are written once and cached; paper, light and pens are painted anew in
+every epoch.
 """
 
 import argparse
-import copy
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
 from onnx import ModelProto
 from onnx.helper import set_model_props
-from torch import Generator, Tensor, nn
 
-from app.text.ctc import best_path, symbols_of
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from training import data, omniglot
 from training.calibrate import confidence_line
-from training.config import (
-    COUNT,
-    FILE,
-    LINES_MODEL,
-    PAGES_MODEL,
-    add_run_options,
-    parsed,
-)
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
+from training.options import (
+    COUNT,
+    FILE,
+    FOLDER,
+    LINES_MODEL,
+    PAGES_MODEL,
+    add_run_options,
+    add_start_options,
+    parsed,
+)
 from training.pretrained import Pretrained, metadata_of, widened
 from training.reader import own_lines, recogniser
 from training.reader.graph import Graph
-from training.reader.ink_lines import InkLine, Lines
+from training.reader.ink_lines import Lines
 from training.reader.others import rows_for_others
-from training.reader.own_lines import OwnLine, Text
-from training.reader.paper import painted_strips
-from training.reader.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
+from training.reader.own_lines import OwnLine
+from training.reader.recogniser import LOGITS, PRETRAINED
+from training.reader.tuning import (
+    SEED,
+    VALIDATION_SEED,
+    Recipe,
+    mixed,
+    next_epoch,
+    setup,
+    validate,
+)
 from training.run import (
-    Row,
+    RECIPE,
     Run,
-    checkpoint,
     fit,
-    learning_rate,
-    make_optimizer,
+    load_recipe,
     new_folder,
-    options_in,
-    progress,
     run_to_resume,
     unfinished,
 )
-from training.writing.alphabet import CHARACTERS, OTHER
+from training.writing.alphabet import CHARACTERS
 
 RUNS = Path("runs/lines")
 START = "start.onnx"  # the network before it is tuned, in the run's folder
 OWN = "own.pt"  # in the run's folder: the lines of the user's own pictures
-HELD = 1.0  # weight of the divergence from the original answers, per column
-HARDEST = 20.0  # the most that a written line adds to the loss
-CHUNK = 8  # batches that are sorted by width together
-SEED = 0
-VALIDATION_SEED = 10**6
+WITH_PICTURES = Recipe(lines=1_600, share=0.5)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How many lines are written, how often each is painted, and how the network is
-    tuned.
-
-    `share` is how far the exported weights are on the way from the original to the
-    tuned ones; `calibration`, how many pictures of each scene of numbers the confidence
-    is calibrated on.
+class Sources:
+    """The files that a run may start from, and where lines of ink are kept, if not in
+    data/.
     """
 
-    lines: int = 6_000
-    epochs: int = 2
-    batch_size: int = 16
-    rate: float = 1e-4
-    share: float = 0.25
-    calibration: int = 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run starts from, and how much is made for it."""
-
-    recipe: Recipe = Recipe()
-    own_recipe: Recipe = Recipe(lines=1_600, share=0.5)  # with the user's own pictures
     pretrained: Pretrained = PRETRAINED
     shipped: Path = LINES_MODEL
-    other_pictures: int = 2_000  # see `rows_for_others`
-    other_rows: int = 1_000
-    validation_lines: int = 1_000
-    generated: Path | None = None  # where lines of ink are kept, if not in data/
-
-
-def setup(
-    recipe: Recipe, start: ModelProto, folder: Path, texts: Iterable[Text]
-) -> Run:
-    """Start a run, or continue the one in the folder.
-
-    In the last layer, only the rows of the blank and of the characters in these texts
-    are trained.
-    """
-    network = Graph(start, LOGITS)
-    is_written = torch.zeros(len(network[BIAS]))
-    is_written[[0, *chain(*texts)]] = 1
-    for name in (HEAD, BIAS):
-        network[name].register_hook(is_written.mul)  # type: ignore[no-untyped-call]
-    optimizer = make_optimizer(network, weight_decay=0)
-    run = Run(recipe, SEED, network, optimizer, folder, first=recipe.epochs - 1)
-    return run.continued(checkpoint(folder, torch.device("cpu")))
-
-
-def batches(
-    lines: Lines, size: int, rng: np.random.Generator
-) -> Iterator[list[InkLine]]:
-    """Yield full batches of lines of similar width, in random order."""
-    order = rng.permutation(len(lines))
-    for begin in range(0, len(order), CHUNK * size):
-        chunk = [lines[k] for k in order[begin : begin + CHUNK * size]]
-        chunk.sort(key=lambda line: line.width)
-        for place in rng.permutation(len(chunk) // size):
-            yield chunk[place * size : (place + 1) * size]
-
-
-def of_alphabet(log_probabilities: Tensor) -> Tensor:
-    """Return the log-probabilities (N, T, C - 1) of the blank and the characters.
-
-    All other rows count as the blank.
-    """
-    blank = log_probabilities[:, :, :1]
-    others = log_probabilities[:, :, OTHER:]
-    nothing = torch.cat([blank, others], dim=2).logsumexp(dim=2, keepdim=True)
-    return torch.cat([nothing, log_probabilities[:, :, 1:OTHER]], dim=2)
-
-
-def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
-    """Compute the CTC loss (N,) of log-probabilities (N, T, C)."""
-    columns = torch.full((len(texts),), log_probabilities.shape[1])
-    return F.ctc_loss(
-        log_probabilities.transpose(0, 1),
-        torch.tensor([*chain(*texts)], dtype=torch.int64),
-        columns,
-        torch.tensor([*map(len, texts)]),
-        reduction="none",
-        zero_infinity=True,
-    )
-
-
-def symbols_of_line(line: InkLine) -> Text:
-    """Return what is read in a line: without what is something else."""
-    return tuple(symbol for symbol in line.symbols if symbol != OTHER)
-
-
-def objective(
-    logits: Tensor, original: Tensor, texts: Sequence[Text], written: int
-) -> Tensor:
-    """Compute the loss: CTC per symbol, and the divergence of each column from the
-    original answers (N, T, R).
-
-    The first lines are written ones, of which some cannot be read.
-    """
-    now = logits.log_softmax(dim=2)
-    before = original.log_softmax(dim=2)
-    losses = loss_of(of_alphabet(now), texts)
-    total = losses[:written].clamp(max=HARDEST).sum() + losses[written:].sum()
-    read = total / sum(len(text) + 1 for text in texts)
-    divergence = (before.exp() * (before - now)).sum(dim=2).mean()
-    return read + HELD * divergence
-
-
-def next_epoch(
-    run: Run, original: nn.Module, lines: Lines, own: Sequence[OwnLine], held_out: Lines
-) -> Row:
-    """Train for the run's next epoch, and validate."""
-    recipe: Recipe = run.config
-    rng = np.random.default_rng([run.seed, run.epochs])
-    generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
-    steps = [*batches(lines, recipe.batch_size, rng)]
-    total = 0.0
-    shown = progress(steps, f"epoch {run.epochs + 1}")
-    for step, batch in enumerate(shown):
-        texts = [symbols_of_line(line) for line in batch]
-        written = painted_strips(batch, generator)
-        strips, texts = own_lines.added(written, texts, own, rng)
-        with torch.no_grad():
-            before = original(strips)
-        loss = objective(run.model(strips), before, texts, len(batch))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        completed = (run.epochs + step / len(steps)) / recipe.epochs
-        run.step(learning_rate(recipe.rate, completed))
-        total += loss.item()
-    validation_loss, error = validate(run.model, held_out)
-    return {
-        "training_loss": total / len(steps),
-        "validation_loss": validation_loss,
-        "validation_error": error,
-    }
-
-
-@torch.inference_mode()
-def validate(network: nn.Module, lines: Lines) -> tuple[float, float]:
-    """Compute the mean CTC loss of validation lines, and the share read wrongly.
-
-    They are always painted in the same way.
-    """
-    generator = Generator().manual_seed(VALIDATION_SEED)
-    ordered = sorted(lines, key=lambda line: line.width)
-    loss = 0.0
-    wrong = 0
-    for begin in range(0, len(ordered), 32):
-        part = ordered[begin : begin + 32]
-        texts = [symbols_of_line(line) for line in part]
-        logits = network(painted_strips(part, generator))
-        columns = of_alphabet(logits.log_softmax(dim=2))
-        loss += loss_of(columns, texts).sum().item()
-        for row, text in zip(columns.numpy(), texts, strict=True):
-            wrong += symbols_of(best_path(row)) != text
-    return loss / len(lines), wrong / len(lines)
-
-
-def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
-    """Mix the weights: a share of the way from the original to the tuned ones."""
-    network = copy.deepcopy(original)
-    with torch.no_grad():
-        for weight, goal in zip(network.parameters(), tuned.parameters(), strict=True):
-            weight.lerp_(goal, share)
-    return network
+    generated: Path | None = None
 
 
 def finish(
@@ -258,7 +94,7 @@ def finish(
     tuned_on: Mapping[str, str],
 ) -> str:
     """Mix the weights, and write the calibrated file; summarise it in a sentence."""
-    recipe: Recipe = run.config
+    recipe: Recipe = run.recipe
     network = mixed(Graph(start, LOGITS), run.model, recipe.share)
     loss, error = validate(network, held_out)
     network.write_to(start)
@@ -291,24 +127,30 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def from_pretrained(plan: Plan, file: Path, others: Path, digits: Digits) -> ModelProto:
+def from_pretrained(
+    pretrained: Pretrained,
+    recipe: Recipe,
+    arguments: argparse.Namespace,
+    digits: Digits,
+) -> ModelProto:
     """Cut the reader's network out of the pretrained file; its metadata say where it
     comes from.
 
-    `others` is the file of Omniglot's characters. Raises TrainingError if one of both
-    files is missing.
+    Raises TrainingError if that file, or Omniglot's characters, are missing.
     """
-    pretrained = plan.pretrained.read(file)
+    model = pretrained.read(arguments.pretrained)
+    others = arguments.others or omniglot.FILE
     if not others.is_file():
         raise TrainingError(
             f"{others}: no such file. It is images_background.zip of "
             f"{omniglot.ADDRESS}: --others FILE"
         )
     characters = omniglot.load(others)
-    count = plan.other_rows
-    rows = rows_for_others(pretrained, digits, characters, plan.other_pictures, count)
-    start = recogniser.cut(pretrained, rows)
-    origin = plan.pretrained.origin(
+    rows = rows_for_others(
+        model, digits, characters, recipe.other_pictures, recipe.other_rows
+    )
+    start = recogniser.cut(model, rows)
+    origin = pretrained.origin(
         f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} more "
         "for something else",
         "cut to its alphabet, and tuned",
@@ -343,16 +185,16 @@ def description(
     return described
 
 
-def new_run(arguments: argparse.Namespace, plan: Plan, digits: Digits) -> Path:
-    """Make what a run starts from; return its folder."""
+def new_run(arguments: argparse.Namespace, sources: Sources, digits: Digits) -> Path:
+    """Make a folder with all that a run starts from."""
     own = own_lines.load(arguments.pictures) if arguments.pictures else []
+    recipe = WITH_PICTURES if own else Recipe()
+    if arguments.recipe:
+        recipe = load_recipe(Recipe, Path(arguments.recipe))
     if own:
-        recipe = plan.own_recipe
-        start = from_shipped(plan.shipped)
+        start = from_shipped(sources.shipped)
     else:
-        recipe = plan.recipe
-        others = arguments.others or omniglot.FILE
-        start = from_pretrained(plan, arguments.pretrained, others, digits)
+        start = from_pretrained(sources.pretrained, recipe, arguments, digits)
     folder = new_folder(arguments.runs, asdict(recipe))
     onnx.save_model(start, folder / START)
     kept = [(torch.tensor(line.pixels), line.symbols) for line in own]
@@ -360,27 +202,23 @@ def new_run(arguments: argparse.Namespace, plan: Plan, digits: Digits) -> Path:
     return folder
 
 
-def train(arguments: argparse.Namespace, plan: Plan) -> int:
+def train(arguments: argparse.Namespace, sources: Sources) -> int:
     """Write lines, tune, and export; return the exit status."""
     earlier = run_to_resume(arguments)
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     digits, held_out_digits = data.split(data.load(arguments.data, train=True))
-    folder = earlier or new_run(arguments, plan, digits)
-    recipe = Recipe(**options_in(folder))
+    folder = earlier or new_run(arguments, sources, digits)
+    recipe = load_recipe(Recipe, folder / RECIPE)
     start = onnx.load(folder / START)
     kept = torch.load(folder / OWN, weights_only=True)
     own = [OwnLine(pixels.numpy(), symbols) for pixels, symbols in kept]
     characters = omniglot.load(arguments.others)
-    lines = lines_of(digits, recipe.lines, SEED, characters, plan.generated)
-    held_out = lines_of(
-        held_out_digits,
-        plan.validation_lines,
-        VALIDATION_SEED,
-        characters,
-        plan.generated,
-    )
-    texts = [symbols_of_line(line) for line in lines] + [line.symbols for line in own]
+    kept_in = sources.generated
+    lines = lines_of(digits, recipe.lines, SEED, characters, kept_in)
+    count = recipe.validation_lines
+    held_out = lines_of(held_out_digits, count, VALIDATION_SEED, characters, kept_in)
+    texts = [line.text for line in lines] + [line.symbols for line in own]
     run = setup(recipe, start, folder, texts)
     print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
     original = Graph(start, LOGITS)
@@ -395,11 +233,18 @@ def train(arguments: argparse.Namespace, plan: Plan) -> int:
     return status
 
 
-def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
+def main(argv: Sequence[str] | None = None, sources: Sources = Sources()) -> int:
     """Run the command line; return the exit status."""
     p = argparse.ArgumentParser(
         "python -m training.lines",
         description="Make the file of the network for numbers.",
+    )
+    add_start_options(p, "JSON file with another recipe than usual")
+    p.add_argument(
+        "--pictures",
+        help="tune the shipped file, also on your own pictures: DIR/images and "
+        "DIR/labels.csv",
+        **FOLDER,
     )
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
     p.add_argument(
@@ -408,11 +253,8 @@ def main(argv: Sequence[str] | None = None, plan: Plan = Plan()) -> int:
     add_run_options(p, RUNS, LINES_MODEL.name)
     arguments = parsed(p, argv)
     if arguments.resume is not None and arguments.pictures:
-        p.error(
-            "--resume uses the pictures of the run that it resumes: leave out "
-            "--pictures"
-        )
-    return exit_status(lambda: train(arguments, plan))
+        p.error("a run has its own pictures: leave out --pictures")
+    return exit_status(lambda: train(arguments, sources))
 
 
 if __name__ == "__main__":

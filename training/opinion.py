@@ -39,11 +39,11 @@ from app.picture.maps import PixelBox
 from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
-from training.config import FILE, LINES_MODEL, MODEL, add_data_options, parsed
 from training.data import Digits
 from training.digits.objective import NONE
 from training.errors import exit_status
 from training.omniglot import Characters, drawn
+from training.options import FILE, LINES_MODEL, MODEL, add_data_options, parsed
 from training.pretrained import metadata_of
 from training.run import progress, unfinished
 from training.writing.drawing import extent, png

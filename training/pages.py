@@ -18,8 +18,8 @@ import onnx
 from onnx import ModelProto, numpy_helper
 from onnx.helper import make_node, set_model_props
 
-from training.config import FILE, PAGES_MODEL, parsed
 from training.errors import exit_status
+from training.options import FILE, PAGES_MODEL, parsed
 from training.pretrained import Pretrained, assembled, halved
 from training.run import unfinished
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from training.errors import TrainingError
 
+Recipe = TypeVar("Recipe")
 Row = dict[str, float]
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 CHECKPOINT = "last.pt"  # in the run's folder: the run after its last epoch
-RECIPE = "config.json"  # likewise: its options
+RECIPE = "config.json"  # likewise: its recipe
 progress = partial(tqdm, leave=False, disable=None)  # a bar, in a terminal only
 
 
@@ -29,7 +30,7 @@ progress = partial(tqdm, leave=False, disable=None)  # a bar, in a terminal only
 class Run:
     """A run in progress, with one seed; its folder holds it after each epoch."""
 
-    config: Any  # the recipe
+    recipe: Any
     seed: int
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -170,23 +171,25 @@ def run_to_resume(arguments: argparse.Namespace) -> Path | None:
     return folder
 
 
-def new_folder(runs: Path, options: Mapping[str, object]) -> Path:
+def new_folder(runs: Path, recipe: Mapping[str, object]) -> Path:
     """Create a folder for a new run, with its recipe."""
     folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
     folder.mkdir(parents=True)
-    (folder / RECIPE).write_text(json.dumps(options, indent=2))
+    (folder / RECIPE).write_text(json.dumps(recipe, indent=2))
     return folder
 
 
-def options_in(folder: Path) -> dict[str, Any]:
-    """Read the recipe of an earlier run."""
-    return with_tuples(json.loads((folder / RECIPE).read_text()))
+def load_recipe(kind: type[Recipe], file: Path) -> Recipe:
+    """Read the recipe in a JSON file."""
+    try:
+        return recipe_in(kind, file.read_text(), file)
+    except OSError as error:
+        raise TrainingError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
-def with_tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace lists, which JSON and argparse make, with tuples."""
-    found = dict(options)
-    for name, value in options.items():
-        if isinstance(value, list):
-            found[name] = tuple(value)
-    return found
+def recipe_in(kind: type[Recipe], text: str, source: object) -> Recipe:
+    """Parse a recipe in JSON; the error message names its source."""
+    try:
+        return kind(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"{source} has no recipe for this command.") from error

@@ -8,198 +8,177 @@ while at a low rate.
 
 The best epoch has the lowest validation loss, a criterion that was fixed before the
 test images were looked at. The validation set holds the validation images, both
-unchanged and augmented once, segments of numbers, and non-digits.
-
-A recipe with convolutions has two stages: a convolutional network is trained, converted
-to a dense one, and trained further. The best epoch is one of the dense stage. Each
-epoch seeds its own random numbers, so a resumed run repeats what an uninterrupted one
-would have done. `make evaluate` measures how well the service reads with the resulting
-file.
+unchanged and augmented once, segments of numbers, and non-digits. `make evaluate`
+measures how well the service reads with the resulting file.
 """
 
 import argparse
-import copy
+import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-from app.digit.classifier import CLASSES, Classifier
+from app.digit.classifier import Classifier
 from app.text.line_network import LineNetwork
 from training import data, omniglot, pictures
 from training.calibrate import calibrated
-from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.data import NOTHING, Digits
-from training.digits import augment, device, plots, start
-from training.digits.convolution import ConvolutionalNet, converted, dense_widths, maps
+from training.digits import device, plots, start
+from training.digits.convolution import maps
 from training.digits.examples import prepared
 from training.digits.export import export
-from training.digits.model import DigitNet, Ensemble, folded, logits_of
+from training.digits.learning import best_network, next_epoch, setup, validate
+from training.digits.model import Ensemble, folded
 from training.digits.non_digits import REAL
-from training.digits.objective import NONE, objective
+from training.digits.objective import NONE
+from training.digits.recipe import RECIPES, Recipe, add_options, numbers
 from training.errors import exit_status, until_interrupted
 from training.omniglot import Characters
 from training.opinion import add_opinion
-from training.run import (
-    Row,
-    Run,
-    checkpoint,
-    fit,
-    learning_rate,
-    make_optimizer,
-    new_folder,
-    options_in,
-    progress,
-    run_to_resume,
+from training.options import (
+    FOLDER,
+    LINES_MODEL,
+    MODEL,
+    add_run_options,
+    add_start_options,
+    parsed,
 )
-from training.writing.noise import Random
+from training.run import RECIPE, Run, fit, load_recipe, new_folder, run_to_resume
 
-OTHERS = 0.5  # non-digits per digit
+RUNS = Path("runs")
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
 START = "start.onnx"  # likewise: the file to train further
+FIELDS = {field.name for field in fields(Recipe)}
+OF_NETWORKS = {"hidden", "channels", "activation", "seeds"}
 
 
-def setup(
-    config: Config,
-    seed: int,
-    folder: Path,
-    on: torch.device,
-    begun: DigitNet | None = None,
-) -> Run:
-    """Continue the run in a folder, or start one, perhaps with an earlier network."""
-    saved = checkpoint(folder, on)
-    epochs = len(saved.get("history", []))
-    torch.manual_seed(seed)
-    model: nn.Module
-    if epochs <= config.convolution_epochs > 0:
-        model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
-    else:
-        widths = dense_widths(config.channels, config.hidden)
-        model = DigitNet(widths, config.activation, config.dropout)
-    if begun:
-        model.load_state_dict(begun.state_dict())
-    optimizer = make_optimizer(model.to(on), config.weight_decay, config.optimizer)
-    run = Run(config, seed, model, optimizer, folder, config.convolution_epochs)
-    return run.continued(saved)
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of `python -m training.train`."""
+    p = argparse.ArgumentParser(
+        "python -m training.train",
+        description="Train the network and write the model file.",
+        epilog=f"Recipes: {json.dumps({k: asdict(v) for k, v in RECIPES.items()})}",
+    )
+    recipes = "quick (by default), best, or a JSON file; options override it"
+    add_start_options(p, recipes).add_argument(
+        "--from",
+        dest="from_",
+        metavar="FILE",
+        help="train the networks of this file further, such as models/digits.onnx",
+    )
+    add_options(p)
+    add_run_options(p, RUNS, MODEL.name)
+    p.add_argument(
+        "--pictures",
+        help="also train on your own pictures, such as corrected ones: DIR/images and "
+        "DIR/labels.csv",
+        **FOLDER,
+    )
+    p.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="log the curves too (needs the extra tensorboard)",
+    )
+    return p
 
 
-def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]:
-    """Train for an epoch, on every digit once and half as many others (M, 28, 28).
-
-    Returns the mean training loss, and the error rate on the augmented digits. An
-    incomplete last batch is dropped, unless it is the only one.
-    """
-    config = run.config
-    place = digits.images.device
-    seed = run.seed * 100_000 + run.epochs
-    torch.manual_seed(seed)  # dropout draws from the global generator
-    generator = torch.Generator(place).manual_seed(seed)
-    order = torch.randperm(len(digits), generator=generator, device=place)
-    count = max(1, len(digits) // config.batch_size)
-    batches = torch.split(order, config.batch_size)[:count]
-    run.model.train()
-    is_begun = config.channels or config.from_
-    if is_begun and isinstance(run.model, DigitNet):
-        # The channels': those of a batch are noisy for a unit, which is one position.
-        run.model.keep_statistics()
-    total = torch.zeros((), device=place)
-    wrong = torch.zeros((), device=place)
-    shown = progress(batches, f"epoch {run.epochs + 1}")
-    for step, index in enumerate(shown):
-        images, labels = mixed(digits.take(index), others, generator, config.augment)
-        is_short = config.precision == "bf16"
-        with torch.autocast(place.type, torch.bfloat16, enabled=is_short):
-            logits = run.model(images)
-        loss = objective(logits, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.step(learning_rate(*config.stage(run.epochs + step / len(batches))))
-        total += loss.detach()
-        wrong += is_wrong(logits, labels).sum()
-    return total.item() / len(batches), wrong.item() / sum(map(len, batches))
+def parse(argv: Sequence[str] | None = None) -> tuple[Recipe, argparse.Namespace]:
+    """Parse the command line into a recipe and the run's arguments."""
+    p = parser()
+    arguments = parsed(p, argv)
+    given = {name for name, value in vars(arguments).items() if value is not None}
+    begun = RECIPES["quick"]
+    fixed = set[str]()
+    if arguments.resume is not None:
+        fixed = {*FIELDS, "pictures"}
+    elif arguments.from_:
+        begun = start.load(Path(arguments.from_)).recipe
+        fixed = OF_NETWORKS
+    elif arguments.recipe in RECIPES:
+        begun = RECIPES[arguments.recipe]
+    elif arguments.recipe:
+        begun = load_recipe(Recipe, Path(arguments.recipe))
+    if refused := sorted(given & fixed):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in refused)
+        p.error(f"the options of a run or file are its own: leave out {names}")
+    changes = {name: getattr(arguments, name) for name in given & FIELDS}
+    try:
+        return replace(begun, **changes), arguments
+    except ValueError as error:
+        p.error(str(error))
 
 
-def mixed(
-    digits: Digits, others: Tensor, generator: torch.Generator, is_augmented: bool
-) -> tuple[Tensor, Tensor]:
-    """Add some of the others to a batch of digits, and perhaps augment both.
-
-    Returns images (N, 28, 28) float32 in [0, 1] and labels (N,).
-    """
-    count = round(OTHERS * len(digits)) if len(others) else 0
-    index = Random(count, generator).integers(0, len(others) or 1)
-    batch = digits.with_others(others[index])
-    images = batch.images.float() / 255
-    if is_augmented:
-        first, rest = images.tensor_split([len(digits)])
-        first = augment.augment(first, digits.labels, generator)
-        if count:
-            rest = augment.augment_others(rest, generator)
-        images = torch.cat([first, rest])
-    return images, batch.labels
-
-
-def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return whether each digit is misread; other frames are not."""
-    return (labels != NONE) & (logits[:, :CLASSES].argmax(dim=1) != labels)
-
-
-def validate(model: nn.Module, frames: Digits) -> tuple[float, float]:
-    """Compute the loss on frames, and the error rate on the digits among them."""
-    logits = logits_of(model, frames.images)
-    error = is_wrong(logits, frames.labels).sum() / (frames.labels != NONE).sum()
-    return objective(logits, frames.labels).item(), error.item()
-
-
-def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -> Row:
-    """Train for an epoch, and validate; if the dense stage begins, convert first."""
-    config = run.config
-    if run.epochs == config.convolution_epochs > 0:
-        assert isinstance(run.model, ConvolutionalNet)
-        run.model = converted(run.model, config.dropout)
-        run.optimizer = make_optimizer(run.model, config.weight_decay, config.optimizer)
-    loss, error = train_epoch(run, training, others)
-    validation_loss, validation_error = validate(run.model, validation)
-    return {
-        "training_loss": loss,
-        "training_error": error,
-        "validation_loss": validation_loss,
-        "validation_error": validation_error,
-    }
-
-
-def resolve(config: Config, place: torch.device) -> Config:
+def resolve(recipe: Recipe, place: torch.device) -> Recipe:
     """Make every automatic choice of the recipe, and set the number of threads."""
-    threads = config.threads or torch.get_num_threads()
+    threads = recipe.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    precision = config.precision
+    precision = recipe.precision
     if precision == "auto":
         precision = device.faster_precision(place)
     return replace(
-        config,
+        recipe,
         threads=threads,
         precision=precision,
-        learning_rate=config.peak_learning_rate,
+        learning_rate=recipe.peak_learning_rate,
     )
 
 
-def architecture(config: Config, count: int = 1) -> str:
-    """Format the widths of networks, such as 2 × 784-800-800-11."""
-    widths = "-".join(map(str, config.widths))
-    return widths if count == 1 else f"{count} × {widths}"
+def new_run(arguments: argparse.Namespace, recipe: Recipe, place: torch.device) -> Path:
+    """Make a folder with all that a run starts from.
+
+    The user's own pictures, if any, are framed by the service's network.
+    """
+    own = None
+    if arguments.pictures:
+        own = pictures.load(arguments.pictures, Classifier(MODEL))
+        print(f"Loaded {len(own)} pictures from {arguments.pictures}")
+    folder = new_folder(arguments.runs, asdict(resolve(recipe, place)))
+    if own:
+        torch.save((own.images, own.labels), folder / PICTURES)
+    if recipe.from_:
+        shutil.copyfile(recipe.from_, folder / START)
+    return folder
 
 
-def best_network(run: Run) -> DigitNet:
-    """Return a copy of the run's dense network, as it was in its best epoch."""
-    model = copy.deepcopy(run.model)
-    assert isinstance(model, DigitNet)
-    model.load_state_dict(run.best)
-    return model
+def own_pictures(folder: Path) -> Digits:
+    """Load the user's own pictures that a run's folder holds, if any."""
+    if not (folder / PICTURES).exists():
+        return NOTHING
+    return Digits(*torch.load(folder / PICTURES, weights_only=True))
+
+
+def training_data(own: Digits, characters: Characters | None, count: int) -> str:
+    """Describe in words what is trained on: `count` of MNIST's images, and others."""
+    described = f"MNIST ({count:,} training images; 5,000 more for validation)"
+    if characters is not None:
+        described += ", segments of numbers made of them, and frames that show no digit"
+    if characters:
+        described += f", of which {REAL:.0%} show characters of Omniglot"
+    if len(own):
+        digits = (own.labels != NONE).sum()
+        described += (
+            f"; and other pictures: {digits} digits, {len(own) - digits} non-digits"
+        )
+    return described
+
+
+def fit_all(
+    runs: Sequence[Run], parts: tuple[Digits, torch.Tensor, Digits], with_board: bool
+) -> None:
+    """Train each run, and plot it."""
+    for run in runs:
+        log = plots.tensorboard(run.folder) if with_board else None
+        fit(run, run.recipe.epochs, partial(next_epoch, run, *parts), log)
+        plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
+        if run.best:
+            first = folded(best_network(run))[0]
+            plots.plot_weights(first.weight, run.folder / "weights.png")
 
 
 def finish(
@@ -216,14 +195,14 @@ def finish(
     The test images are used only then, with the float32 networks; `make evaluate`
     measures the file.
     """
-    config = runs[0].config
+    recipe = runs[0].recipe
     epochs = min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
     loss, _ = validate(mean, validation)
     _, error = validate(mean, test)
     model, calibration = calibrated(mean, held_out, validation)
-    course = config.course
-    if epochs < config.epochs:
+    course = recipe.course
+    if epochs < recipe.epochs:
         course += f" (interrupted after {epochs})"
     seeds = []
     for run, network in zip(runs, mean.networks, strict=True):
@@ -232,13 +211,14 @@ def finish(
             f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error "
             f"{alone:.2%}"
         )
-    layers = [f"{count}x{side}x{side}" for count, side in maps(config.channels)]
+    widths = "-".join(map(str, recipe.widths))
+    layers = [f"{count}x{side}x{side}" for count, side in maps(recipe.channels)]
     metadata = {
-        "architecture": architecture(config, len(runs)),
-        "activation": config.activation,
-        "layers": " ".join([*layers, numbers(config.hidden)]),
+        "architecture": widths if len(runs) == 1 else f"{len(runs)} × {widths}",
+        "activation": recipe.activation,
+        "layers": " ".join([*layers, numbers(recipe.hidden)]),
         **learned_from,
-        "recipe": config.command(),
+        "recipe": json.dumps(asdict(recipe)),
         "seed": numbers([run.seed for run in runs]),
         "course": course,
         "epochs": str(epochs),
@@ -260,54 +240,7 @@ def finish(
     )
 
 
-def training_data(
-    own: Digits, characters: Characters | None, count: int = 55_000
-) -> str:
-    """Describe in words what is trained on: `count` of MNIST's images, and others."""
-    described = f"MNIST ({count:,} training images; 5,000 more for validation)"
-    if characters is not None:
-        described += ", segments of numbers made of them, and frames that show no digit"
-    if characters:
-        described += f", of which {REAL:.0%} show characters of Omniglot"
-    if len(own):
-        digits = (own.labels != NONE).sum()
-        described += (
-            f"; and other pictures: {digits} digits, {len(own) - digits} non-digits"
-        )
-    return described
-
-
-def own_pictures(folder: Path | None, earlier: Path | None) -> Digits:
-    """Load the user's own pictures, if any, or those of an earlier run.
-
-    They are framed by the service's network.
-    """
-    if earlier:
-        saved = earlier / PICTURES
-        if not saved.exists():
-            return NOTHING
-        return Digits(*torch.load(saved, weights_only=True))
-    if folder is None:
-        return NOTHING
-    own = pictures.load(folder, Classifier(MODEL))
-    print(f"Loaded {len(own)} pictures from {folder}")
-    return own
-
-
-def fit_all(
-    runs: Sequence[Run], parts: tuple[Digits, Tensor, Digits], with_board: bool
-) -> None:
-    """Train each run, and plot it."""
-    for run in runs:
-        log = plots.tensorboard(run.folder) if with_board else None
-        fit(run, run.config.epochs, partial(next_epoch, run, *parts), log)
-        plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
-        if run.best:
-            first = folded(best_network(run))[0]
-            plots.plot_weights(first.weight, run.folder / "weights.png")
-
-
-def train(config: Config, arguments: argparse.Namespace) -> int:
+def train(recipe: Recipe, arguments: argparse.Namespace) -> int:
     """Train, and write the model file into the run's folder; return the exit status."""
     place = device.choose_device()
     if arguments.tensorboard:
@@ -315,44 +248,40 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     folder = run_to_resume(arguments)
     training, held_out = data.split(data.load(arguments.data, train=True).to(place))
     test = data.load(arguments.data, train=False).to(place)
-    own = own_pictures(arguments.pictures, folder)
-    if folder:
-        config = Config(**options_in(folder))
-    config = resolve(config, place)
     if folder is None:
-        folder = new_folder(arguments.runs, asdict(config))
-        torch.save((own.images, own.labels), folder / PICTURES)
-        if config.from_:
-            shutil.copyfile(config.from_, folder / START)
-    training = training.take(slice(config.digits))
-    begun = start.load(folder / START) if config.from_ else start.NOTHING
+        folder = new_run(arguments, recipe, place)
+    recipe = resolve(load_recipe(Recipe, folder / RECIPE), place)
+    own = own_pictures(folder)
+    training = training.take(slice(recipe.digits))
     print(
-        f"Training {architecture(config)} on {place.type} in {config.precision}; the "
-        f"run's folder is {folder}"
+        f"Training {'-'.join(map(str, recipe.widths))} on {place.type} in "
+        f"{recipe.precision}; the run's folder is {folder}"
     )
     print(
         "Training errors are of augmented digits, validation errors of other digits, "
         "unchanged and augmented."
     )
-    if begun.networks:
+    begun = start.NOTHING
+    if recipe.from_:
+        begun = start.load(folder / START)
         _, error = validate(Ensemble(begun.networks.values()).to(place), test)
         print(
-            f"{config.from_}: of MNIST's 10,000 test images, {error:.2%} are misread."
+            f"{recipe.from_}: of MNIST's 10,000 test images, {error:.2%} are misread."
         )
-    characters = omniglot.load(arguments.others) if config.generated else None
+    characters = omniglot.load(arguments.others) if recipe.generated else None
     described = training_data(own, characters, len(training))
     learned_from = {"training_data": described, **begun.origin}
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
     runs = []
-    for seed in config.seeds:
+    for seed in recipe.seeds:
         begin = begun.networks.get(seed)
-        runs.append(setup(config, seed, folder / f"seed-{seed}", place, begin))
+        runs.append(setup(recipe, seed, folder / f"seed-{seed}", place, begin))
     work = partial(fit_all, runs, parts, arguments.tensorboard)
     status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
     # The last may be interrupted.
-    trained = [run for run in usable if run.epochs == config.epochs] or usable
+    trained = [run for run in usable if run.epochs == recipe.epochs] or usable
     if trained:
         output = arguments.output or folder / MODEL.name
         finish(trained, output, learned_from, held_out, characters, validation, test)

@@ -16,19 +16,20 @@ import pytest
 import torch
 
 from app.digit.classifier import Classifier
-from paths import LINES_MODEL, ROOT
+from paths import LINES_MODEL, MODEL, ROOT
 from tensors import as_digits
 from training import generated, train
-from training.config import RECIPES, Config, parse
 from training.data import Digits
+from training.digits import learning
 from training.digits.examples import prepared
+from training.digits.recipe import Recipe
 from training.generated import cut_out_and_others
-from training.run import Run, fit, learning_rate, new_folder, options_in, run_to_resume
+from training.run import Run, fit, learning_rate, new_folder, run_to_resume
 
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-SMALL = Config(
+SMALL = Recipe(
     hidden=(64,),
     epochs=3,
     batch_size=50,
@@ -55,11 +56,11 @@ def parts(sample, tmp_path_factory) -> Parts:
 
 
 def trained(
-    config: Config, parts: Parts, folder: Path, until: int | None = None
+    recipe: Recipe, parts: Parts, folder: Path, until: int | None = None
 ) -> Run:
     """Train a network with the first seed, or train on."""
-    run = train.setup(config, config.seeds[0], folder, CPU)
-    fit(run, until or config.epochs, partial(train.next_epoch, run, *parts))
+    run = learning.setup(recipe, recipe.seeds[0], folder, CPU)
+    fit(run, until or recipe.epochs, partial(learning.next_epoch, run, *parts))
     return run
 
 
@@ -73,7 +74,7 @@ def weights(run: Run) -> torch.Tensor:
 )
 def test_training_lowers_the_loss(options, parts, tmp_path):
     activation, precision, optimizer = options.split()
-    recipe = Config(
+    recipe = Recipe(
         hidden=(64,),
         epochs=8,
         batch_size=50,
@@ -92,11 +93,11 @@ def test_without_augmentation_500_digits_are_learned(sample, tmp_path):
     recipe = replace(SMALL, augment=False, dropout=0.0, epochs=20)
     run = trained(recipe, prepared(digits, held_out, None), tmp_path)
     errors = [row["training_error"] for row in run.history]
-    _, error = train.validate(run.model, digits)
+    _, error = learning.validate(run.model, digits)
     assert errors[0] > 0.5
     assert errors[-1] == pytest.approx(error, abs=0.02)
     assert error < 0.01
-    assert train.validate(run.model, held_out)[1] < 0.25
+    assert learning.validate(run.model, held_out)[1] < 0.25
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -104,12 +105,12 @@ def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(
     is_on, parts, tmp_path
 ):
     digits, others, _ = parts
-    run = train.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU)
+    run = learning.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU)
     seen = []
     run.model.register_forward_pre_hook(
         lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25]))
     )
-    train.train_epoch(run, digits, others)
+    learning.train_epoch(run, digits, others)
     for given, images in ((digits.images, seen[::2]), (others, seen[1::2])):
         known = frames_in(given.float() / 255)
         unchanged = known & frames_in(torch.cat(images))
@@ -130,19 +131,19 @@ def test_training_and_validation_are_made_of_their_own_images(sample, parts):
 
 
 def test_the_best_epoch_of_the_dense_stage_is_kept(tmp_path):
-    run = train.setup(STAGED, 0, tmp_path, CPU)
-    run.model = train.converted(run.model, 0.0)
+    run = learning.setup(STAGED, 0, tmp_path, CPU)
+    run.model = learning.converted(run.model, 0.0)
     for epoch, loss in enumerate([0.1, 0.1, 0.3, 0.2, 0.4]):
         torch.nn.init.constant_(run.model.output.bias, epoch)
         run.add({"validation_loss": loss})
     assert run.best_loss == 0.2
-    assert train.best_network(run).output.bias[0] == 3
+    assert learning.best_network(run).output.bias[0] == 3
 
 
 def test_the_learning_rate_rises_and_falls_in_each_stage():
-    config = Config(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
-    assert config.stage(5.5) == (0.1, 0.55)
-    assert config.stage(10) == (pytest.approx(0.0001), 0)
+    recipe = Recipe(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
+    assert recipe.stage(5.5) == (0.1, 0.55)
+    assert recipe.stage(10) == (pytest.approx(0.0001), 0)
     rates = [learning_rate(0.01, step / 100) for step in range(100)]
     assert rates[0] == 0
     assert rates[10] == max(rates) == 0.01
@@ -175,32 +176,12 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(done, whole, parts, tmp_pa
     assert all(resumed.best[name].equal(value) for name, value in whole.best.items())
 
 
-def test_the_newest_run_is_resumed_with_its_recipe(tmp_path):
+def test_the_newest_run_is_resumed(tmp_path):
     new_folder(tmp_path, asdict(SMALL))
     newest = new_folder(tmp_path, asdict(STAGED))
     (tmp_path / "real").mkdir()  # the sheets of benchmarks/real.py
-    folder = run_to_resume(parse(["--resume", "--runs", f"{tmp_path}"])[1])
-    assert folder == newest
-    assert Config(**options_in(folder)) == STAGED
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        Config(activation="sigmoid", optimizer="sgd", hidden=(), augment=False),
-        *RECIPES.values(),
-    ],
-)
-def test_a_recipe_survives_its_command_line_with_its_automatic_choices(config):
-    resolved = train.resolve(config, CPU)
-    assert None not in (resolved.learning_rate, resolved.threads)
-    assert resolved.precision in ("fp32", "bf16")
-    assert parsed(resolved.command()) == resolved == train.resolve(resolved, CPU)
-
-
-def parsed(command: str) -> Config:
-    """Parse the recipe in a command, after `python -m training.train`."""
-    return parse(command.split()[3:])[0]
+    _, arguments = train.parse(["--resume", "--runs", f"{tmp_path}"])
+    assert run_to_resume(arguments) == newest
 
 
 @pytest.mark.parametrize(
@@ -213,13 +194,15 @@ def parsed(command: str) -> Config:
         ("--channels 1 2 3 4", "--channels takes at most 3 numbers"),
         ("--recipe best --activation tanh", "--channels needs --activation relu"),
         ("--recipe best --epochs 1", "--channels needs at least two epochs"),
-        ("--resume --pictures corrected", "leave out --pictures"),
-        ("--resume --recipe best --epochs 5", "leave out --epochs, --recipe"),
+        ("--resume --pictures corrected --epochs 5", "leave out --epochs, --pictures"),
+        ("--resume --recipe best", "not allowed with argument"),
+        (f"--from {MODEL} --recipe best", "not allowed with argument"),
+        (f"--from {MODEL} --hidden 5 --seeds 0", "leave out --hidden, --seeds"),
     ],
 )
 def test_invalid_options_are_refused(options, message, capsys):
     with pytest.raises(SystemExit, match="2"):
-        parse(options.split())
+        train.parse(options.split())
     assert message in capsys.readouterr().err
 
 
@@ -252,8 +235,9 @@ def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
     losses = re.findall(r"seed \d: validation loss (\S+),", metadata["seeds"])
     assert len(losses) == 2
     assert 0 < float(metadata["validation_loss"]) < max(map(float, losses))
-    assert parsed(metadata["recipe"]).epochs == 2
-    assert json.loads((folder / "config.json").read_text())["epochs"] == 2
+    recipe = json.loads(metadata["recipe"])
+    assert recipe["epochs"] == 2
+    assert recipe == json.loads((folder / "config.json").read_text())
 
 
 def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
@@ -318,10 +302,10 @@ def test_a_network_of_any_recipe_is_trained_further_and_resumed_without_its_firs
     assert metadata["tuned_from_sha256"] == Classifier(first).sha256
     assert metadata["architecture"] == "2 × 784-30-11"
     assert metadata["seed"] == "5 6"
-    config = parsed(metadata["recipe"])
-    assert config.from_ == f"{first}"
-    assert not config.generated
-    assert config.activation == "sigmoid"
+    recipe = json.loads(metadata["recipe"])
+    assert recipe["from_"] == f"{first}"
+    assert not recipe["generated"]
+    assert recipe["activation"] == "sigmoid"
     first.unlink()
     assert train.main(f"--resume {places} --output {again}".split()) == 0
     assert onnx.load(second).graph == onnx.load(again).graph

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from tensors import as_digits, pretrained
 from training import lines
 from training.generated import lines_of
 from training.pretrained import widened
-from training.reader import own_lines, recogniser
+from training.reader import own_lines, recogniser, tuning
 from training.reader.graph import Graph
 from training.reader.ink_lines import InkLine, ink_lines
 from training.reader.recogniser import BIAS, FIRST, HEAD, LOGITS, PRETRAINED, cut
@@ -32,7 +32,16 @@ from training.run import Run, fit
 from training.writing.alphabet import CHARACTERS, OTHER, class_of
 from training.writing.writer import SPACE_CLASS
 
-TINY = lines.Recipe(lines=32, epochs=2, batch_size=8, rate=0.01, calibration=1)
+TINY = tuning.Recipe(
+    lines=32,
+    epochs=2,
+    batch_size=8,
+    rate=0.01,
+    calibration=1,
+    other_pictures=10,
+    other_rows=60,
+    validation_lines=8,
+)
 # Metadata.
 MADE_FROM = "architecture origin license pretrained_sha256 others_sha256".split()
 
@@ -69,10 +78,10 @@ def tuned(
     epochs: int = TINY.epochs,
 ) -> Run:
     folder.mkdir(exist_ok=True)
-    run = lines.setup(TINY, start, folder, map(lines.symbols_of_line, written))
+    run = tuning.setup(TINY, start, folder, [line.text for line in written])
     original = Graph(start, LOGITS)
     held_out = written[:8]
-    fit(run, epochs, lambda: lines.next_epoch(run, original, written, [], held_out))
+    fit(run, epochs, lambda: tuning.next_epoch(run, original, written, [], held_out))
     return run
 
 
@@ -93,7 +102,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(start, written, tmp_path):
 def test_rows_that_no_text_contains_keep_their_weights(start, written, tmp_path):
     network = tuned(start, written, tmp_path).model
     before = Graph(start, LOGITS)
-    symbols = sorted({0, *chain(*map(lines.symbols_of_line, written))})
+    symbols = sorted({0, *chain(*(line.text for line in written))})
     unwritten = [row for row in range(len(before[BIAS])) if row not in symbols]
     assert {OTHER, *map(class_of, "+%€")} <= {*unwritten}
     for name in (HEAD, BIAS):
@@ -110,7 +119,7 @@ def test_mixed_weights_lie_a_share_of_the_way(share, start):
     with torch.no_grad():
         for weight in goal.parameters():
             weight += 1
-    mixed = lines.mixed(original, goal, share)
+    mixed = tuning.mixed(original, goal, share)
     triples = zip(*map(weights_of, (mixed, original, goal)), strict=True)
     for found, before, after in triples:
         np.testing.assert_allclose(found, before + share * (after - before), atol=1e-6)
@@ -122,14 +131,14 @@ def test_mixed_weights_lie_a_share_of_the_way(share, start):
 
 def test_something_else_counts_as_blank_in_a_text():
     shares = torch.rand(2, 5, OTHER + 20).softmax(dim=2)
-    found = lines.of_alphabet(shares.log()).exp()
+    found = tuning.of_alphabet(shares.log()).exp()
     assert found.shape == (2, 5, len(CHARACTERS) + 1)
     torch.testing.assert_close(found[:, :, 1:], shares[:, :, 1:OTHER])
     blank = shares[:, :, 0] + shares[:, :, OTHER:].sum(dim=2)
     torch.testing.assert_close(found[:, :, 0], blank)
     mask = np.zeros((32, 40), np.uint8)
     line = InkLine(mask, (OTHER, 3, SPACE_CLASS, 4, OTHER))
-    assert lines.symbols_of_line(line) == (3, SPACE_CLASS, 4)
+    assert line.text == (3, SPACE_CLASS, 4)
 
 
 def test_the_loss_is_ctc_per_symbol_and_the_divergence_from_the_original_answers():
@@ -137,16 +146,16 @@ def test_the_loss_is_ctc_per_symbol_and_the_divergence_from_the_original_answers
     original = logits.clone()
     # A 7 in one of two columns, or in both; two classes are blank.
     read = 2 * np.log(OTHER + 1) - np.log(5)
-    loss = lines.objective(logits, logits, [(8,)], 1).item()
+    loss = tuning.objective(logits, logits, [(8,)], 1).item()
     assert loss == pytest.approx(read / 2, abs=1e-5)
     original[:, :, 1] = 2
-    assert lines.objective(logits, original, [(8,)], 1) > read / 2 + 0.1
+    assert tuning.objective(logits, original, [(8,)], 1) > read / 2 + 0.1
     # A text that does not fit is left out.
-    assert lines.objective(logits, logits, [(8, 9, 8, 9)], 1).item() == 0
+    assert tuning.objective(logits, logits, [(8, 9, 8, 9)], 1).item() == 0
 
 
 def test_batches_have_similar_widths_and_all_lines_once(written):
-    batches = [*lines.batches(written, 8, np.random.default_rng(0))]
+    batches = [*tuning.batches(written, 8, np.random.default_rng(0))]
     assert sorted(map(id, chain(*batches))) == sorted(map(id, written))
     widths = sorted(sorted(line.width for line in batch) for batch in batches)
     assert all(narrow[-1] <= wide[0] for narrow, wide in pairwise(widths))
@@ -186,22 +195,13 @@ def stand_in(tmp_path) -> Path:
 
 
 @pytest.fixture
-def plan(stand_in, cache) -> lines.Plan:
-    """A tiny run."""
+def sources(stand_in, cache) -> lines.Sources:
     sha256 = hashlib.sha256(stand_in.read_bytes()).hexdigest()
-    return lines.Plan(
-        recipe=TINY,
-        own_recipe=TINY,
-        pretrained=PRETRAINED._replace(sha256=sha256),
-        other_pictures=10,
-        other_rows=60,
-        validation_lines=8,
-        generated=cache,
-    )
+    return lines.Sources(PRETRAINED._replace(sha256=sha256), generated=cache)
 
 
 @pytest.fixture
-def command(sample_mnist, plan, tmp_path):
+def command(sample_mnist, sources, tmp_path):
     """Run the command; by default, without any file that the repository lacks."""
     options = {
         "data": sample_mnist,
@@ -211,11 +211,19 @@ def command(sample_mnist, plan, tmp_path):
         "threads": 1,
     }
 
-    def run(*arguments: object, plan: lines.Plan = plan, **changed: Path) -> int:
-        words = [*arguments]
+    def run(
+        recipe: tuning.Recipe | None = TINY,
+        sources: lines.Sources = sources,
+        **changed: Path,
+    ) -> int:
+        words = []
         for name, value in (options | changed).items():
-            words += [f"--{name}", value]
-        return lines.main([*map(str, words)], plan)
+            words += [f"--{name}", f"{value}"]
+        if recipe:
+            file = tmp_path / "recipe.json"
+            file.write_text(json.dumps(asdict(recipe)))
+            words += ["--recipe", f"{file}"]
+        return lines.main(words, sources)
 
     return run
 
@@ -249,15 +257,15 @@ def test_the_pretrained_file_makes_the_same_file_twice_which_says_what_it_is_fro
 
 @pytest.mark.slow
 def test_an_interrupted_command_is_resumed_with_its_pictures(
-    command, plan, digits, start, tmp_path, monkeypatch, capsys
+    command, sources, digits, start, tmp_path, monkeypatch, capsys
 ):
     shipped = tmp_path / "shipped.onnx"
     whole = tmp_path / "whole.onnx"
     resumed = tmp_path / "resumed.onnx"
     recogniser.save(start, shipped, {"license": "that of the original"})
-    plan = replace(plan, shipped=shipped)
+    sources = replace(sources, shipped=shipped)
     own = labelled_numbers(tmp_path / "own", {"a.png": "+123", "b.png": "56%"}, digits)
-    assert command(plan=plan, output=whole, pictures=own) == 0
+    assert command(sources=sources, output=whole, pictures=own) == 0
     next_epoch = lines.next_epoch
 
     def interrupted_in_the_second(run: Run, *rest) -> dict[str, float]:
@@ -267,10 +275,10 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(
 
     with monkeypatch.context() as patch:
         patch.setattr(lines, "next_epoch", interrupted_in_the_second)
-        assert command(plan=plan, output=resumed, pictures=own) == 130
+        assert command(sources=sources, output=resumed, pictures=own) == 130
     assert not resumed.exists()
     folder = re.search(r"--resume (\S+)", capsys.readouterr().out)[1]
-    assert command(output=resumed, resume=folder) == 0
+    assert command(None, output=resumed, resume=folder) == 0
     assert resumed.read_bytes() == whole.read_bytes()
     before = Graph(widened(onnx.load(shipped)), LOGITS)
     after = Graph(widened(onnx.load(whole)), LOGITS)
@@ -284,16 +292,13 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(
 
 @pytest.mark.slow
 def test_the_shipped_network_learns_from_own_pictures_without_any_other_file(
-    command, plan, digits, tmp_path
+    command, digits, tmp_path
 ):
-    recipe = lines.Recipe(
-        lines=8, epochs=2, batch_size=4, rate=2e-5, share=1.0, calibration=1
-    )
+    recipe = replace(TINY, lines=8, batch_size=4, rate=2e-5, share=1.0)
     # They show four zeros.
     own = labelled_numbers(tmp_path / "own", {"a.png": "0006", "b.png": "8000"}, digits)
     output = tmp_path / "lines.onnx"
-    plan = replace(plan, own_recipe=recipe)
-    assert command(plan=plan, output=output, pictures=own) == 0
+    assert command(recipe, output=output, pictures=own) == 0
     network = LineNetwork(output)
     shipped = LineNetwork(LINES_MODEL)
     about = network.metadata
@@ -341,7 +346,7 @@ def loss_of_own(network: LineNetwork, own: Path) -> float:
             r"none.zip: no such file\. .*https://.*: --others FILE",
         ),
         ({"pictures": Path(__file__).parent / "data"}, "holds no picture to train on"),
-        ({"resume": Path(__file__).parent}, "holds no run to resume"),
+        ({"recipe": None, "resume": Path(__file__).parent}, "holds no run to resume"),
     ],
 )
 def test_the_command_stops_with_one_sentence_without_what_it_needs(
@@ -355,10 +360,16 @@ def test_the_command_stops_with_one_sentence_without_what_it_needs(
     assert not (tmp_path / "runs").exists()
 
 
-def test_pictures_cannot_be_added_to_a_run_that_is_resumed(command, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"recipe": None, "pictures": Path()}, "leave out --pictures"),
+        ({}, "not allowed with argument"),
+    ],
+)
+def test_a_run_that_is_resumed_has_its_own_recipe_and_pictures(
+    changed, message, command, tmp_path, capsys
+):
     with pytest.raises(SystemExit):
-        command("--resume", pictures=tmp_path)
-    assert (
-        "--resume uses the pictures of the run that it resumes: leave out --pictures"
-        in capsys.readouterr().err
-    )
+        command(**changed, resume=tmp_path)
+    assert message in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Training on one's own pictures: framed as the service does, weighted, learned."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from networks import frame_of
 from paths import MODEL
 from pictures import drawing, encode
 from training import data, pictures, train
-from training.config import parse
 from training.data import NOTHING, Digits
 from training.digits.objective import NONE
 
@@ -121,16 +121,16 @@ def test_pictures_of_digits_and_of_none_are_added_each_to_its_kind():
     assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
     assert digits.labels.tolist() == [7] * 1_100
     assert others[1_000:, 0, 0].tolist() == [2] * 50
-    assert train.training_data(own(2, 1), None).endswith(
+    assert train.training_data(own(2, 1), None, 5).endswith(
         "; and other pictures: 2 digits, 1 non-digits"
     )
-    assert "pictures" not in train.training_data(NOTHING, [])
+    assert "pictures" not in train.training_data(NOTHING, [], 5)
 
 
 def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
     loaded = pictures.load(folder, classifier)
     torch.save((loaded.images, loaded.labels), tmp_path / train.PICTURES)
-    again = train.own_pictures(None, tmp_path)
+    again = train.own_pictures(tmp_path)
     assert again.images.equal(loaded.images)
     assert again.labels.equal(loaded.labels)
 
@@ -171,5 +171,5 @@ def test_fifty_pictures_by_one_hand_halve_its_error_and_mnists_stays(
         "other pictures: 50 digits, 0 non-digits"
     )
     assert after.metadata["tuned_from_sha256"] == before.sha256
-    assert parse(after.metadata["recipe"].split()[3:])[0].from_ == str(MODEL)
+    assert json.loads(after.metadata["recipe"])["from_"] == str(MODEL)
     assert set(after.metadata) >= {"second_opinion", *before.metadata}

@@ -38,6 +38,9 @@ ACROSS = {(0.0, 0.1): 0.3, (0.05, 0.8): 0.55, (0.5, 6.0): 0.1, (-0.03, 0.0): 0.0
 ALONE = {(0.0, 0.1): 0.5, (0.1, 0.6): 0.35, (0.3, 2.0): 0.15}
 
 
+Text = tuple[int, ...]  # classes of the reader
+
+
 class InkLine(NamedTuple):
     """A line of ink.
 
@@ -50,12 +53,17 @@ class InkLine(NamedTuple):
     """
 
     mask: NDArray[np.uint8]
-    symbols: tuple[int, ...]
+    symbols: Text
 
     @property
     def width(self) -> int:
         """Width in pixels."""
         return int(self.mask.shape[1])
+
+    @property
+    def text(self) -> Text:
+        """What is read in it: without what is something else."""
+        return tuple(symbol for symbol in self.symbols if symbol != OTHER)
 
 
 Lines = Sequence[InkLine]

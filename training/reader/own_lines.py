@@ -17,18 +17,16 @@ from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
 from app.text.reading import decoded
 from app.text.strips import WHOLE_STRIPS, Sheet, whole_sheet
-from training.config import PAGES_MODEL
 from training.errors import TrainingError
+from training.options import PAGES_MODEL
 from training.pictures import NO_DIGIT, labels_below, read_all
+from training.reader.ink_lines import Text
 from training.reader.paper import normalised, padded
 from training.reader.recogniser import STRIP_HEIGHT
 from training.writing.alphabet import CHARACTERS, class_of
 from training.writing.drawing import levels
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
-
-
-Text = tuple[int, ...]  # classes of the reader
 
 
 class OwnLine(NamedTuple):
