@@ -8,8 +8,10 @@ heights.
 import csv
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -24,11 +26,11 @@ from app.text.field import Field
 from measuring import save_with_extension
 from training.data import Digits
 from training.writing.drawing import extent, levels, png
-from training.writing.row import INKED, MARKS, Shapes, Span, mark
+from training.writing.row import Span
 from training.writing.scenes import scaled, without_specks
 from training.writing.sheets import clouds, daylight, jpeg
-from training.writing.strokes import felt, pen
-from training.writing.writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
+from training.writing.strokes import INKED, MARKS, Shapes, felt, mark, pen
+from training.writing.writer import DIGIT_HEIGHT, Glyphs, Writer, chosen, random_hand
 from written_pages import askew, finished, sheet_of
 
 # Digits, in MNIST's order, that a field is written with, so that each digit is among
@@ -63,18 +65,22 @@ class Clerk(Writer):
     def __init__(self, digits: Digits, rng: Generator) -> None:
         width = 1 / rng.uniform(9, 20)
         redraw = felt if rng.random() < FELT else partial(pen, width=width)
-        glyphs = Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit)))
-        super().__init__(glyphs, rng)
-        self.straight = self.point_raised = 0.0
-        self.pen_width = width
-        self.gap = chosen(GAPS, rng)
+        glyphs = Glyphs(digits, [], lambda digit: redraw(without_specks(digit)))
+        hand = replace(
+            random_hand(len(digits), rng),
+            straight=0.0,
+            point_raised=0.0,
+            pen_width=width,
+            gap=chosen(GAPS, rng),
+        )
+        super().__init__(glyphs, hand, rng)
         self.shapes = shapes(rng.uniform(*SLOPES))
 
     def ink(self, text: str) -> Map:
         """Write a text, with digits DIGIT_HEIGHT pixels high."""
         labels = self.glyphs.labels
         choices = [np.flatnonzero(labels == int(c)) for c in text if c.isdigit()]
-        self.digits = np.array(list(map(self.rng.choice, choices)))
+        self.digits = cycle([int(self.rng.choice(some)) for some in choices])
         self.write(re.sub(r"\d", "d", text))
         return self.row.cropped()
 
@@ -84,8 +90,8 @@ class Clerk(Writer):
 
     def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
         """Draw a mark."""
-        width = self.pen_width * self.rng.uniform(0.9, 1.4)
-        slant = max(0.0, self.slant)
+        width = self.hand.pen_width * self.rng.uniform(0.9, 1.4)
+        slant = max(0.0, self.hand.slant)
         mask, above = mark(kind, DIGIT_HEIGHT, width, slant, self.rng, self.shapes)
         return mask, 0, raised + above
 

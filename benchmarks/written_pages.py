@@ -8,6 +8,7 @@ page, or in digit heights.
 import csv
 import json
 from collections.abc import Sequence
+from itertools import cycle
 from math import radians
 from pathlib import Path
 from typing import NamedTuple
@@ -135,7 +136,7 @@ def write_cells(
     for row in patterns(content, rng):
         cells = []
         for pattern in row:
-            writer.digits = rng.permutation(len(digits))
+            writer.digits = cycle(rng.permutation(len(digits)).tolist())
             cells.append(write_line(writer, pattern) if pattern else (nothing, ""))
         inks.append([ink for ink, _ in cells])
         texts.append([text for _, text in cells])

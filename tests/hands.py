@@ -9,8 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from scipy.interpolate import make_interp_spline
 
-from training.writing.drawing import drawn, levels, polylines
+from training.writing.drawing import levels
 from training.writing.sheets import crumpled, on_canvas, scanned
+from training.writing.strokes import drawn, polylines
 
 HEIGHT = 200  # of a digit in pixels, on average
 # Three ways to write each digit, 0 first: strokes in its box, see `polylines`.

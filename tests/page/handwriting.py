@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
-from training.writing.drawing import polylines
+from training.writing.strokes import polylines
 
 Stroke = ArrayLike  # points as (x, y)
 # The corners of each sign's strokes, in heights of a digit; one point is a dot.

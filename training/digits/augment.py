@@ -13,9 +13,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.picture.frame import BOX_SIDE, FRAME_SIDE
-from training.writing.noise import Random
-from training.writing.pen import EXTENT_LEVEL, PER_IMAGE, extent
-from training.writing.resampling import sample
+from training.writing.batch import EXTENT_LEVEL, PER_IMAGE, Random, extent, sample
 from training.writing.styles import restyle
 from training.writing.wear import wear
 

@@ -20,7 +20,7 @@ from training.digits.model import DigitNet, logits_of
 from training.digits.objective import NONE, objective
 from training.digits.recipe import Recipe
 from training.run import Row, Run, checkpoint, learning_rate, make_optimizer, progress
-from training.writing.noise import Random
+from training.writing.batch import Random
 
 OTHERS = 0.5  # non-digits per digit
 

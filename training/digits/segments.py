@@ -9,6 +9,7 @@ such as the loop of a 6.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -22,8 +23,15 @@ from app.picture.maps import Map
 from training.data import Digits
 from training.digits.objective import NONE
 from training.writing.drawing import extent
-from training.writing.row import INKED
-from training.writing.writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
+from training.writing.strokes import INKED
+from training.writing.writer import (
+    DIGIT_HEIGHT,
+    Glyphs,
+    Writer,
+    chosen,
+    random_hand,
+    redrawn,
+)
 
 # A segment is a digit with at least these shares of the digit's ink, and of the digit
 # in the segment's ink, and at most this share of marks in it.
@@ -64,7 +72,7 @@ def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
         Segments that are one whole digit, and as many that are not.
     """
     rng = np.random.default_rng(seed)
-    glyphs = Glyphs(digits, (), rng)
+    glyphs = Glyphs(digits, (), partial(redrawn, rng=rng))
     whole = list[Segment]()
     none = list[Segment]()
     while min(len(whole), len(none)) < count:
@@ -88,7 +96,7 @@ def as_digits(segments: Sequence[Segment]) -> Digits:
 
 def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[Segment]:
     """Write one number; yield its segments, except for ambiguous ones."""
-    writer = Writer(glyphs, rng)
+    writer = Writer(glyphs, random_hand(len(glyphs.labels), rng), rng)
     pattern = ""
     for _ in range(rng.integers(2, 5)):
         pattern += chosen(BEFORE, rng) + "d"
@@ -98,7 +106,7 @@ def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[Segment]:
     digits = np.array(writer.symbols) - 1
     labels = np.where(digits < CLASSES, digits, NONE)
     # X without slant.
-    upright = np.arange(ink.shape[1]) + writer.slant * np.arange(len(ink))[:, None]
+    upright = np.arange(ink.shape[1]) + writer.hand.slant * np.arange(len(ink))[:, None]
     for begin, end in combinations(cuts(upright, source, rng), 2):
         segment = (ink > INKED) & (begin <= upright) & (upright < end)
         label = judge(ink, source, labels, segment) if segment.any() else None
@@ -106,7 +114,7 @@ def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[Segment]:
             continue
         part = ink * segment
         part = part[extent(part, 0)]
-        if label != NONE or not is_ambiguous(part.shape, writer.slant):
+        if label != NONE or not is_ambiguous(part.shape, writer.hand.slant):
             yield frame_from_ink(part), label
 
 

@@ -5,6 +5,7 @@ anew in every epoch.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,14 @@ from training.writing.alphabet import OTHER
 from training.writing.drawing import levels
 from training.writing.row import Row
 from training.writing.styles import restyle
-from training.writing.writer import DIGIT_HEIGHT, Glyphs, Writer, chosen
+from training.writing.writer import (
+    DIGIT_HEIGHT,
+    Glyphs,
+    Writer,
+    chosen,
+    random_hand,
+    redrawn,
+)
 
 ROWS = 32  # of masks, in pixels
 WIDEST = 512
@@ -90,7 +98,7 @@ def ink_lines(
     images = digits.images.float() / 255
     styled = restyle(images, digits.labels, torch.Generator().manual_seed(seed))
     styled_digits = Digits((255 * styled).round().byte(), digits.labels)
-    glyphs = Glyphs(styled_digits, others, rng)
+    glyphs = Glyphs(styled_digits, others, partial(redrawn, rng=rng))
     found = list[InkLine]()
     while len(found) < count:
         line = ink_line(glyphs, patterns.pattern(rng), rng)
@@ -101,7 +109,7 @@ def ink_lines(
 
 def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
     """Write a pattern of `training.writing.patterns`; None if the strip is too wide."""
-    writer = Writer(glyphs, rng)
+    writer = Writer(glyphs, random_hand(len(glyphs.labels), rng), rng)
     is_number = pattern and {*pattern} <= {*patterns.DIGIT_KINDS}
     if is_number and rng.random() < IN_CELLS:
         return strip(cells(writer, len(pattern)), writer.symbols)

@@ -2,6 +2,8 @@
 sees in what is no number.
 """
 
+from functools import partial
+
 import numpy as np
 import onnxruntime as ort
 import torch
@@ -13,7 +15,7 @@ from training.reader.ink_lines import ink_line
 from training.reader.paper import painted_strips
 from training.reader.recogniser import characters_of, most_active
 from training.run import progress
-from training.writing.writer import Glyphs
+from training.writing.writer import Glyphs, redrawn
 
 SEED = 0
 # Of `training.writing.patterns`: characters, words, and nothing but paper.
@@ -33,7 +35,7 @@ def rows_for_others(
     session = ort.InferenceSession(
         pretrained.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    glyphs = Glyphs(digits, characters, rng)
+    glyphs = Glyphs(digits, characters, partial(redrawn, rng=rng))
     highest = []
     for _ in progress(range(pictures), "something else"):
         line = ink_line(glyphs, str(rng.choice(PATTERNS)), rng)

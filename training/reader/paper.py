@@ -12,9 +12,7 @@ from torch import Generator, Tensor
 
 from training.reader.ink_lines import ROWS, Lines
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
-from training.writing.noise import Random
-from training.writing.pen import PER_IMAGE
-from training.writing.resampling import affine_grid, resized, sample
+from training.writing.batch import PER_IMAGE, Random, affine_grid, resized, sample
 from training.writing.wear import Effects, blurred, thickened, thinned, wear
 
 # Widths are multiples of it: torch prepares a convolution anew for every width that it

@@ -13,7 +13,8 @@ from scipy.interpolate import make_interp_spline
 
 from app.picture.maps import Map
 from training.data import Digits
-from training.writing.drawing import drawn, levels, polylines
+from training.writing.drawing import levels
+from training.writing.strokes import drawn, polylines
 
 CANVAS = 140  # side in pixels of the canvas
 MARGIN = 15

@@ -1,14 +1,13 @@
-"""Draw, resize, convert and encode pictures, white = 255, and masks, in [0, 1]: (H, W)
+"""Resize, convert and encode pictures, white = 255, and masks, in [0, 1]: (H, W)
 float32.
 """
 
-from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.picture.maps import Map
 
@@ -23,26 +22,6 @@ def resized(field: NDArray[Any], size: Size) -> NDArray[Any]:
 def levels(image: Image.Image | ArrayLike) -> Map:
     """Convert an 8-bit greyscale image to floats in [0, 1]."""
     return np.asarray(image, np.float32) / np.float32(255)
-
-
-def polylines(text: str) -> list[NDArray[np.float64]]:
-    """Parse strokes such as "0,0 0.5,1 | 1,0 0,1": (P, 2) vertices as (x, y) each."""
-    strokes = [stroke.split() for stroke in text.split("|")]
-    return [
-        np.array([point.split(",") for point in stroke], float) for stroke in strokes
-    ]
-
-
-def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
-    """Draw strokes (P, 2) with a round pen, `width` pixels wide, on an 8-bit mask."""
-    image = Image.new("L", size)
-    draw = ImageDraw.Draw(image)
-    for stroke in strokes:
-        points = [(x, y) for x, y in np.asarray(stroke).tolist()]
-        draw.line(points, fill=255, width=width, joint="curve")
-        for end in (points[0], points[-1]):
-            draw.circle(end, (width - 1) / 2, fill=255)
-    return image
 
 
 def extent(mask: NDArray[Any], level: float) -> tuple[slice, slice]:

@@ -8,7 +8,7 @@ index. Lengths are in digit heights.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from zlib import crc32
 
@@ -24,7 +24,7 @@ from training.data import Digits
 from training.writing import sheets
 from training.writing.alphabet import CHARACTERS, DEFAULT
 from training.writing.drawing import extent, png, resized
-from training.writing.row import INKED, TIGHT, Row, Span, written
+from training.writing.row import Span
 from training.writing.sheets import (
     Finish,
     cut_out,
@@ -34,8 +34,8 @@ from training.writing.sheets import (
     rotated,
     scanned,
 )
-from training.writing.strokes import Digit, felt, pen
-from training.writing.writer import DIGIT_HEIGHT, Glyphs, Pen, Writer
+from training.writing.strokes import INKED, Digit, felt, pen, written
+from training.writing.writer import DIGIT_HEIGHT, Glyphs, Pen, Writer, random_hand
 
 # Digits, in MNIST's order, that a number is written with; a Writer needs more than 2 ·
 # NEARBY.
@@ -177,13 +177,15 @@ class Scene:
         """Choose a hand that writes with these digits."""
         whole = [without_specks(image) for image in digits.images.numpy()]
         images = torch.from_numpy(np.stack(whole))
-        glyphs = Glyphs(Digits(images, digits.labels), [], rng, self.pen(rng))
-        writer = Writer(glyphs, rng)
-        writer.gap = self.gap
-        writer.slant = rng.uniform(*self.slant)
-        writer.straight = 0.0
-        writer.point_raised = 0.0
-        return writer
+        glyphs = Glyphs(Digits(images, digits.labels), [], self.pen(rng))
+        hand = replace(
+            random_hand(len(digits), rng),
+            gap=self.gap,
+            slant=rng.uniform(*self.slant),
+            straight=0.0,
+            point_raised=0.0,
+        )
+        return Writer(glyphs, hand, rng)
 
     def shown(self, inks: Inks, height: float, rng: Generator) -> bytes:
         """Place ink on a sheet, and make a file of it."""
@@ -193,8 +195,6 @@ class Scene:
 
 def write_line(writer: Writer, pattern: str) -> tuple[Map, str]:
     """Write one line: its ink, with digits DIGIT_HEIGHT pixels high, and its text."""
-    writer.row = Row(DIGIT_HEIGHT)
-    writer.symbols = []
     writer.write(pattern)
     characters = [CHARACTERS[symbol - 1 : symbol] for symbol in writer.symbols]
     return writer.row.cropped(), "".join(c for c in characters if c in DEFAULT)
@@ -261,7 +261,7 @@ MARKED = ("amounts", "dates", "times", "columns")  # of which the text counts as
 # The frame is an MNIST image itself.
 NUMBERS: dict[str, Scene] = {
     "spaced": NumberScene(),
-    "tight": NumberScene(gap=TIGHT),
+    "tight": NumberScene(gap=(0.02, 0.12)),
     "touching": NumberScene(gap=(-0.06, 0.1)),
     "slanted": NumberScene(slant=(0.25, 0.6), gap=(0.05, 0.3)),
     "with-signs": NumberScene(),

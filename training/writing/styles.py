@@ -12,17 +12,18 @@ import torch
 from torch import Generator, Tensor
 
 from app.picture.frame import FRAME_SIDE
-from training.writing.noise import Random
-from training.writing.pen import (
+from training.writing.batch import (
     EXTENT_LEVEL,
     PER_IMAGE,
-    draw,
+    Random,
+    affine_grid,
     extent,
     ink_column,
     points,
+    sample,
     stroke_width,
 )
-from training.writing.resampling import affine_grid, sample
+from training.writing.strokes import draw
 
 Range = tuple[float, float]
 RIGHT = pi / 2  # an angle, from downwards

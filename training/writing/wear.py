@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.picture.frame import FRAME_SIDE
-from training.writing.noise import Random
-from training.writing.pen import PER_IMAGE, draw, points
-from training.writing.resampling import resized
+from training.writing.batch import PER_IMAGE, Random, points, resized
+from training.writing.strokes import draw
 
 MIDDLE = (FRAME_SIDE - 1) / 2
 

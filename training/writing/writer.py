@@ -5,7 +5,9 @@ Its symbols are classes of the reader. What is no character of its alphabet is o
 symbol, however long.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle
 from typing import TypeVar
 
 import numpy as np
@@ -28,8 +30,8 @@ from training.writing.patterns import (
     SMALL_KINDS,
     ZERO_KINDS,
 )
-from training.writing.row import Row, Span, mark, written
-from training.writing.strokes import Digit, felt, pen, smaller
+from training.writing.row import Row, Span
+from training.writing.strokes import Digit, felt, mark, pen, smaller, written
 
 # Share of the digits that are redrawn with a pen of their own, which takes 30 ms each.
 OWN_PEN = 1 / 3
@@ -69,28 +71,15 @@ Sign = tuple[Map, int, float]  # its mask, its symbol, and how many heights it i
 class Glyphs:
     """Digits to write with, and pictures (105, 105) of other characters, if any.
 
-    `redraw` is one pen for all digits.
+    `redraw` gives the strokes of a digit's image.
     """
 
-    def __init__(
-        self,
-        digits: Digits,
-        others: Characters,
-        rng: Generator,
-        redraw: Pen | None = None,
-    ) -> None:
+    def __init__(self, digits: Digits, others: Characters, redraw: Pen) -> None:
         self.labels: NDArray[np.int64] = digits.labels.numpy()
         self.others = others
-        self._rng = rng
-        self._redraw = redraw or self.redrawn
+        self._redraw = redraw
         self._images = digits.images.numpy()
         self._strokes = dict[int, Map]()
-
-    def redrawn(self, digit: Digit) -> Map:
-        """Redraw a digit with a pen of its own, or with MNIST's strokes."""
-        is_own = self._rng.random() < OWN_PEN
-        width = 1 / self._rng.uniform(7, 26)
-        return pen(digit, width) if is_own else felt(digit)
 
     def strokes(self, index: int) -> Map:
         """Return the strokes of a digit."""
@@ -99,40 +88,80 @@ class Glyphs:
         return self._strokes[index]
 
 
+def redrawn(digit: Digit, rng: Generator) -> Map:
+    """Redraw a digit with a pen of its own, or with MNIST's strokes."""
+    is_own = rng.random() < OWN_PEN
+    width = 1 / rng.uniform(7, 26)
+    return pen(digit, width) if is_own else felt(digit)
+
+
 def chosen(shares: Mapping[T, float], rng: Generator) -> T:
     """Choose one of several things, with their shares."""
     index = rng.choice(len(shares), p=[*shares.values()])
     return [*shares][index]
 
 
-class Writer:
-    """Writes one line in one hand; see `training.writing.patterns` for the patterns."""
+@dataclass(frozen=True)
+class Hand:
+    """How someone writes. All gaps, and the width of the pen, are in digit heights."""
 
-    def __init__(self, glyphs: Glyphs, rng: Generator) -> None:
+    slant: float
+    stretch: float
+    pen_width: float
+    digits: NDArray[np.int64]  # indices of the digits to write with, in this order
+    uneven: float  # how much heights differ
+    straight: float  # share of the 1s that are one straight stroke
+    point_raised: float  # how high decimal points are
+    gap: Span
+    letter_gap: float
+    space_gap: float
+    other_gap: Span
+
+
+def random_hand(count: int, rng: Generator) -> Hand:
+    """Choose a hand that writes with some of so many digits."""
+    slant = rng.uniform(*chosen(SLANTS, rng))
+    stretch = rng.uniform(0.7, 1.25)
+    pen_width = rng.uniform(0.05, 0.13)
+    first = rng.integers(count - 2 * NEARBY)
+    # In MNIST's order, 7 often follows 6.
+    digits = first + 2 * rng.permutation(NEARBY)
+    if rng.random() >= SAME_HAND:
+        digits = rng.integers(count, size=NEARBY)
+    return Hand(
+        slant,
+        stretch,
+        pen_width,
+        digits,
+        uneven=rng.uniform(0.02, 0.14),
+        straight=STRAIGHT,
+        point_raised=rng.uniform(0.1, 0.55) if rng.random() < RAISED else 0.0,
+        gap=chosen(GAPS, rng),
+        letter_gap=rng.uniform(0.02, 0.2),
+        space_gap=rng.uniform(0.95, 2.2),
+        other_gap=(rng.uniform(0.1, 0.4), rng.uniform(0.4, 1.5)),
+    )
+
+
+class Writer:
+    """Writes lines in one hand; see `training.writing.patterns` for the patterns.
+
+    `row` and `symbols` are the ink and the text of the last one.
+    """
+
+    def __init__(self, glyphs: Glyphs, hand: Hand, rng: Generator) -> None:
         self.glyphs = glyphs
+        self.hand = hand
         self.rng = rng
+        self.digits: Iterator[int] = cycle(hand.digits.tolist())
+        self.gap = hand.gap
         self.row = Row(DIGIT_HEIGHT)
         self.symbols = list[int]()
-        self.slant = rng.uniform(*chosen(SLANTS, rng))
-        self.stretch = rng.uniform(0.7, 1.25)
-        self.pen_width = rng.uniform(0.05, 0.13)
-        count = len(glyphs.labels)
-        first = rng.integers(count - 2 * NEARBY)
-        # In MNIST's order, 7 often follows 6.
-        self.digits = first + 2 * rng.permutation(NEARBY)
-        if rng.random() >= SAME_HAND:
-            self.digits = rng.integers(count, size=NEARBY)
-        self.uneven = rng.uniform(0.02, 0.14)
-        self.straight = STRAIGHT
-        self.point_raised = rng.uniform(0.1, 0.55) if rng.random() < RAISED else 0.0
-        # In digit heights, as all gaps.
-        self.gap = chosen(GAPS, rng)
-        self.letter_gap = rng.uniform(0.02, 0.2)
-        self.space_gap = rng.uniform(0.95, 2.2)
-        self.other_gap = (rng.uniform(0.1, 0.4), rng.uniform(0.4, 1.5))
 
     def write(self, pattern: str) -> None:
         """Write a line."""
+        self.row = Row(DIGIT_HEIGHT)
+        self.symbols = []
         if " " in pattern:
             self.gap = [*GAPS][self.rng.integers(2)]
         for before, kind in zip(" " + pattern, pattern, strict=False):
@@ -154,11 +183,11 @@ class Writer:
     def gap_between(self, before: str, kind: str) -> Span:
         """Return the gap between two signs."""
         if before == " ":
-            return self.space_gap, self.space_gap + 0.4
+            return self.hand.space_gap, self.hand.space_gap + 0.4
         if kind == "l":
-            return self.letter_gap, self.letter_gap + 0.1
+            return self.hand.letter_gap, self.hand.letter_gap + 0.1
         if before in OTHER_KINDS or kind in OTHER_KINDS:
-            return self.other_gap
+            return self.hand.other_gap
         return self.gap if {before, kind} <= {*DIGIT_KINDS} else MARK_GAP
 
     def sign(self, kind: str) -> Sign:
@@ -167,15 +196,15 @@ class Writer:
         if kind in OTHER_KINDS:
             return self.other(kind)
         if kind not in DIGIT_KINDS:
-            raised = self.point_raised if kind == "." else 0
+            raised = self.hand.point_raised if kind == "." else 0
             return self.stroke(kind, rng.uniform(-0.04, 0.04) + raised)
         is_small = kind in SMALL_KINDS
         index = self.next_digit(kind in ZERO_KINDS)
         label = int(self.glyphs.labels[index])
-        if label == 1 and not is_small and rng.random() < self.straight:
+        if label == 1 and not is_small and rng.random() < self.hand.straight:
             return self.stroke("1", 0.0)
         height = rng.uniform(0.55, 0.85) if is_small else 1.0
-        height *= 1 + rng.uniform(-self.uneven, self.uneven)
+        height *= 1 + rng.uniform(-self.hand.uneven, self.hand.uneven)
         raised = rng.uniform(-0.05, 0.05) + (height - 1) * rng.uniform(0.4, 1)
         return self.digit(index, height), label + 1, raised
 
@@ -183,21 +212,22 @@ class Writer:
         """Return the index of the next digit, or of any zero."""
         if is_zero:
             return int(self.rng.choice(np.flatnonzero(self.glyphs.labels == 0)))
-        self.digits = np.roll(self.digits, -1)
-        return int(self.digits[-1])
+        return next(self.digits)
 
     def digit(self, index: int, height: float) -> Map:
         """Draw a digit, `height` digit heights high, (h, w) in [0, 1]."""
-        slant = self.slant + self.rng.uniform(-0.06, 0.06)
-        stretch = self.stretch * self.rng.uniform(0.92, 1.08)
+        slant = self.hand.slant + self.rng.uniform(-0.06, 0.06)
+        stretch = self.hand.stretch * self.rng.uniform(0.92, 1.08)
         return written(
             self.glyphs.strokes(index), height * DIGIT_HEIGHT, slant, stretch
         )
 
     def stroke(self, kind: str, raised: float) -> Sign:
         """Draw a mark, or a 1 as one stroke."""
-        width = self.pen_width * self.rng.uniform(0.8, 1.3)
-        mask, above = mark(kind, DIGIT_HEIGHT, width, max(0.0, self.slant), self.rng)
+        width = self.hand.pen_width * self.rng.uniform(0.8, 1.3)
+        mask, above = mark(
+            kind, DIGIT_HEIGHT, width, max(0.0, self.hand.slant), self.rng
+        )
         return mask, class_of(kind), raised + above
 
     def other(self, kind: str) -> Sign:

@@ -5,8 +5,7 @@ import torch
 
 from tensors import generator
 from training.digits import augment
-from training.writing.pen import extent
-from training.writing.resampling import affine_grid, sample
+from training.writing.batch import affine_grid, extent, sample
 
 
 @pytest.fixture

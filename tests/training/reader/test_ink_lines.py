@@ -10,8 +10,14 @@ from tensors import as_digits
 from training.reader.ink_lines import ROWS, WIDEST, ink_lines
 from training.writing import patterns
 from training.writing.alphabet import CHARACTERS, OTHER, class_of
-from training.writing.row import mark
-from training.writing.writer import DIGIT_HEIGHT, SPACE_CLASS, Glyphs, Writer
+from training.writing.strokes import felt, mark
+from training.writing.writer import (
+    DIGIT_HEIGHT,
+    SPACE_CLASS,
+    Glyphs,
+    Writer,
+    random_hand,
+)
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +27,12 @@ def sample(shuffled):
 
 @pytest.fixture(scope="module")
 def glyphs(sample):
-    return Glyphs(sample, [], np.random.default_rng(0))
+    return Glyphs(sample, [], felt)
 
 
 def written(glyphs, pattern: str, seed: int = 0) -> Writer:
-    writer = Writer(glyphs, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    writer = Writer(glyphs, random_hand(len(glyphs.labels), rng), rng)
     writer.write(pattern)
     return writer
 
@@ -81,7 +88,7 @@ def test_a_line_says_what_its_pattern_says(glyphs, pattern, says):
 
 def test_digits_have_their_labels_and_small_ones_are_smaller(glyphs):
     writer = written(glyphs, "d" * 12)
-    labels = glyphs.labels[writer.digits[-12:]]
+    labels = glyphs.labels[writer.hand.digits[:12]]
     assert writer.symbols == (labels + 1).tolist()
     assert set(written(glyphs, "0000o").symbols) == {1}
     normal = [len(writer.sign("d")[0]) for _ in range(20)]

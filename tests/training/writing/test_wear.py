@@ -5,7 +5,7 @@ import torch
 
 from tensors import generator
 from training.writing import wear
-from training.writing.noise import Random
+from training.writing.batch import Random
 
 
 @pytest.fixture
