@@ -18,7 +18,8 @@ from PIL.Image import Resampling
 
 from app.digit.candidates import candidates
 from app.digit.classifier import Classifier
-from app.digit.reading import COARSE_SIDE, read_digit
+from app.digit.reading import read_digit
+from app.digit.search import COARSE_SIDE
 from app.many.terminal import percent
 from app.picture.decode import decode_image, open_image
 from training.options import MODEL

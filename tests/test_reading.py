@@ -9,7 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from app.digit.candidates import Candidate
-from app.digit.reading import Reading, chosen, read_digit
+from app.digit.classifier import Classes
+from app.digit.reading import read_digit
+from app.digit.search import Choice, choose
 from app.picture.errors import PictureError
 from app.picture.ink import View
 from app.picture.maps import PixelBox
@@ -30,7 +32,7 @@ BOXES = {
 CUT = encode(drawing(load_sheet()[0][0]))[:3000]
 
 
-def judged_among(rows: str) -> Reading:
+def choice_among(rows: str) -> Choice:
     """Choose among candidates, each a box, its legibility and its prior.
 
     The nth is certainly the digit n.
@@ -44,8 +46,7 @@ def judged_among(rows: str) -> Reading:
         found.append(Candidate(frame, BOXES[box], float(prior), None, view))
         legibility.append(float(legible))
     probabilities = np.eye(10, dtype=np.float32)[: len(found)]
-    _, reading = chosen(found, probabilities, np.array(legibility, np.float32))
-    return reading
+    return choose(found, Classes(probabilities, np.array(legibility, np.float32)))
 
 
 # Candidates, the chosen one, the digit's legibility, and whether there are several.
@@ -70,12 +71,12 @@ def test_legibility_prior_and_size_choose_the_digit_and_others_lower_its_legibil
     choice,
 ):
     _, rows, digit, legibility, count = re.split("  +", choice)
-    reading = judged_among(rows)
+    made = choice_among(rows)
     box, *_ = rows.split(",")[int(digit)].split()
-    assert reading.digit == int(digit)
-    assert reading.box == BOXES[box]
-    assert reading.legibility == pytest.approx(float(legibility))
-    assert reading.has_several == (count == "several")
+    assert made.probabilities.argmax() == int(digit)
+    assert made.best.box == BOXES[box]
+    assert made.legibility == pytest.approx(float(legibility))
+    assert made.has_several == (count == "several")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_legibility_prior_and_size_choose_the_digit_and_others_lower_its_legibil
     [("left .99 0", True), ("left .9 0", False), ("left .99 -3", False)],
 )
 def test_a_reading_is_sure_by_its_odds(row, is_sure):
-    assert judged_among(row).is_sure == is_sure
+    assert choice_among(row).is_sure == is_sure
 
 
 def side_by_side(*digits: np.ndarray) -> Image.Image:

@@ -31,11 +31,10 @@ from app.digit.opinion import (
     uncalibrated,
 )
 from app.digit.reading import read_digit
-from app.network import CERTAIN
-from app.picture.decode import Picture
+from app.digit.search import Choice
+from app.network import CERTAIN, Values
 from app.picture.errors import PictureError
 from app.picture.frame import frame_from_ink
-from app.picture.maps import PixelBox
 from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
@@ -103,18 +102,14 @@ class Witness(SecondOpinion):
         # For each picture, ten logits, log-odds, and `Seen.several`.
         self.heard: list[list[float]] = []
 
-    def __call__(
-        self,
-        picture: Picture,
-        box: PixelBox,
-        probabilities: NDArray[np.float32],
-        legibility: float,
-    ) -> tuple[NDArray[np.float32], float, bool]:
+    def __call__(self, choice: Choice) -> tuple[Values, float, bool]:
         """Note what both networks say, and return what the dense network does."""
-        seen = seen_in(picture, box, self.network)
-        logits, odds = uncalibrated(probabilities, legibility, seen, LINE_WEIGHT)
+        shares = choice.probabilities
+        legibility = choice.legibility
+        seen = seen_in(choice.best.picture, choice.best.box, self.network)
+        logits, odds = uncalibrated(shares, legibility, seen, LINE_WEIGHT)
         self.heard.append([*logits, odds, seen.several])
-        return probabilities, legibility, False
+        return shares, legibility, False
 
 
 def add_opinion(

@@ -1,7 +1,7 @@
 """Frames → probabilities and legibility: the dense network."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +41,11 @@ class Classes(NamedTuple):
 
     probabilities: Values
     legibility: Values
+
+    @classmethod
+    def joined(cls, parts: Sequence["Classes"]) -> "Classes":
+        """Join the output for consecutive groups of frames."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
     def split(self, counts: Iterable[int]) -> list["Classes"]:
         """Split the output into that of consecutive groups, by the number of frames in

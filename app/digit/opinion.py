@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.digit.classifier import Classifier
+from app.digit.search import Choice
 from app.network import ModelError, Values, log_odds_of
 from app.picture.decode import Picture
 from app.picture.maps import PixelBox
@@ -96,30 +97,25 @@ class SecondOpinion:
                 "them."
             ) from error
 
-    def __call__(
-        self, picture: Picture, box: PixelBox, probabilities: Values, legibility: float
-    ) -> tuple[Values, float, bool]:
-        """Combine what both networks see in a box.
+    def is_wanted(self, choice: Choice) -> bool:
+        """Return whether the dense network is not sure, or other ink is around."""
+        return bool(
+            choice.probabilities.max() < self.weights.confidence
+            or choice.legibility < self.weights.legibility
+            or not all(map(choice.best.box.contains, choice.others))
+        )
 
-        Parameters
-        ----------
-        picture : Picture
-            The picture.
-        box : PixelBox
-            The digit's bounding box, in pixels of the upright picture.
-        probabilities : NDArray
-            (10,) float32: the dense network's.
-        legibility : float
-            The dense network's.
+    def __call__(self, choice: Choice) -> tuple[Values, float, bool]:
+        """Combine what both networks see of the dense network's choice.
 
         Returns
         -------
         (NDArray, float, bool)
-            The same, combined; and whether the line network probably sees several
-            digits.
+            The probabilities (10,) and the legibility, combined; and whether the line
+            network probably sees several digits.
         """
-        seen = seen_in(picture, box, self.network)
-        both = combined(probabilities, legibility, seen, self.weights)
+        seen = seen_in(choice.best.picture, choice.best.box, self.network)
+        both = combined(choice.probabilities, choice.legibility, seen, self.weights)
         return *both, seen.several > 0.5
 
 

@@ -4,8 +4,7 @@ Preprocessing proposes candidates, view after view, and the network decides whic
 the digit. Once it is sure, no further view is tried.
 """
 
-import math
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -13,24 +12,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from app.digit.candidates import Candidate, candidates, ink_around
+from app.digit.candidates import ink_around
 from app.digit.classifier import Classes, Classifier
 from app.digit.opinion import SecondOpinion
-from app.network import Values, log_odds_of
+from app.digit.search import search
+from app.network import Values
 from app.picture.decode import decode_image, open_image
-from app.picture.errors import BlankImage
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.maps import Map, PixelBox
 from app.stopwatch import Stopwatch
 
 SIDE = 320  # longer side to which a larger picture is downscaled, in pixels
-COARSE_SIDE = 160  # the same, when it is looked at first
-# Pixels of the coarse image, as in a frame: a digit that is not larger is looked at in
-# the finer one too.
-SMALL = 20
-SURE = 0.99  # that it is legible, and which digit it is: no further view is tried
-# Divides log-odds, since the errors of candidates of one picture are correlated.
-ALIKE = 2
 
 
 class NotADigit(Exception):
@@ -149,11 +141,14 @@ class Job:
     def next_frames(self) -> Map | None:
         """Take the next step; return its frames, or None at the end."""
         try:
-            return self.steps.send(self.classes)
+            frames = self.steps.send(self.classes)
         except StopIteration as end:
             self.finish(end.value)
         except Exception as error:
             self.finish(error)
+        else:
+            self.watch.end("preprocess")
+            return frames
         return None
 
 
@@ -283,7 +278,7 @@ def judged(
     image : Image.Image
         From `open_image`.
     watch : Stopwatch
-        Times the stages; those of the classifier are timed by the caller.
+        Times the stages; those of the steps are timed by the caller.
     opinion, options
         As in `read_digit`.
 
@@ -294,95 +289,16 @@ def judged(
     watch.end("wait")
     picture = decode_image(image, SIDE)
     watch.end("decode")
-    found: list[Candidate] = []
-    probabilities = np.zeros((0, 10), np.float32)
-    legibility = np.zeros(0, np.float32)
-    coarse = picture.reduced(COARSE_SIDE)
-    for seen in (picture,) if coarse is picture else (coarse, picture):
-        for further in candidates(seen):
-            frames = np.stack([candidate.frame for candidate in further])
-            watch.end("preprocess")
-            classes = yield frames
-            assert classes is not None
-            found += further
-            probabilities = np.concatenate([probabilities, classes.probabilities])
-            legibility = np.concatenate([legibility, classes.legibility])
-            best, reading = chosen(found, probabilities, legibility)
-            if reading.is_sure:
-                break
-        if found and (reading.is_sure or best.box.size > SMALL * seen.scale):
-            break
-    if not found:
-        raise BlankImage(
-            "There is no ink in the picture: write the digit darker or larger, or crop "
-            "closer to it."
-        )
-    others = [each.box for each in found if each is not best]
-    if (
-        opinion
-        and options.has_opinion
-        and (
-            reading.probabilities.max() < opinion.weights.confidence
-            or reading.legibility < opinion.weights.legibility
-            or not all(map(best.box.contains, others))
-        )
-    ):
-        shares, legible, has_several = opinion(
-            best.picture, best.box, reading.probabilities, reading.legibility
-        )
+    choice = yield from search(picture)
+    best, shares, legible, has_several, is_sure, _ = choice
+    reading = Reading(best.frame, best.box, shares, legible, has_several, is_sure)
+    if opinion and options.has_opinion and opinion.is_wanted(choice):
+        shares, legible, sees_several = opinion(choice)
         reading = reading._replace(
             probabilities=shares,
             legibility=legible,
-            has_several=has_several or reading.has_several,
+            has_several=has_several or sees_several,
             has_second_opinion=True,
         )
         watch.end("inference")
-    ink = ink_around(best) if options.with_ink else None
-    return reading._replace(ink=ink)
-
-
-def chosen(
-    candidates: Sequence[Candidate], probabilities: Values, legibility: Values
-) -> tuple[Candidate, Reading]:
-    """Return the candidate that most supports the digit read of all, and the reading.
-
-    The log-odds of a candidate are those of its legibility, and its prior, which is
-    lower if others are larger.
-    """
-    if len(candidates) == 1:  # as in MNIST's images: all that follows would take 30 µs
-        (only,) = candidates
-        legible = float(legibility[0])
-        shares = probabilities[0]
-        is_sure = is_sure_of(log_odds_of(legible) + only.prior, shares)
-        return only, Reading(only.frame, only.box, shares, legible, False, is_sure)
-    pairs = [*zip(candidates, legibility.tolist(), strict=True)]
-    largest = max(each.box.size for each in candidates)
-    log_odds = []
-    for each, legible in pairs:
-        share = math.log(each.box.size / largest)
-        log_odds.append(log_odds_of(legible) + each.prior + share)
-    odds = np.array(log_odds)
-    weights = np.exp((odds - odds.max()) / ALIKE)
-    expected = (weights @ probabilities / weights.sum()).astype(np.float32)
-    place = int((weights * probabilities[:, expected.argmax()]).argmax())
-    best, legible = pairs[place]
-    others = [share for other, share in pairs if is_beside(best.box, other)]
-    beside = max(others, default=0.0)
-    return best, Reading(
-        best.frame,
-        best.box,
-        expected,
-        legible * (1 - beside),
-        beside > 0.5,
-        is_sure_of(log_odds[place], expected),
-    )
-
-
-def is_sure_of(log_odds: float, probabilities: Values) -> bool:
-    """Return whether further views are unlikely to give a better reading."""
-    return log_odds >= log_odds_of(SURE) and float(probabilities.max()) >= SURE
-
-
-def is_beside(box: PixelBox, other: Candidate) -> bool:
-    """Return whether another candidate lies beside a box, at least half as large."""
-    return box.is_apart(other.box) and 2 * other.box.size >= box.size
+    return reading._replace(ink=ink_around(best)) if options.with_ink else reading
