@@ -3,15 +3,17 @@
 import asyncio
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 from python_multipart.multipart import parse_options_header
 
 from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.service import service_of
+from app.web.service import Serving
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
@@ -91,23 +93,26 @@ class Body:
         self.held_bytes += count
 
     def close(self) -> None:
-        """Give back its memory, once the response is sent."""
+        """Give back its memory."""
         self.admission.held_bytes -= self.held_bytes
         if self.has_overdraft:
             self.admission.overdraft.release()
 
 
-async def arriving(request: Request) -> Body:
-    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded."""
-    service = await service_of(request)
+async def arriving(request: Request, service: Serving) -> AsyncGenerator[Body]:
+    """Admit the body of a request with pictures, and give back its memory once the
+    response is sent; raise UploadTooLarge or Overloaded.
+    """
     admission = service.admission
     await admission.admit(int(request.headers.get("content-length", 0)))
     header = request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
     media_type, options = parse_options_header(header)
     seconds = service.settings.body_timeout_seconds
-    body = Body(request, seconds, admission, media_type, options)
-    request.state.body = body  # RequestMiddleware closes it
-    return body
+    with closing(Body(request, seconds, admission, media_type, options)) as body:
+        yield body
+
+
+Arriving = Annotated[Body, Depends(arriving)]
 
 
 class Inflation:

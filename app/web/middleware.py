@@ -87,9 +87,6 @@ class RequestMiddleware:
                 if not status:
                     response = await problems.respond(request, cause)
                     await response(scope, receive, send_with_headers)
-            finally:
-                if body := scope["state"].pop("body", None):
-                    body.close()
         self.finish(scope, status, perf_counter() - started)
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ import string
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
@@ -25,7 +25,7 @@ from app.answers.errors import (
     SeveralFiles,
     TooManyPictures,
 )
-from app.web.bodies import MAX_HEADER_BYTES, Body, arriving
+from app.web.bodies import MAX_HEADER_BYTES, Arriving, Body
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
 MULTIPART = b"multipart/"  # how the media types of forms begin
@@ -104,9 +104,8 @@ def check_count(pictures: int) -> None:
         )
 
 
-async def read_picture(request: Request) -> bytes:
+async def read_picture(body: Arriving) -> bytes:
     """Return the bytes of a request's only picture; see `Body.read` for the errors."""
-    body = await arriving(request)
     if body.media_type.startswith(MULTIPART):
         pictures = await read_form(body, FIELD, MAX_PARTS)
         if len(pictures) > 1:
@@ -124,9 +123,8 @@ async def read_picture(request: Request) -> bytes:
     return picture_in_json(raw) if body.media_type == JSON else raw
 
 
-async def read_pictures(request: Request) -> list[bytes]:
+async def read_pictures(body: Arriving) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
-    body = await arriving(request)
     if not body.media_type.startswith(MULTIPART):
         raise NoFile(
             "The request is not a form: send the pictures as form fields "
