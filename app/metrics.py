@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.serving.processes import METRICS_FOLDER
+from app.shared_metrics import METRICS_FOLDER
 
 LOG = structlog.get_logger("digits")
 SECONDS = (

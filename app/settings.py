@@ -27,10 +27,6 @@ OF_KEYS = "API_KEYS", "API_KEYS_FILE"
 ORIGIN = re.compile(r"\*|null|[a-z-]+://[^/]+")
 
 
-class InvalidKeys(Exception):
-    """The file has no valid keys; the message says why, without any of its content."""
-
-
 def usable_cores() -> int:
     """Return the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

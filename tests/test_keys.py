@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from answers import samples
 from app.main import create_app
 from app.metrics import Metrics
-from app.settings import InvalidKeys, Settings
-from app.web.keys import Keys, parse
+from app.settings import Settings
+from app.web.keys import InvalidKeys, Keys, parse
 from pictures import encode
 from services import serving
 

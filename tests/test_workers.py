@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from app.server.process import listen
-from app.server.worker import forget_killed_workers
+from app.shared_metrics import forget_killed_workers
 from commands import DIGITS
 from paths import MODELS
 from processes import family

@@ -66,12 +66,11 @@ def serve(
     }
     with suppress(KeyboardInterrupt), configured(given) as settings:
         from app.server import logs, process
-        from app.settings import InvalidKeys
 
         logs.configure(settings.log_level, settings.log_format)
         try:
             process.serve(settings)
-        except (process.CannotStart, InvalidKeys) as error:
+        except process.CannotStart as error:
             raise failure(str(error)) from error
 
 

@@ -17,8 +17,10 @@ from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
 from app.serving.networks import Files, Networks
-from app.serving.processes import METRICS_FOLDER, interrupts_held
+from app.serving.processes import interrupts_held
 from app.settings import PREFIX, Settings, unknown_variables
+from app.shared_metrics import METRICS_FOLDER
+from app.web.keys import InvalidKeys
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
 SEMAPHORES = 2  # that pebble creates for a pool of decoder processes
@@ -32,13 +34,15 @@ class CannotStart(Exception):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; Ctrl-C may raise KeyboardInterrupt.
 
-    Raises CannotStart; ModelError or InvalidKeys for a file that cannot be used.
+    Raises CannotStart, or ModelError for a file that cannot be used.
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
     networks = Networks.load(*settings.files, settings.second_opinion)
-    # With several workers, to check that they can, too.
-    app = create_app(settings, networks)
+    try:  # with several workers, to check that they can, too
+        app = create_app(settings, networks)
+    except InvalidKeys as error:
+        raise CannotStart(str(error)) from error
     require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()

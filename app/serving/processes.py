@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
-
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:

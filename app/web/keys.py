@@ -9,8 +9,6 @@ import structlog
 from prometheus_client import Counter
 from pydantic import SecretStr
 
-from app.settings import InvalidKeys
-
 # Names are values of a metric's label.
 NAMED_KEY = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")
 SYNTAX = (
@@ -20,6 +18,10 @@ SYNTAX = (
 # Each key takes a comparison per request, and a series of the metric.
 MAX_BYTES = 100_000
 LOG = structlog.get_logger("digits")
+
+
+class InvalidKeys(Exception):
+    """The file has no valid keys; the message says why, without any of its content."""
 
 
 class Keys:
