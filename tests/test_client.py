@@ -19,7 +19,7 @@ from answers import HEALTH, LINE, NUMBER, SEVEN
 from app.many.answers import NoService, Unanswered, in_order
 from app.many.client import MAX_BYTES, Client
 from app.many.patience import Patience
-from app.picture.errors import MAX_DIGITS
+from app.text.limits import MAX_DIGITS
 from stand_ins import Clock, Killable, Respond, answering
 
 

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from answers import assert_problem
 from app.picture.decode import open_image
-from app.picture.errors import TooMuchWriting
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
+from app.text.limits import TooMuchWriting
 from app.text.line_network import LineNetwork
 from app.text.page_reader import MAX_WIDTH
 from app.text.reading import AS_WRITTEN, TextOptions, decoded, read_text, text_in

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.picture.errors import TooMuchWriting
 from app.picture.maps import PixelBox
+from app.text.limits import TooMuchWriting
 from app.text.reading import AS_WRITTEN, TURNS, TextOptions, read_text
 from app.text.transcription import Transcription
 from networks import line_network, page_network

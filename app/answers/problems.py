@@ -12,6 +12,7 @@ from app.digit.reading import NotADigit
 from app.picture import errors as picture
 from app.serving.decoders import Busy, Interrupted
 from app.text.field import InvalidField
+from app.text.limits import TooMuchWriting
 from app.text.reading import ImpossibleLength
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,7 +34,7 @@ DOMAIN: dict[type[Exception], tuple[int, str, str]] = {
     ),
     picture.CorruptImage: (422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: (422, "blank-image", "The picture is blank"),
-    picture.TooMuchWriting: (
+    TooMuchWriting: (
         422,
         "too-much-writing",
         "There is too much writing in the picture",

@@ -8,8 +8,8 @@ from typer import Argument, Exit, Option
 
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES
-from app.picture.errors import MAX_DIGITS
 from app.text import formats
+from app.text.limits import MAX_DIGITS
 
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"

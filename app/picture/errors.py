@@ -8,10 +8,8 @@ PictureError
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but truncated or damaged
 ├── BlankImage       decoded, but there is no ink in it
-└── TooMuchWriting   decoded, but there is more writing in it than the limits allow
+└── TooMuchWriting   decoded, but there is too much writing: see `app.text.limits`
 """
-
-MAX_DIGITS = 64  # per line; with more, there is too much writing
 
 
 class PictureError(Exception):
@@ -44,14 +42,3 @@ class CorruptImage(PictureError):
 
 class BlankImage(PictureError):
     """There is no ink in the picture."""
-
-
-class TooMuchWriting(PictureError):
-    """There is more writing, or noise that looks like it, than the limits allow."""
-
-    def __init__(  # with a parameter, since exceptions are pickled with their message
-        self,
-        message: str = "There is too much writing or noise in the picture: crop it "
-        "to fewer lines, or send it sharper.",
-    ) -> None:
-        super().__init__(message)

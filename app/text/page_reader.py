@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.text.hypothesis import SURE, Hypothesis, count_of, share, upright
 from app.text.layout import ELONGATED, Floats, LineBox, in_rows, joined
+from app.text.limits import MAX_DIGITS, TooMuchWriting
 from app.text.line_reader import LineReader
 from app.text.pages import PageLayout
 from app.text.strips import WIDER, Sheet, Strip

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from app.picture.decode import Picture
-from app.picture.errors import MAX_DIGITS
 from app.text.hypothesis import Hypothesis, is_sure
+from app.text.limits import MAX_DIGITS
 from app.text.line_reader import LineReader
 from app.text.page_reader import PageReader, is_upright
 from app.text.pages import PageLayout, PageNetwork

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from app.picture.decode import Picture, decode_image, open_image
-from app.picture.errors import TooMuchWriting
 from app.picture.shown import shown
 from app.text.field import ANYTHING, Field
 from app.text.hypothesis import best_of, upright
+from app.text.limits import TooMuchWriting
 from app.text.line_network import LineNetwork
 from app.text.line_reader import LineReader
 from app.text.pages import PageNetwork

@@ -8,10 +8,11 @@ from pydantic import Field
 from app.answers import conversion, errors, problems, responses
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
 from app.digit.reading import DigitOptions
-from app.picture.errors import BlankImage, TooMuchWriting
+from app.picture.errors import BlankImage
 from app.settings import Settings
 from app.text.field import InvalidField, require_readable
 from app.text.formats import DIGITS
+from app.text.limits import TooMuchWriting
 from app.text.reading import TextOptions
 from app.web.parameters import OfOnePage
 from app.web.routes import OF_ONE_PICTURE

@@ -12,9 +12,9 @@ from pydantic import Field as Parameter
 
 from app.answers.responses import Described, OneOrMore, Share
 from app.corrections import LABEL
-from app.picture.errors import MAX_DIGITS
 from app.text.field import MAX_CHARACTERS, Field
 from app.text.formats import DateOrder, FormatName
+from app.text.limits import MAX_DIGITS
 from app.text.reading import TURNS, TextOptions
 from app.web.documents import PAGES
 

@@ -13,8 +13,9 @@ from app.answers import conversion, errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.digit.inside import weights_in_colour
 from app.digit.reading import DigitOptions, NotADigit
-from app.picture.errors import BlankImage, TooMuchWriting
+from app.picture.errors import BlankImage
 from app.text.field import InvalidField
+from app.text.limits import TooMuchWriting
 from app.text.reading import ImpossibleLength
 from app.text.transcription import Transcription
 from app.web import results
