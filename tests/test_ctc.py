@@ -7,14 +7,7 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from app.text.ctc import (
-    BLANK,
-    best_path,
-    best_path_with,
-    likeliest,
-    log_probability,
-    spans_of,
-)
+from app.text.ctc import BLANK, best_path, best_path_with, likeliest, log_probability
 
 COUNTED = range(1, 3)
 Symbols = tuple[int, ...]
@@ -83,14 +76,6 @@ def test_a_number_that_is_too_unlikely_is_not_found():
     assert best_path_with(sure, COUNTED, 2) is None
     # More than there are columns.
     assert best_path_with(random_columns(0), COUNTED, 7) is None
-
-
-def test_any_number_of_symbols_is_found_in_a_long_line():
-    columns = np.full((200, 3), 0.01)
-    columns[range(200), [0, 1, 0, 2] * 50] = 0.98
-    assert [span.symbol for span in spans_of(best_path(columns))] == [1, 2] * 50
-    for count in (1, 64):
-        assert len(spans_of(best_path_with(columns, COUNTED, count))) == count
 
 
 def test_a_probability_of_0_does_no_harm():

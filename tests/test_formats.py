@@ -1,4 +1,4 @@
-"""The forms of fields: which texts have them, and what these mean and begin with."""
+"""The formats of fields: which texts have them, and what these mean and begin with."""
 
 from datetime import date
 from typing import get_args
@@ -67,7 +67,7 @@ def rows_of(table: str) -> list[tuple[str, ...]]:
     return [tuple(row.split()) for row in table.strip().splitlines()]
 
 
-def test_each_form_has_examples_and_signs_that_are_read():
+def test_each_format_has_examples_and_signs_that_are_read():
     assert {*FORMATS} == {*get_args(FormatName)}
     for table in (MEANINGS, WITHOUT):
         assert {*FORMATS} == {row[0] for row in rows_of(table)}
@@ -75,12 +75,12 @@ def test_each_form_has_examples_and_signs_that_are_read():
 
 
 @pytest.mark.parametrize(("format", "text", "value"), rows_of(MEANINGS))
-def test_a_text_of_a_form_means_one_value(format, text, value):
+def test_a_text_in_a_format_means_one_value(format, text, value):
     assert FORMATS[format].meaning(text)[:2] == (value, 1)
 
 
 @pytest.mark.parametrize(("format", "text"), rows_of(WITHOUT))
-def test_other_texts_do_not_have_the_form(format, text):
+def test_other_texts_do_not_have_the_format(format, text):
     assert FORMATS[format].meaning(text) is None
 
 
@@ -123,12 +123,12 @@ def test_a_number_without_decimals_is_less_likely_where_some_are_expected():
 
 
 @pytest.mark.parametrize(("format", "text", "_"), rows_of(MEANINGS))
-def test_all_that_a_text_of_a_form_begins_with_can_be_completed(format, text, _):
+def test_all_that_a_text_in_a_format_begins_with_can_be_completed(format, text, _):
     assert all(FORMATS[format].can_begin(text[:end]) for end in range(len(text) + 1))
 
 
 @pytest.mark.parametrize(("format", "text"), rows_of(NOT_BEGINNINGS))
-def test_what_no_text_of_a_form_begins_with_is_dropped(format, text):
+def test_what_no_text_in_a_format_begins_with_is_dropped(format, text):
     assert not FORMATS[format].can_begin(text)
 
 

@@ -55,13 +55,6 @@ def test_the_box_around_a_line_grows_by_a_share_of_its_area_over_its_perimeter()
     assert line.height == pytest.approx(20 + 2 * growth)
 
 
-def test_lines_are_in_pixels_of_the_image_of_which_the_map_is_a_smaller_one():
-    writing = drawn((50, 80, 150, 100))
-    (small,) = lines_in(writing, (300, 200), FINDING)
-    (large,) = lines_in(writing, (900, 600), FINDING)
-    assert large[:4] == pytest.approx([3 * edge for edge in small[:4]])
-
-
 @pytest.mark.parametrize(
     ("writing", "count"),
     [
@@ -144,10 +137,6 @@ def test_lines_of_which_most_lies_in_another_one_are_joined(row):
     assert np.array(tilted) == pytest.approx(
         np.array([line._replace(tilt=tilt) for line in expected])
     )
-
-
-def test_no_lines_stay_none():
-    assert without_overlaps([]) == []
 
 
 def test_lines_joined_are_the_box_around_them():

@@ -99,13 +99,10 @@ def test_a_page_that_a_pdf_only_claims_to_have_is_damaged():
     [
         (b"", (1583, 2048)),
         (b"/MediaBox[0 0 0 0]", (1583, 2048)),
-        (b"/MediaBox[0 0 nan nan]", (1583, 2048)),
         (b"/MediaBox[0 0 1e30 1e30]", (1583, 2048)),
         (b"/MediaBox[100 200 0 0]", (1024, 2048)),
-        (b"/MediaBox[0 0 -100 -200]", (1024, 2048)),
         (b"/MediaBox[0 0 2834645 2834645]", (2048, 2048)),  # a square kilometre
         (b"/MediaBox[0 0 1 20000]", (1, 2048)),
-        (b"/MediaBox[0 0 20000 1]", (2048, 1)),
         (b"/MediaBox[0 0 0.001 0.001]", (2048, 2048)),
         (A4 + b"/UserUnit 10000", (1448, 2048)),
         (A4 + b"/Rotate 90", (2048, 1448)),

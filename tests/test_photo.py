@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from app.digit.reading import read_digit
 from app.picture.errors import BlankImage
@@ -52,12 +52,6 @@ def ruled(digit: np.ndarray) -> bytes:
     return photo(sheet)
 
 
-def written_on_a_dark_line(digit: np.ndarray) -> bytes:
-    under = Image.new("L", (600, 400), 255)
-    ImageDraw.Draw(under).line((0, 235, 600, 245), fill=110, width=4)
-    return photo(ImageChops.darker(drawing(digit), under))
-
-
 def in_a_table(digit: np.ndarray) -> bytes:
     sheet = drawing(digit)
     draw = ImageDraw.Draw(sheet)
@@ -65,15 +59,6 @@ def in_a_table(digit: np.ndarray) -> bytes:
         draw.line((0, y, 600, y), fill=0, width=5)
     for x in (30, 365):
         draw.line((x, 0, x, 400), fill=0, width=5)
-    return photo(sheet)
-
-
-def with_a_neighbour_in_two_parts(digit: np.ndarray) -> bytes:
-    sheet = drawing(digit)
-    draw = ImageDraw.Draw(sheet)
-    draw.line((400, 0, 400, 90), fill=0, width=22)
-    draw.line((430, 40, 360, 130), fill=0, width=22)
-    draw.line((370, 105, 440, 105), fill=255, width=12)
     return photo(sheet)
 
 
@@ -90,15 +75,7 @@ def closer(digit: np.ndarray) -> bytes:
     return encode(in_a_gradient(digit).crop((0, 50, 420, 400)))
 
 
-DISTURBED = (
-    chalk,
-    ruled,
-    written_on_a_dark_line,
-    in_a_table,
-    with_a_neighbour_in_two_parts,
-    on_a_line_along_the_edge,
-    closer,
-)
+DISTURBED = (chalk, ruled, in_a_table, on_a_line_along_the_edge, closer)
 SCENES = {
     **{light: partial(lit, light=light) for light in LIGHTS},
     **{make.__name__: make for make in DISTURBED},

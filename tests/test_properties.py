@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app.digit.reading import SIDE, Reading, read_digit
 from app.picture.errors import PictureError
 from app.text.reading import read_text
 from networks import classifier, line_network, reading_of
-from pictures import cropped, drawing, encode, load_sheet, picture_from_bytes
+from pictures import drawing, encode, load_sheet, picture_from_bytes
 
 MODES = ["L", "RGB", "RGBA"]
 patient = settings(
@@ -72,15 +72,6 @@ def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     assert_has_frame_or_is_refused(encode(picture.convert(mode)))
 
 
-def drawing_cropped(digit: np.ndarray) -> Image.Image:
-    ink = np.asarray(ImageOps.invert(drawing(digit)))
-    return Image.fromarray(255 - cropped(np.where(ink > 25, ink, 0).astype(np.uint8)))
-
-
-def drawing_with_margin(digit: np.ndarray) -> Image.Image:
-    return ImageOps.expand(drawing(digit), 100, fill=255)
-
-
 def fainter_drawing(digit: np.ndarray) -> Image.Image:
     return drawing(digit).point(lambda level: 90 + level // 2)
 
@@ -95,20 +86,18 @@ as_is = Image.fromarray
 CHANGES: dict[str, tuple[Change, Change]] = {
     "a margin": (as_is, lambda digit: as_is(np.pad(digit, 10))),
     "inverted": (as_is, lambda digit: as_is(255 - digit)),
-    "cropped and inverted": (as_is, lambda digit: as_is(255 - cropped(digit))),
     "twice as large": (as_is, lambda digit: scaled(as_is(digit), 2)),
     "drawn": (as_is, drawing),
-    "drawn, a margin": (drawing, drawing_with_margin),
-    "drawn, cropped": (drawing, drawing_cropped),
     "drawn, fainter": (drawing, fainter_drawing),
-    "drawn, 0.7 as large": (drawing, lambda digit: scaled(drawing(digit), 0.7)),
     "drawn, 0.2 as large": (drawing, lambda digit: scaled(drawing(digit), 0.2)),
 }
 
 
 @cache
 def readings(change: Change) -> list[Reading]:
-    return [reading_of(change(digit), compress_level=1) for digit in load_sheet()[0]]
+    return [
+        reading_of(change(digit), compress_level=1) for digit in load_sheet()[0][::2]
+    ]
 
 
 @pytest.mark.slow

@@ -90,11 +90,3 @@ def test_a_blank_picture_is_proposed_whole_if_it_may_be_a_line(size):
         assert strip.pixels.shape[1] >= NARROWEST * HEIGHT
         assert np.ptp(strip.pixels) == 0
         assert box_of(strip) == PixelBox(0, size[1], 0, size[0])
-
-
-def test_a_narrow_digit_is_widened_by_the_background():
-    one = np.full((120, 40), 255, np.uint8)
-    one[10:110, 12:18] = 0
-    strip, _ = proposed(one)
-    assert strip.pixels.shape[1] >= NARROWEST * HEIGHT
-    assert (strip.pixels[:, [0, -1]] == 255).all()

