@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from browsing import (
-    answer_with,
     answered,
     button,
     choose,
@@ -195,46 +194,6 @@ def test_only_lost_pages_are_asked_for_again_and_none_is_read_twice(page, stream
     assert columns_of(rows[20:21], "page", "error", "problem") == [
         "6,The page is damaged.,corrupt-image"
     ]
-
-
-def test_a_document_is_given_up_after_many_attempts_and_then_only_the_rest_is_read(
-    page, read
-):
-    asked = []
-
-    def answer(route: Route) -> None:
-        asked.append(httpx2.URL(route.request.url).params.get("page"))
-        lines = [{"page": 2, "pages": 3, **BUSY}]
-        if len(asked) == 1:
-            lines = [{"page": n, "pages": 3, **read} for n in (1, 3)] + lines
-        route.fulfill(body="".join(f"{json.dumps(line)}\n" for line in lines))
-
-    page.route("**/read*", answer)
-    page.clock.install()
-    choose(page, "scan.pdf", PDF)
-    expect_words(page, "#sum", "(2 read)")
-    assert until(lambda: page.clock.run_for(8_000) or len(asked) == 12)
-    expect_text(page, "#counts", "1 in all: 0 sure, 0 in doubt, 1 not read")
-    assert asked == [None] + ["2-2"] * 11
-    expect_text(page, "#sum", "Page 1 of 3 (1 not read): 4 lines, all sure")
-    expect_words(page, "#list li", "1 of 3 pages not read")
-    again = button(page, "Try again")
-    expect(again).to_be_visible()
-    click(page, "Next page")
-    expect_text(page, "#message", "The service is busy: try again later.")
-    rows = saved(page)
-    assert len(rows) == 9
-    assert columns_of(rows[4:5], "page", "text", "error", "problem") == [
-        "2,,The service is busy: try again later.,overloaded"
-    ]
-    page.unroute("**/read*")
-    answer_with(page, {"pages": [{}, {**read, "page": 2}]})
-    with page.expect_request("**/read*") as request:
-        again.click()
-    assert "page=2-2" in request.value.url
-    expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    assert answered(page) == "725"
-    expect(again).to_be_hidden()
 
 
 def test_pages_that_were_read_survive_a_reload_and_a_removal(page, stream):

@@ -18,7 +18,6 @@ from browsing import (
     expect_text,
     expect_words,
     press,
-    read_as,
     respond,
     saved,
     show,
@@ -132,20 +131,6 @@ def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, typeset, dig
     assert answered(page) == "?"
     expect(button(page, "Edit")).to_be_disabled()  # there is no answer to edit
     assert texts_of(page) == ["71.5, edited", "7251.5, edited", ""]
-
-
-def test_another_form_reads_again_what_was_not_edited(page, typeset):
-    amount = typeset("42.50")
-    choose_all(page, {"a.png": amount, "b.png": amount})
-    expect_words(page, "#counts", "2 in all")
-    edit(page, "42.80")
-    read_as(page, "a phone number")
-    expect_text(page, "#list b", ["42.80", "42.50"])
-    expect_words(page, "#list li", ["Edited", "→ 4250"])
-    show(page, "b.png")
-    edit(page, "4280")
-    edit(page, "4285")
-    assert columns_of(saved(page), "value", "format") == [",", "4285,"]
 
 
 def test_a_stored_correction_changes_the_answer_and_the_csv(page, typeset, digits):

@@ -15,7 +15,6 @@ from browsing import (
     SEVEN,
     answered,
     bring,
-    button,
     choose,
     choose_all,
     click,
@@ -27,7 +26,6 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
-    fits,
     ink_of,
     natural_size,
     opened,
@@ -61,25 +59,6 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
             click(page, "Draw")
             expect_hidden(page, "#picture")
             assert drawn(page, SEVEN) == "7"
-
-
-def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(browser, url, typeset):
-    pages = [typeset("72"), typeset("510")]
-    tiff = document(pages, "TIFF", compression="tiff_deflate")
-    with opened(browser, url, viewport=PHONE) as page:
-        for event, scan in (("drop", document(pages)), ("paste", tiff)):
-            bring(page, event, "a long name " * 20, scan)
-            expect_text(page, "#text", "72")
-            ratios = []
-            for place in ("Page 1 of 2", "Page 2 of 2"):
-                expect_text(page, "#sum", place)
-                expect(page.locator("#picture")).to_be_visible()
-                width, height = natural_size(page)
-                ratios.append(width / height)
-                assert fits(page)
-                button(page, "Next page").press("Enter")
-            assert ratios[0] < ratios[1]  # each shows its own picture
-            click(page, "Draw")
 
 
 @pytest.fixture
@@ -241,30 +220,6 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
     page.reload()
     answered(page)
     expect_hidden(page, "#batch")
-
-
-def test_each_further_picture_is_added_to_the_list(page, three, digits):
-    choose(page, "one.png", drawing(digits[50]))
-    expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
-    read = ["1"]
-    for event in ("drop", "paste"):
-        bring(page, event, "three.png", three)
-        read.append("3")
-        expect_text(page, "#list b", read)
-        assert answered(page) == "3"
-        expect_words(page, "#list [aria-current=true]", "three.png")
-    click(page, "Draw")
-    assert drawn(page, SEVEN) == "7"  # what is drawn is no picture of the list
-    expect_count(page, "#list [aria-current=true]", 0)
-    click(page, "A 7 in a photo")
-    expect_words(page, "#counts", "4 in all")
-    # The drawing, the empty sheet, then one picture less at a time.
-    for read in ("7", "?", "3", "3", "1", "?"):
-        press(page, "Control+z")
-        assert answered(page) == read
-    expect_hidden(page, "#batch")
-    press(page, "Control+y", "Control+y")
-    expect_text(page, "#list b", ["1", "3"])
 
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" {} viewBox="0 0 100 100">

@@ -64,26 +64,21 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
     with asked(page) as forms:
         press(page, "Escape")
         assert written(page, "42.50") == "42.50"
-        for name in ("Choose pictures", "Take a photo"):
-            choose(page, "amount.png", amount, by=name)
-            expect_picture(page, "amount.png")
-            assert answered(page) == "42.50"
         bring(page, "paste", "pasted.png", amount)
         expect_picture(page, "pasted.png")
         assert answered(page) == "42.50"
         choose_all(page, {"three.png": three, "amount.png": amount})
-        expect_text(page, "#list b", ["42.50"] * 3 + ["3", "42.50"])
+        expect_text(page, "#list b", ["42.50", "3", "42.50"])
         pages = [typeset("42.50"), typeset("725")]
         choose(page, "pages.pdf", document(pages))
         expect_text(page, "#sum", "Page 1 of 2")
         assert forms == {("amount", None)}
     page.reload()
     expect(page.get_by_label("Read as")).to_have_value("&format=amount")
-    for first, order in {"day": "dmy", "month": "mdy", "year": "ymd"}.items():
-        with asked(page) as forms:
-            read_as(page, f"a date, {first} first")
-            answered(page)
-            assert forms == {("date", order)}
+    with asked(page) as forms:
+        read_as(page, "a date, month first")
+        answered(page)
+        assert forms == {("date", "mdy")}
 
 
 def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page):
@@ -146,9 +141,6 @@ def test_another_form_reads_a_list_again(page, three, amount):
     expect_text(page, "#message", "Not a date, day first")
     read_as(page, "a phone number")
     expect_words(page, "#list li", ["Not a phone number", "→ 4250"])
-    found = saved(page)
-    texts = columns_of(found, "text", "format", "value")
-    assert texts == ["3,no,", "42.50,yes,4250"]
     page.route("**/read*", lambda route: None)
     read_as(page, "a decimal")
     # Waits until the list is stored.

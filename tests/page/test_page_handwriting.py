@@ -10,7 +10,6 @@ from browsing import (
     PHONE,
     SEVEN,
     answered,
-    boxes_of,
     click,
     draw,
     draw_by_touch,
@@ -49,16 +48,6 @@ def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
                 wrong.append((text, answer))
             press(page, "Escape")
     assert len(wrong) <= 1, wrong
-
-
-def test_a_tap_beside_the_foot_of_a_digit_draws_a_point(page):
-    assert written(page, "17") == "17"
-    ink = ink_of(page)
-    box = boxes_of(page)[-1]
-    beside = box["right"] - 0.1 * box["width"]
-    with page.expect_response("**/read*"):
-        page.mouse.click(beside, box["top"] + 0.85 * box["height"])
-    assert ink_of(page) > ink
 
 
 def test_a_tap_draws_a_dot(browser, url):

@@ -15,7 +15,6 @@ from playwright.sync_api import Page, Route, expect
 from browsing import (
     CLIPBOARD,
     PHONE,
-    SEVEN,
     SMALL_PHONE,
     SURE,
     answer_with,
@@ -25,7 +24,6 @@ from browsing import (
     choose,
     click,
     columns_of,
-    drawn,
     expect_count,
     expect_hidden,
     expect_picture,
@@ -103,15 +101,6 @@ def cells_of(page: Page) -> list[list[str]]:
     )
 
 
-def are_apart(one: dict, other: dict) -> bool:
-    return (
-        one["right"] <= other["left"]
-        or other["right"] <= one["left"]
-        or one["bottom"] <= other["top"]
-        or other["bottom"] <= one["top"]
-    )
-
-
 def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(browser, url, sheet):
     with opened(browser, url, viewport=PHONE) as page:
         choose(page, "page.png", sheet)
@@ -120,15 +109,11 @@ def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(browser, url,
         sure = [re.compile(rf"^{re.escape(text)}{SURE} sure$") for text in LINES]
         expect_text(page, "#lines label", sure)
         expect_text(page, "#boxes text", LINES)
-        boxes = boxes_of(page)
         texts = boxes_of(page, "#boxes text")
-        assert len(boxes) == len(texts) == 4
-        for box, text in zip(boxes, texts, strict=True):
+        for box, text in zip(boxes_of(page), texts, strict=True):
             assert box["right"] < text["left"] < box["right"] + 20
             _, middle = middle_of(text)
             assert box["top"] < middle < box["bottom"]
-            assert all(are_apart(text, other) for other in boxes)
-            assert text["height"] > 11
         [shown] = boxes_of(page, "#picture")
         # The sheet takes the page's shape.
         assert shown["height"] > 1.2 * shown["width"]
@@ -261,14 +246,6 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
     click(page, "Store the text as shown")
     expect_text(page, "#thanks", "Thank you: your correction is stored.")
     assert [picture.size for picture in sent] == [sheet.size]
-
-
-def test_a_drawing_of_several_lines_keeps_the_layout(page, answer):
-    answer_with(page, answer)
-    assert drawn(page, SEVEN) == "\n".join(LINES)
-    expect_hidden(page, "#page")
-    expect_text(page, "#digits > div", LINES)
-    expect_count(page, "#boxes rect", 11)
 
 
 def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table):
