@@ -77,16 +77,16 @@ def line_network() -> LineNetwork:
     return load_line_network()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client() -> Iterator[TestClient]:
-    """A client of an application that all tests of a file share."""
+    """A client of an application that all tests share."""
     with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def url() -> Iterator[str]:
-    """The address of a running service that all tests of a file share."""
+    """The address of a running service that all tests share."""
     with serving() as (_, url):
         yield url
 

@@ -65,6 +65,7 @@ def test_all_pages_are_read_as_alone(client, pages, kind):
     assert [*first] == ["page", "text", "confidence", "lines"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIFF", "PDF"])
 def test_a_file_of_one_page_is_answered_as_a_picture(client, pages, kind):
     answer = read(client, encode(pages[0], kind))
@@ -95,11 +96,13 @@ FILLED_IN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILLED_IN)
 def test_what_is_filled_into_a_form_is_read(client, name):
     assert read(client, FILLED_IN[name])["text"] == "4075"
 
 
+@pytest.mark.slow
 def test_what_viewers_hide_is_not_read(client):
     hidden = filled_in(TEXT + DRAWN).replace(b"/F 4/", b"/F 2/")
     assert read(client, hidden)["text"] == ""
@@ -172,6 +175,7 @@ def test_more_pages_than_one_request_reads_are_a_problem_that_names_the_paramete
         assert len(read(client, file, "?page=1-5")["pages"]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [

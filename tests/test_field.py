@@ -77,6 +77,7 @@ def read(picture: bytes, characters: str | None) -> str:
     return read_text(picture, line_network(), options=options).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "signs"), [("+d", "+"), ("d%", "%"), ("dd%", "+-.,%")]
 )

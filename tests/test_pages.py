@@ -124,6 +124,7 @@ def test_a_box_that_is_ticked_has_its_mark(drawing):
     assert shade(filled_in(box % (b"Off", b"Off") + drawing)) > 150  # its frame is grey
 
 
+@pytest.mark.slow
 def test_pages_are_drawn_by_several_threads_at_once():
     data = document([Image.new("L", (300, 300), 60 * page) for page in range(4)])
     with ThreadPoolExecutor(8) as pool:

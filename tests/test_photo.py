@@ -82,6 +82,7 @@ SCENES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_photo_is_read_as_the_drawing_of_its_digit(digits, scene):
     """It has the same digit, a similar legibility and, with at most one exception, a

@@ -333,6 +333,7 @@ def test_digits_that_are_too_small_to_be_read_leave_no_sure_answer(client, digit
         assert_problem(answer, 422, problem, "/read")
 
 
+@pytest.mark.slow
 def test_an_empty_ruled_page_is_read_as_empty(client):
     ruled = Image.new("L", (600, 800), 255)
     for row in range(15, 800, 15):
@@ -380,6 +381,7 @@ def test_alternatives_are_the_next_texts_of_a_line(client, write):
     assert line["alternatives"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIFF", "PDF"])
 def test_a_page_of_a_file_with_several_is_chosen(client, write, kind):
     texts = ["72", "1", "568"]
