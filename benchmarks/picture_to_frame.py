@@ -21,7 +21,8 @@ from app.digit.classifier import Classifier
 from app.digit.reading import read_digit
 from app.digit.search import COARSE_SIDE
 from app.many.terminal import percent
-from app.picture.decode import decode_image, open_image
+from app.picture.decode import decode_image
+from app.picture.opening import open_image
 from training.options import MODEL
 from training.sample import PER_CLASS, digits
 from training.writing.drawing import png

@@ -11,8 +11,9 @@ import pillow_heif
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from app.digit.classifier import CLASSES
-from app.picture.decode import Picture, decode_image, open_image
+from app.picture.decode import Picture, decode_image
 from app.picture.file_formats import MAX_PIXELS
+from app.picture.opening import open_image
 from training.sample import PER_CLASS, digits
 
 

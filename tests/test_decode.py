@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from app.digit.reading import SIDE, read_digit
-from app.picture import decode
+from app.picture import decode, opening
 from app.picture.errors import TooManyPixels
 from app.picture.file_formats import FILE_FORMATS, MAX_PIXELS
 from hostile import HOSTILE, PNG, claiming, png_chunk
@@ -74,7 +74,7 @@ def test_pillow_warns_of_nothing(seven):
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 499) + b"".join(entries)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        decode.prepare_plugins.cache_clear()
+        opening.prepare_plugins.cache_clear()
         reading_of(drawing(seven), "JPEG", exif=exif)
     assert not caught
 
@@ -84,7 +84,7 @@ def test_pillow_warns_of_nothing(seven):
     [((4000, 3000), (500, 375)), ((7000, 300), (875, 38)), ((9, 16_000), (2, 2000))],
 )
 def test_a_large_jpeg_is_reduced_while_decoding(size, decoded):
-    image = decode.open_image(encode(Image.new("RGB", size), "JPEG"), MAX_PIXELS)
+    image = opening.open_image(encode(Image.new("RGB", size), "JPEG"), MAX_PIXELS)
     picture = decode.decode_image(image, SIDE)
     assert image.size == decoded
     assert (picture.width, picture.height) == size
@@ -113,8 +113,8 @@ def test_an_unreadable_picture_is_a_named_error(name, classifier):
 
 def test_only_the_setting_limits_the_number_of_pixels():
     limit = 200_000_000
-    assert decode.open_image(claiming(20_000, 10_000), limit).size == (20_000, 10_000)
+    assert opening.open_image(claiming(20_000, 10_000), limit).size == (20_000, 10_000)
     with pytest.raises(
         TooManyPixels, match="has 200,010,000 pixels, more than 200,000,000"
     ):
-        decode.open_image(claiming(20_001, 10_000), limit)
+        opening.open_image(claiming(20_001, 10_000), limit)

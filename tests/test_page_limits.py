@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from answers import assert_problem
-from app.picture.decode import open_image
+from app.picture.opening import open_image
 from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
 from app.text.limits import TooMuchWriting
 from app.text.line_network import LineNetwork

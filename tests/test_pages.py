@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.picture.decode import open_image, page_count
 from app.picture.errors import CorruptImage, NoSuchPage
 from app.picture.file_formats import MAX_PIXELS
+from app.picture.opening import open_image, page_count
 from hostile import HOSTILE, PNG
 from pdfs import A4, ONE, filled_in, pdf_of
 from pictures import document, encode, with_damaged_page

@@ -17,6 +17,11 @@ CLASSES = 10
 # How the names of outputs begin that show the inside of the network.
 INSIDE = ("hidden_", "weight_")
 FIRST_WEIGHTS = "weight_0_0"  # name of an output
+NODES: list[Node] = [
+    ("pixels", [PIXELS]),
+    ("probabilities", [CLASSES]),
+    ("legibility", []),
+]
 
 
 def shape_in(text: str) -> tuple[int, int, int]:
@@ -71,17 +76,10 @@ class Classifier(Model):
     """
 
     def __init__(self, path: Path) -> None:
-        nodes: list[Node] = [
-            ("pixels", [PIXELS]),
-            ("probabilities", [CLASSES]),
-            ("legibility", []),
-        ]
         expected = (
             f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
         )
-        super().__init__(
-            path, [nodes, nodes[:-1]].__contains__, expected, "training.train", INSIDE
-        )
+        super().__init__(path, is_dense_network, expected, "training.train", INSIDE)
         widths = {node.name: node.shape[-1:] for node in self.session.get_outputs()}
         texts = enumerate(self.metadata.get("layers", "").split())
         shapes = {f"hidden_0_{number}": shape_in(text) for number, text in texts}
@@ -124,3 +122,8 @@ class Classifier(Model):
         """
         probabilities, *legibility = self.run("pixels", frames.reshape(-1, PIXELS))
         return Classes(probabilities, *legibility or [np.ones(len(frames), np.float32)])
+
+
+def is_dense_network(nodes: list[Node]) -> bool:
+    """Return whether these are the input and the outputs of a dense network."""
+    return nodes in (NODES, NODES[:-1])  # older files have no legibility

@@ -17,9 +17,10 @@ from app.digit.classifier import Classes, Classifier
 from app.digit.opinion import SecondOpinion
 from app.digit.search import search
 from app.network import Values
-from app.picture.decode import decode_image, open_image
+from app.picture.decode import decode_image
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.maps import Map, PixelBox
+from app.picture.opening import open_image
 from app.stopwatch import Stopwatch
 
 SIDE = 320  # longer side to which a larger picture is downscaled, in pixels

@@ -8,8 +8,8 @@ from app.answers.problems import TYPES
 from app.answers.responses import Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
 from app.many.answers import AS_WRITTEN, ReadOptions, Unanswered
-from app.picture.decode import open_image
 from app.picture.errors import PictureError
+from app.picture.opening import open_image
 from app.serving.networks import Networks
 from app.settings import Settings
 from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded, text_in

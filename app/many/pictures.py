@@ -118,9 +118,9 @@ def page_count(picture: Picture) -> int:
             data = file.read(FIRST_BYTES)
     if not has_pages(data):
         return 1
-    from app.picture import decode
+    from app.picture import opening
 
-    return decode.page_count(picture.read())
+    return opening.page_count(picture.read())
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:

@@ -17,9 +17,9 @@ from PIL import Image
 
 from app import malloc
 from app.digit.reading import DigitOptions, Reading, digit_in, read_digit
-from app.picture.decode import open_image, page_count
 from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.picture.file_formats import MAX_PIXELS
+from app.picture.opening import open_image, page_count
 from app.serving.networks import Files, Networks
 from app.stopwatch import Stage, Stopwatch
 from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text, text_in

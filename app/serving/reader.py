@@ -15,10 +15,10 @@ from PIL import Image
 
 from app.digit.candidates import WHOLE
 from app.digit.reading import SIDE, DigitOptions, Reading, judged
-from app.picture.decode import open_image
 from app.picture.errors import NotAnImage
 from app.picture.file_formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
+from app.picture.opening import open_image
 from app.serving.batcher import Batcher
 from app.serving.decoder import Limits, digit_within, pages_within, text_within
 from app.serving.decoders import Decoders

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from app.picture.decode import Picture, decode_image, open_image
+from app.picture.decode import Picture, decode_image
+from app.picture.opening import open_image
 from app.picture.shown import shown
 from app.text.field import ANYTHING, Field
 from app.text.hypothesis import best_of, upright

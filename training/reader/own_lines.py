@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.picture.decode import open_image
+from app.picture.opening import open_image
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
 from app.text.reading import decoded
