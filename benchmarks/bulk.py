@@ -20,10 +20,10 @@ from typing import Annotated
 import typer
 from PIL import Image
 
-from app.many.destination import Destination
-from app.many.source import Files
+from app.many.parquet import Destination
+from app.many.sources import Files
 from app.many.storage import place_of
-from app.many.worker import Worker
+from app.many.worker import Job, Worker
 from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import DIGITS, URL, all_cores, running
@@ -51,7 +51,7 @@ def worker(pictures: Path, results: Path) -> float:
     networks = Networks.load(*settings.files)
     destination = Destination(place_of(str(results)), "digit", networks.digit_model)
     destination.prepare()
-    one = Worker(source, destination, settings)
+    one = Worker(Job(source, destination, settings))
     rates = []
     for part in source.parts(PART):
         began = time.process_time()

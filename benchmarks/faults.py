@@ -46,11 +46,12 @@ import typer
 from onnx import helper
 from PIL import Image
 
-from app.digit.reading import read_digit
-from app.many.rows import cells_of
+from app.digit.reading import Reading, read_digit
+from app.many.rows import unanswered
 from app.picture.errors import TooComplex
 from app.serving.networks import Networks
 from app.text.reading import read_text
+from app.text.transcription import Transcription
 from measuring import header, held_out, row
 from servers import DIGITS, SERVE, URL, all_cores, running
 from training.options import LINES_MODEL, MODEL, PAGES_MODEL
@@ -141,15 +142,23 @@ def pictures(seed: int) -> list[Picture]:
                 outcome = read(file)
             except Exception as error:
                 outcome = error
-            found[kind] = answer_in(cells_of(outcome, model), kind)
+            found[kind] = answer_of(outcome, kind, model)
         return found
 
     sent = [(file, answers(file)) for file in files]
     refused = {
-        kind: answer_in(cells_of(TooComplex(), model), kind)
-        for kind, (_, model) in reads.items()
+        kind: answer_of(TooComplex(), kind, model) for kind, (_, model) in reads.items()
     }
     return [*sent, (large_gif(), refused)]
+
+
+def answer_of(
+    outcome: Reading | Transcription | Exception, kind: str, model: str
+) -> Answer:
+    """Return what a reading or a text says, or why there is none."""
+    if isinstance(outcome, Exception):
+        return f"refused as {unanswered(outcome).problem}", model
+    return str(getattr(outcome, kind)), model
 
 
 def answer_in(cells: dict[str, Any], kind: str) -> Answer:

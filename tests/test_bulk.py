@@ -29,7 +29,7 @@ from PIL import Image
 
 from app.answers.columns import TEXT_COLUMNS
 from app.answers.spreadsheet import formula_of
-from app.many.worker import Worker
+from app.many.worker import Job, Worker
 from app.serving.decoders import Busy
 from app.serving.reader import Reader
 from app.settings import Settings
@@ -361,14 +361,14 @@ def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_comma
                 raise Busy
             return await super().read_large(data, options)
 
-    def run_on_busy_machine(parts, source, destination, settings, workers):
-        worker = Worker(source, destination, settings)
+    def run_on_busy_machine(job: Job, parts, workers):
+        worker = Worker(job)
         worker.reader = BusyReader(worker.reader.networks, worker.reader.decoders)
         for part in parts:
             yield asyncio.run(worker.read(part))
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.cli.bulk.run", run_on_busy_machine)
+        patched.setattr("app.many.processes.run", run_on_busy_machine)
         done = invoked("bulk", folder, results)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[2:] == [

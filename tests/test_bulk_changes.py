@@ -9,11 +9,12 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from app.answers.arrow import SCHEMA
-from app.many.changes import discard_outdated
-from app.many.destination import Destination
-from app.many.job import parts_left
-from app.many.source import Files, Part, Source, Table
-from app.many.storage import UNKNOWN, State, place_of
+from app.many.parquet import Destination
+from app.many.pictures import UNKNOWN, State
+from app.many.sources import Files, Part, Source, Table
+from app.many.storage import place_of
+from app.many.worker import Job
+from app.settings import Settings
 
 MODEL = "1f0c2a9b7d3e"
 OLD = State(100, 1_700_000_000_123_456)
@@ -42,6 +43,10 @@ def row_of(path: str, state: State = OLD, error: str | None = None, **cells) -> 
     return found | ({"error": {"type": error, "detail": ""}} if error else {})
 
 
+def job_of(source: Source, destination: Destination) -> Job:
+    return Job(source, destination, Settings())
+
+
 def written(destination: Destination, *rows: dict) -> None:
     """Write a file of rows, as of a part of their own."""
     part = {row["path"]: OLD for row in rows}
@@ -50,7 +55,7 @@ def written(destination: Destination, *rows: dict) -> None:
 
 def left(destination: Destination) -> list[tuple[str, int | None]]:
     """Return the path and page of each row."""
-    return sorted((path, page or 0) for path, page, _ in destination.places())
+    return sorted((row.path, row.page or 0) for row in destination.written())
 
 
 @pytest.mark.parametrize(
@@ -77,9 +82,9 @@ def test_a_row_goes_if_its_file_has_changed_or_its_error_is_of_the_moment(
 ):
     written(destination, row_of("/a.png", before, error))
     part = {"/a.png": now}
-    discard_outdated([part], source, destination)
+    job_of(source, destination).discard_outdated([part])
     assert left(destination) == ([("/a.png", 0)] if is_kept else [])
-    assert parts_left([part], destination) == ([] if is_kept else [part])
+    assert job_of(source, destination).parts_left([part]) == ([] if is_kept else [part])
 
 
 def test_all_rows_of_a_changed_document_go_and_no_other(destination, source):
@@ -89,7 +94,7 @@ def test_all_rows_of_a_changed_document_go_and_no_other(destination, source):
     written(destination, pages[0], kept)
     written(destination, *pages[1:], of_old)
     part = {"/a.pdf": NEW, "/b.png": OLD}
-    discard_outdated([part], source, destination)
+    job_of(source, destination).discard_outdated([part])
     (file,) = destination.place.files()
     (row,) = pq.read_table(file).to_pylist()
     assert pq.read_schema(file).equals(SCHEMA)
@@ -97,7 +102,7 @@ def test_all_rows_of_a_changed_document_go_and_no_other(destination, source):
     modified = modified.replace(microsecond=123_456)
     expected = dict.fromkeys(SCHEMA.names) | kept | {"modified": modified}
     assert row == expected
-    assert parts_left([part], destination) == [{"/a.pdf": NEW}]
+    assert job_of(source, destination).parts_left([part]) == [{"/a.pdf": NEW}]
 
 
 def test_pages_that_were_read_stay_if_the_document_could_then_not_be_opened(
@@ -106,10 +111,10 @@ def test_pages_that_were_read_stay_if_the_document_could_then_not_be_opened(
     read = row_of("/a.pdf", page=1, pages=2)
     written(destination, read, row_of("/a.pdf", error="unreadable-file"))
     part = {"/a.pdf": OLD}
-    assert parts_left([part], destination) == []
-    discard_outdated([part], source, destination)
+    assert job_of(source, destination).parts_left([part]) == []
+    job_of(source, destination).discard_outdated([part])
     assert left(destination) == [("/a.pdf", 1)]
-    assert parts_left([part], destination) == [part]
+    assert job_of(source, destination).parts_left([part]) == [part]
 
 
 def test_of_files_that_are_gone_only_rows_with_an_error_go(destination, source):
@@ -121,7 +126,7 @@ def test_of_files_that_are_gone_only_rows_with_an_error_go(destination, source):
         row_of(f"{folder}/half-written.png", error="corrupt-image"),
         row_of("/another/b.png", error="unreadable-file"),
     )
-    discard_outdated([{f"{folder}/c.png": OLD}], source, destination)
+    job_of(source, destination).discard_outdated([{f"{folder}/c.png": OLD}])
     assert left(destination) == [("/another/b.png", 0), (f"{folder}/a.png", 0)]
 
 
@@ -137,20 +142,20 @@ def test_all_rows_of_a_changed_table_go_also_those_that_it_no_longer_has(
         written(destination, *rows)
     pq.write_table(pictures[:2], tmp_path / "a.parquet")
     parts = list(source.parts(10))
-    discard_outdated(parts, source, destination)
+    job_of(source, destination).discard_outdated(parts)
     of_b = [(f"{tmp_path}/b.parquet#{row}", 0) for row in range(3)]
     assert left(destination) == of_b
     of_a = [f"{tmp_path}/a.parquet#{row}" for row in range(2)]
-    assert list(map(list, parts_left(parts, destination))) == [of_a]
+    assert list(map(list, job_of(source, destination).parts_left(parts))) == [of_a]
 
 
 def completed(parts: list[Part], source: Source, destination: Destination) -> None:
     """Read what a job would read."""
-    discard_outdated(parts, source, destination)
-    for part in parts_left(parts, destination):
+    job_of(source, destination).discard_outdated(parts)
+    for part in job_of(source, destination).parts_left(parts):
         rows = [row_of(path, state, text="new") for path, state in part.items()]
-        destination.write(part, destination.rows_of(part) + rows)
-    assert parts_left(parts, destination) == []
+        destination.write(part, destination.table_of(part).to_pylist() + rows)
+    assert job_of(source, destination).parts_left(parts) == []
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -186,7 +191,7 @@ def test_a_job_killed_while_it_removes_rows_loses_and_doubles_none(
             work = getattr(MemoryFileSystem, name)
             patched.setattr(MemoryFileSystem, name, mortal(work))
         with suppress(Killed):
-            discard_outdated(parts, source, destination)
+            job_of(source, destination).discard_outdated(parts)
     completed(parts, source, destination)
     destination.tidy()
     rows = [

@@ -8,11 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import FileSystem
 
-from app.answers.errors import UploadTooLarge
-from app.many import source
-from app.many.errors import BulkError, UnreadableFile
-from app.many.source import Entry, Files, Table
-from app.many.storage import UNKNOWN, Place, State, place_of
+from app.many.errors import CannotGoOn
+from app.many.pictures import UNKNOWN, Picture, State
+from app.many.sources import DOWNLOADS, Files, Table
+from app.many.storage import Place, place_of
 
 MAX_BYTES = 200_000
 PICTURES = "3/d.tif 7/c.heic [1]/e.png a.JPG b.png broken.png link.png".split()
@@ -71,12 +70,12 @@ def test_a_file_is_read_as_it_is_unless_it_is_too_large(tmp_path):
     *found, large, missing = source.pictures(dict.fromkeys(paths, UNKNOWN))
     assert [entry.path for entry in found] == paths[:-2]
     assert [entry.data for entry in found] == [*read.values()]
-    assert isinstance(large.data, UploadTooLarge)
+    assert large.data.problem == "upload-too-large"
     assert (
         str(large.data)
         == "The file is larger than 200,000 bytes: send a smaller picture."
     )
-    assert isinstance(missing.data, UnreadableFile)
+    assert missing.data.problem == "unreadable-file"
 
 
 def test_files_from_object_storage_come_in_order(folder):
@@ -86,7 +85,7 @@ def test_files_from_object_storage_come_in_order(folder):
     assert parts_of(folder.as_uri()) == parts_of(".")
     filesystem, _ = FileSystem.from_uri(folder.as_uri())
     (folder / "7" / "d").mkdir()
-    for number in range(2 * source.DOWNLOADS):
+    for number in range(2 * DOWNLOADS):
         name = f"7/d/{number:02}.png"
         (folder / name).write_bytes(name.encode())
     files = Files(Place(filesystem, f"{folder}/7", "s3://", ""), MAX_BYTES)
@@ -154,7 +153,8 @@ def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     state = State(status.st_size, status.st_mtime_ns // 1000)
     for row, picture in enumerate(read):
         data = str(row).encode() if row < 9 else b""
-        expected = Entry(f"{table}#{row}", str(100 + row), data, state=state)
+        key = str(100 + row)
+        expected = Picture(f"{table}#{row}", key=key, state=state, data=data)
         assert picture == expected
     some = {f"{table}#{row}": state for row in (5, 8)}
     assert list(pictures.pictures(some)) == [read[5], read[8]]
@@ -173,7 +173,7 @@ def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     ],
 )
 def test_a_wrong_column_is_an_error(table, column, key, message):
-    with pytest.raises(BulkError, match=message):
+    with pytest.raises(CannotGoOn, match=message):
         list(table_of(table, column, key).parts(1))
 
 
@@ -203,4 +203,4 @@ def test_a_damaged_table_loses_only_the_unreadable_rows(tmp_path):
     read = list(table.pictures(part))
     assert [picture.path for picture in read] == [*part]
     assert [picture.data for picture in read[:200]] == pictures[:200]
-    assert isinstance(read[-1].data, UnreadableFile)
+    assert read[-1].data.problem == "unreadable-file"

@@ -15,16 +15,14 @@ from pydantic import BaseModel
 
 from app.answers import problems
 from app.answers.arrow import SCHEMA
-from app.many import job
-from app.many.answers import Unanswered
-from app.many.changes import discard_outdated
-from app.many.destination import Destination, Summary
-from app.many.errors import BulkError
+from app.many import processes
+from app.many.errors import CannotGoOn, Unanswered
 from app.many.local import Local
-from app.many.rows import error_of
-from app.many.source import Entry, Files, Part, Source, Table
-from app.many.storage import UNKNOWN, place_of
-from app.many.worker import BATCH, TRIES, Worker, batches, outcome_of
+from app.many.parquet import Destination, Summary
+from app.many.pictures import UNKNOWN, Picture
+from app.many.sources import Files, Part, Source, Table
+from app.many.storage import place_of
+from app.many.worker import BATCH, TRIES, Job, Worker, batches
 from app.serving.decoders import Busy, Interrupted
 from app.serving.networks import Networks
 from app.serving.reader import Reader
@@ -72,7 +70,7 @@ def only_part(source: Source) -> Part:
 
 def read(source: Source, destination: Destination, part: Part, **settings) -> None:
     """Read a part with a new worker."""
-    worker = Worker(source, destination, Settings(**settings))
+    worker = Worker(Job(source, destination, Settings(**settings)))
     assert asyncio.run(worker.read(part)) == len(part)
 
 
@@ -167,7 +165,7 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
     ],
 )
 def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(
-    failures, expected, tries
+    numbers, failures, expected, tries
 ):
     asked = []
     left = iter(failures)
@@ -178,17 +176,17 @@ def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(
             raise failure
         return data.decode()
 
-    outcome = asyncio.run(outcome_of(read, Entry("7.png", None, b"7", 2, 3)))
-    assert (
-        error_of(outcome)["type"] if isinstance(outcome, Exception) else outcome
-    ) == expected
+    worker = Worker(Job(*numbers, Settings()))
+    picture = Picture("7.png", 2, 3, data=b"7")
+    outcome = asyncio.run(worker.outcome_of(read, picture))
+    assert getattr(outcome, "problem", outcome) == expected
     assert asked == [2] * tries
 
 
 def test_a_batch_is_limited_in_pictures_and_bytes():
     sizes = [1] * BATCH + [1, 1000, 1, 999, 500]
-    pictures = [Entry("", None, bytes(size)) for size in sizes]
-    pictures.append(Entry("", None, OSError()))
+    pictures = [Picture("", data=bytes(size)) for size in sizes]
+    pictures.append(Picture("", data=Unanswered("", "unreadable-file")))
     assert [len(batch) for batch in batches(pictures, 1000)] == [BATCH, 2, 2, 2]
 
 
@@ -233,11 +231,11 @@ def test_a_file_is_replaced_by_one_with_more_rows_of_its_part(tmp_path, name):
     )
     destination.prepare()
     part = part_of("abc")
-    assert destination.rows_of(part) == []
+    assert destination.table_of(part).to_pylist() == []
     for count in (1, 2, 3):
         paths = "abc"[:count]
         destination.write(part, rows_of(paths, digit=7))
-        found = destination.rows_of(part)
+        found = destination.table_of(part).to_pylist()
         assert [row["path"] for row in found] == [*paths]
         assert {row["digit"] for row in found} == {7}
         assert destination.paths() == {*paths}
@@ -268,7 +266,7 @@ class Observed(Files):
     asked: list[str] = field(default_factory=list)
     before_loss: int | None = None
 
-    def pictures(self, part: Part) -> Iterator[Entry]:
+    def pictures(self, part: Part) -> Iterator[Picture]:
         self.asked.extend(part)
         yield from islice(super().pictures(part), self.before_loss)
         if self.before_loss is not None:
@@ -308,13 +306,14 @@ def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(num
     paths = [*part]
     for before_loss, kept in ((3, 3), (0, 3), (1, 4), (None, 5)):
         source = Observed(files.place, MAX_BYTES, before_loss=before_loss)
-        worker = Worker(source, destination, one_by_one, seconds=0)
+        worker = Worker(Job(source, destination, one_by_one), seconds=0)
         if before_loss is None:
             assert asyncio.run(worker.read(part)) == 5
         else:
             with pytest.raises(ConnectionAbortedError):
                 asyncio.run(worker.read(part))
-        found = [(row["path"], row["digit"]) for row in destination.rows_of(part)]
+        rows = destination.table_of(part).to_pylist()
+        found = [(row["path"], row["digit"]) for row in rows]
         assert found == [(path, digit) for digit, path in enumerate(paths[:kept])]
     assert source.asked == paths[4:]
     assert destination.summary() == Summary(5, 0, {})
@@ -326,7 +325,7 @@ def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(num
 def test_rows_are_written_only_after_some_time(numbers):
     files, destination = numbers
     source = Observed(files.place, MAX_BYTES, before_loss=3)
-    worker = Worker(source, destination, Settings(max_held_bytes=1), seconds=3600)
+    worker = Worker(Job(source, destination, Settings(max_held_bytes=1)), seconds=3600)
     with pytest.raises(ConnectionAbortedError):
         asyncio.run(worker.read(only_part(source)))
     assert destination.paths() == set()
@@ -351,18 +350,18 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
         if data in failing:
             raise failing[data]
 
-    worker = Worker(source, destination, Settings())
+    worker = Worker(Job(source, destination, Settings()))
     worker.reader = Failing(worker.reader, check)
     assert asyncio.run(worker.read(part)) == 5
-    assert errors_of(destination.rows_of(part)) == [None, "not-an-image"]
+    assert errors_of(destination.table_of(part).to_pylist()) == [None, "not-an-image"]
     said = [record.message for record in caplog.records]
     assert said == [f"{paths[1]} could not be read."]
     assert "RuntimeError: a fault of ours" in caplog.text
-    (left,) = job.parts_left([part], destination)
+    (left,) = Job(source, destination, Settings()).parts_left([part])
     assert [*left] == paths[1:4]
     failing.clear()
     assert asyncio.run(worker.read(left)) == 3
-    assert job.parts_left([part], destination) == []
+    assert Job(source, destination, Settings()).parts_left([part]) == []
     assert destination.summary() == Summary(5, 0, {"not-an-image": 1})
 
 
@@ -370,7 +369,7 @@ def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers):
     def check(data, page):
         raise Interrupted
 
-    worker = Worker(*numbers, Settings())
+    worker = Worker(Job(*numbers, Settings()))
     worker.reader = Failing(worker.reader, check)
     assert asyncio.run(worker.read(only_part(worker.source))) == 5
     assert not worker.destination.place.files()
@@ -421,7 +420,7 @@ def test_each_page_of_a_document_has_a_row(documents):
     part = only_part(source)
     read(source, destination, part)
     assert shown(destination) == OF_DOCUMENTS
-    assert job.parts_left([part], destination) == []
+    assert Job(source, destination, Settings()).parts_left([part]) == []
 
 
 def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents):
@@ -438,8 +437,8 @@ def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents):
 
     for job_number in (1, 2):
         asked = []
-        (part,) = job.parts_left([only_part(source)], destination)
-        worker = Worker(source, destination, Settings())
+        (part,) = Job(source, destination, Settings()).parts_left([only_part(source)])
+        worker = Worker(Job(source, destination, Settings()))
         worker.reader = Failing(worker.reader, check)
         asyncio.run(worker.read(part))
         pages = [row[:2] for row in shown(destination) if row[1]]
@@ -447,10 +446,10 @@ def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents):
         assert asked[:2] == [2 * job_number - 1, 2 * job_number]
         (folder / "z.png").write_bytes((folder / "c.png").read_bytes())  # a new picture
     whole = only_part(source)
-    (part,) = job.parts_left([whole], destination)
+    (part,) = Job(source, destination, Settings()).parts_left([whole])
     read(source, destination, part)
     assert shown(destination) == [*OF_DOCUMENTS, ("z.png", None, None, "1", None)]
-    assert job.parts_left([whole], destination) == []
+    assert Job(source, destination, Settings()).parts_left([whole]) == []
 
 
 def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents):
@@ -462,13 +461,13 @@ def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents):
             raise SystemExit
 
     lost = {4}
-    worker = Worker(source, destination, Settings(), seconds=0)
+    worker = Worker(Job(source, destination, Settings()), seconds=0)
     worker.reader = Failing(worker.reader, check)
     with pytest.raises(SystemExit):
         asyncio.run(worker.read(part))
     assert destination.pages() == {next(iter(part)): {1, 2, 3}}
     lost.clear()
-    for again in (worker, Worker(source, destination, Settings())):
+    for again in (worker, Worker(Job(source, destination, Settings()))):
         asyncio.run(again.read(part))
         assert shown(destination) == OF_DOCUMENTS
 
@@ -484,13 +483,13 @@ def test_results_of_an_earlier_version_with_fewer_columns_are_added_to(documents
         pa.Table.from_pylist(rows, pa.schema(columns)),
         f"{destination.place.path}/{destination.prefix}old.parquet",
     )
-    (left,) = job.parts_left([part], destination)
+    (left,) = Job(source, destination, Settings()).parts_left([part])
     assert [*left] == [*paths[:2], paths[4]]
     read(source, destination, left)
-    discard_outdated([part], source, destination)
+    Job(source, destination, Settings()).discard_outdated([part])
     errors = {"corrupt-image": 1, "not-an-image": 1}
     assert destination.summary() == Summary(12, 0, errors)
-    assert job.parts_left([part], destination) == []
+    assert Job(source, destination, Settings()).parts_left([part]) == []
     table = StringIO()
     destination.write_csv(table, least=0, for_spreadsheet=False)
     assert len(table.getvalue().splitlines()) == 1 + 12
@@ -522,7 +521,7 @@ def test_another_model_on_a_node_stops_the_job(destination, kind, settings, file
     message = rf"^On this node, \S*{files} differs from the model with which the job"
     source = Files(destination.place, 1)
     given = source, replace(destination, kind=kind), Settings(**settings)
-    with pytest.raises(BulkError, match=message):
-        Worker(*given)
-    with pytest.raises(BulkError, match=message):
-        list(job.run([part_of(["7.png"])], *given, 1))
+    with pytest.raises(CannotGoOn, match=message):
+        Worker(Job(*given))
+    with pytest.raises(CannotGoOn, match=message):
+        list(processes.run(Job(*given), [part_of(["7.png"])], 1))

@@ -212,7 +212,7 @@ def csv_of(columns: str, *answers: str) -> str:
 
 def json_of(answer: dict) -> str:
     model = Prediction if "digit" in answer else Text
-    shown = model(**answer).model_dump(exclude_unset=True)
+    shown = model(**answer).model_dump()
     problem = {"error": NO_FILE, "problem": "unreadable-file"}
     failed = {"file": "none\n.png", **problem}
     read = {"file": NAME, **shown, "unsure": True, "size": "SIZE"}

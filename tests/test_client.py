@@ -16,8 +16,9 @@ import httpx2
 import pytest
 
 from answers import HEALTH, LINE, NUMBER, SEVEN
-from app.many.answers import NoService, Unanswered, in_order
+from app.many.answers import in_order
 from app.many.client import MAX_BYTES, Client
+from app.many.errors import NoService, Unanswered
 from app.many.patience import Patience
 from app.text.limits import MAX_DIGITS
 from stand_ins import Clock, Killable, Respond, answering

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from answers import HEALTH, SEVEN
-from app.many.answers import NoService
 from app.many.client import Client
+from app.many.errors import NoService
 from commands import tool
 from examples import assert_shown
 from stand_ins import answering

@@ -13,8 +13,8 @@ import pytest
 
 from answers import LINE, NUMBER, SEVEN
 from app.answers.responses import TRANSIENT
-from app.many.answers import NoService
 from app.many.client import Client
+from app.many.errors import NoService
 from app.many.output import Output
 from app.many.patience import Patience
 from app.many.pictures import all_pages

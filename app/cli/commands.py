@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Context, Exit, Option, Typer
 
+from app.answers.columns import Kind
 from app.cli import options
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
-from app.many.answers import InvalidOption, NoService, ReadOptions, Unanswered
+from app.many.answers import ReadOptions
+from app.many.errors import CannotGoOn, InvalidOption, Unanswered
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES, Patience
 from app.printable import printable
@@ -57,14 +59,10 @@ def serve(
     By default, it listens on http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
-    given = {
-        "host": host,
-        "port": port,
-        "workers": workers,
-        "model": model,
-        "lines_model": lines_model,
-    }
-    with suppress(KeyboardInterrupt), configured(given) as settings:
+    with suppress(KeyboardInterrupt), loading():
+        settings = configured(
+            host=host, port=port, workers=workers, model=model, lines_model=lines_model
+        )
         from app.server import logs, process
 
         logs.configure(settings.log_level, settings.log_format)
@@ -235,8 +233,6 @@ def bulk(
     stopped, if pictures are left because the machine was too busy or an
     unexpected error occurred, or if a row has an error.
     """
-    from app.many.errors import BulkError
-
     field = Field(None, characters, format, date)
     of_texts = vars(field) | {"rotate": None if rotate == "none" else rotate}
     for name, given in of_texts.items():
@@ -244,27 +240,63 @@ def bulk(
             raise BadParameter(f"--{name} needs --read.")
     if spreadsheet and not csv:
         raise BadParameter("--spreadsheet needs --csv.")
-    models = {"model": model, "lines_model": lines_model}
-    with clean_exit(), configured(models) as settings:
-        try:
-            from app.cli.bulk import Output, Pictures, Work, read_all
+    with clean_exit(), loading(), needing("cluster" if address else "bulk"):
+        from app.cli.bulk import conclude, read_all, require_apart
+        from app.many.parquet import Destination
+        from app.many.sources import Files, Table
+        from app.many.storage import place_of
+        from app.many.worker import Job
+        from app.serving.networks import Networks
 
-            summary = read_all(
-                Pictures(source, read, field, rotate, column, key),
-                destination,
-                Work(rows_per_file, workers, address),
-                Output(csv, min_confidence, spreadsheet),
-                settings,
-            )
-        except ModuleNotFoundError as error:
-            extra = "cluster" if address else "bulk"
-            raise failure(
-                f"This needs {error.name}, which the extra `{extra}` installs: pip "
-                f"install '.[{extra}]'"
-            ) from error
-        except (BulkError, OSError) as error:  # storage raises OSError
-            raise failure(printable(str(error))) from error
+        settings = configured(model=model, lines_model=lines_model)
+        place = place_of(source)
+        most = settings.max_upload_bytes
+        pictures = Table(place, most, column, key) if column else Files(place, most)
+        networks = Networks.load(*settings.files, settings.second_opinion)
+        field.require_possible(networks.lines.spec)
+        version = networks.text_model if read else networks.digit_model
+        kind: Kind = "text" if read else "digit"
+        results = Destination(place_of(destination), kind, version, field, rotate)
+        if column:
+            require_apart(results.place, place)
+        if address:  # its nodes have model files of their own
+            from app.many import cluster
+
+            run = partial(cluster.run, address=address, most_workers=workers)
+        else:
+            from app.many import processes
+            from app.settings import usable_cores
+
+            settings = settings.model_copy(update=networks.files._asdict())
+            run = partial(processes.run, workers=workers or usable_cores())
+        left = read_all(Job(pictures, results, settings), rows_per_file, run)
+        summary = conclude(results, left, csv, min_confidence, spreadsheet)
     raise Exit(summary.errors.total() > 0)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Exit with a message if a model file cannot be used."""
+    from app.network import ModelError
+
+    try:
+        yield
+    except ModelError as error:
+        raise failure(str(error)) from error
+
+
+@contextmanager
+def needing(extra: str) -> Iterator[None]:
+    """Exit with a message if a package of an extra is missing, or storage fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise failure(
+            f"This needs {error.name}, which the extra `{extra}` installs: pip "
+            f"install '.[{extra}]'"
+        ) from error
+    except OSError as error:
+        raise failure(printable(str(error))) from error
 
 
 @contextmanager
@@ -299,31 +331,26 @@ def answerer(
         from app.many.local import Local
         from app.settings import usable_cores
 
-        with configured(models) as settings:
-            local = Local(settings, jobs or usable_cores())
+        with loading():
+            local = Local(configured(**models), jobs or usable_cores())
         yield local
 
 
-@contextmanager
-def configured(given: Mapping[str, object]) -> Iterator["Settings"]:
-    """Yield the settings, some of which are given on the command line; exit with a
-    message if they or the models are invalid.
+def configured(**given: object) -> "Settings":
+    """Return the settings, of which some are given on the command line.
+
+    Exits with a message if one is invalid.
     """
     from pydantic import ValidationError
 
-    from app.network import ModelError
-    from app.settings import PREFIX, Settings
+    from app.settings import Settings
 
+    said = {name: str(value) for name, value in given.items() if value is not None}
     try:
         Settings()  # a variable may be invalid even where an option takes its place
-        for name, value in given.items():
-            if value is not None:
-                os.environ[PREFIX + name.upper()] = str(value)
-        yield Settings()
+        return Settings.model_validate(said)
     except ValidationError as error:
         raise failure("\n".join(map(invalid_setting, error.errors()))) from error
-    except ModelError as error:
-        raise failure(str(error)) from error
 
 
 def invalid_setting(error: "ErrorDetails") -> str:
@@ -343,7 +370,7 @@ def clean_exit() -> Iterator[None]:
         yield
     except (InvalidOption, InvalidField) as error:
         raise BadParameter(printable(str(error))) from error
-    except (NoService, Unanswered) as error:
+    except (CannotGoOn, Unanswered) as error:
         raise failure(printable(str(error))) from error
     except KeyboardInterrupt:
         end_by(signal.SIGINT)

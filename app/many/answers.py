@@ -1,10 +1,5 @@
 """Answers for pictures, in order, with several in progress at once; `app.many.client`
 and `app.many.local` provide them.
-
-Unanswered     this picture has no answer
-NoService      the service cannot be used: the other pictures need not be tried
-└── NotConnected  no connection could be made
-InvalidOption  an option is invalid for all pictures
 """
 
 from collections import deque
@@ -13,34 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from app.many.errors import InvalidOption
 from app.text.field import ANYTHING, Field, InvalidField
 
 AHEAD = 16  # items started or done per worker while an earlier one is still in progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Unanswered(Exception):
-    """There is no answer for this picture; the message says why, and `problem` is the
-    name of its type, as in the API.
-    """
-
-    def __init__(self, message: str, problem: str) -> None:
-        super().__init__(message)
-        self.problem = problem
-
-
-class NoService(Exception):
-    """The service cannot be used; the message says why and what to do."""
-
-
-class NotConnected(NoService):
-    """No connection could be made."""
-
-
-class InvalidOption(Exception):
-    """An option is invalid; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,7 @@ from app.answers.responses import (
     Predictions,
     Text,
 )
-from app.many.answers import (
-    AS_WRITTEN,
-    InvalidOption,
-    NoService,
-    NotConnected,
-    ReadOptions,
-    Unanswered,
-)
+from app.many.answers import AS_WRITTEN, ReadOptions
 from app.many.congestion import Window
 from app.many.connection import (
     no_certificates,
@@ -42,6 +35,7 @@ from app.many.connection import (
     unknown,
     wrong_address,
 )
+from app.many.errors import InvalidOption, NoService, NotConnected, Unanswered
 from app.many.messages import say
 from app.many.patience import Patience, Tries
 from app.printable import printable

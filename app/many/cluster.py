@@ -17,28 +17,21 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.actor import ActorHandle
 
-from app.many.destination import Destination
-from app.many.errors import BulkError
-from app.many.job import RETRIES
-from app.many.source import Part, Source
-from app.many.worker import Worker
+from app.many.errors import CannotGoOn
+from app.many.processes import RETRIES
+from app.many.sources import Part
+from app.many.worker import Job, Worker
 from app.serving.networks import Files
-from app.settings import Settings
 
 PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
 
 
 def run(
-    parts: list[Part],
-    source: Source,
-    destination: Destination,
-    settings: Settings,
-    address: str,
-    most_workers: int | None,
+    job: Job, parts: list[Part], address: str, most_workers: int | None
 ) -> Iterator[int]:
     """Read the parts; yield the number of pictures in each as it completes.
 
-    Raises BulkError.
+    Raises CannotGoOn.
     """
     try:
         with connected(address) as free_cores:
@@ -46,16 +39,16 @@ def run(
                 num_cpus=1, max_restarts=-1, max_task_retries=RETRIES
             )
             # Workers need no keys, and run in another folder.
-            named = zip(Files._fields, settings.files, strict=True)
+            named = zip(Files._fields, job.settings.files, strict=True)
             files = {name: file.absolute() for name, file in named if file}
-            settings = settings.model_copy(update={"api_keys": (), **files})
-            given = source, destination, settings
+            settings = job.settings.model_copy(update={"api_keys": (), **files})
+            job = job._replace(settings=settings)
             count = min(most_workers or free_cores, len(parts))
-            workers = [worker.remote(*given) for _ in range(count)]
+            workers = [worker.remote(job) for _ in range(count)]
             yield from read_by(workers, parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
         reason = getattr(error, "cause", None) or error
-        raise BulkError(f"The job stopped: {reason}") from error
+        raise CannotGoOn(f"The job stopped: {reason}") from error
 
 
 def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
@@ -93,7 +86,7 @@ def connected(address: str) -> Iterator[int]:
         except Exception as error:  # of many kinds
             first_line = str(error).strip().partition("\n")[0]
             reason = first_line or type(error).__name__
-            raise BulkError(
+            raise CannotGoOn(
                 f"There is no Ray cluster at {address}: {reason}."
             ) from error
     try:

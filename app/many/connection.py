@@ -4,7 +4,7 @@ import re
 import socket
 import ssl
 
-from app.many.answers import NoService, NotConnected
+from app.many.errors import NoService, NotConnected
 
 START = "start a service with `digits serve`, or choose another one with --url."
 

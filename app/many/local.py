@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answers import conversion
-from app.answers.problems import TYPES
 from app.answers.responses import Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
-from app.many.answers import AS_WRITTEN, ReadOptions, Unanswered
+from app.many.answers import AS_WRITTEN, ReadOptions
+from app.many.errors import Unanswered
+from app.many.rows import unanswered
 from app.picture.errors import PictureError
 from app.picture.opening import open_image
 from app.serving.networks import Networks
@@ -90,8 +91,3 @@ class Local:
             models[name] = {"file": str(file)} | facts
         models.setdefault("pages", None)
         return {"models": models}
-
-
-def unanswered(error: Exception) -> Unanswered:
-    """Return an error with the name that it has in the API."""
-    return Unanswered(str(error), TYPES[type(error)].name)

@@ -1,7 +1,6 @@
 """Text → standard output, standard error, or a file."""
 
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
 from typing import TextIO
 
@@ -11,10 +10,12 @@ def say(lines: str | None, file: TextIO | None = None, err: bool = False) -> Non
     stream = file or (sys.stderr if err else sys.stdout)
     if lines is None or not stream:  # there is no stream if it is closed
         return
-    # A message that cannot be written must not stop the results.
-    with suppress(*([OSError] if err else [])):
+    try:
         stream.write(f"{lines}\n")
         stream.flush()
+    except OSError:
+        if not err:  # a message that cannot be written must not stop the results
+            raise
 
 
 def tolerate_encoding_errors(stream: object) -> None:

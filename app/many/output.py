@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Union
 from typer import BadParameter
 
 from app.answers.columns import Kind
-from app.many.answers import NoService, Unanswered, in_order
+from app.many.answers import in_order
+from app.many.errors import NoService, Unanswered
 from app.many.messages import say, tolerate_encoding_errors
 from app.many.pictures import Picture
-from app.many.records import Answer, Csv, Json, PrintedCsv
+from app.many.records import Csv, Json, PrintedCsv
 from app.many.results import Results
+from app.many.rows import Answer
 from app.printable import printable
 
 if TYPE_CHECKING:
@@ -139,9 +141,9 @@ class Output:
         format = csv if path.suffix.lower() == ".csv" else Json(self.least)
         with Results(path, format, self.resume) as results:
             problems = results.resume(pictures)
-            left = [picture for picture in pictures if picture.key not in problems]
+            left = [each for each in pictures if each.location not in problems]
             tally.done = tally.total - len(left)
-            had = (problems.get(picture.key) for picture in pictures)
+            had = (problems.get(picture.location) for picture in pictures)
             tally.problems.update(filter(None, had))
             try:
                 write(read, left, format, results.add, tally)
@@ -167,9 +169,7 @@ def write(
         for picture, answer in zip(pictures, read(pictures), strict=True):
             if isinstance(answer, Unanswered):
                 say(printable(f"{picture}: {answer}"), err=True)
-                put(format.failure(picture, answer))
-            else:
-                put(format.answer(picture, answer))
+            put(format.shown(picture, answer))
             tally.add(answer)
             advance()
 

@@ -9,13 +9,11 @@ count.
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from app.answers.responses import UNREADABLE
-from app.many.answers import Unanswered
+from app.many.errors import Unanswered
 from app.picture.errors import PictureError
 from app.picture.file_formats import (
     ENDINGS,
@@ -30,130 +28,156 @@ FIRST_BYTES = 16  # which tell the format
 MAX_BYTES = 100_000_000
 
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 class State(NamedTuple):
-    """What tells whether a file has changed."""
+    """What tells that a file has changed: its size in bytes, and when it was modified,
+    in microseconds since 1970. None is unknown.
+    """
 
-    size: int  # bytes
-    modified: str  # ISO 8601, UTC
+    size: int | None = None
+    modified: int | None = None
+
+
+UNKNOWN = State()
 
 
 class Picture(NamedTuple):
-    """A file to be read, or one page of it.
+    """A picture to be read: a file, a row of a table, or one page of it.
 
-    It has the state of the file before it was first opened, so that any later change
-    counts; and the bytes of a pipe, which can be read only once.
+    Attributes
+    ----------
+    path : str
+        The path of the file, or of a table followed by # and the row number.
+    page, pages : int or None
+        Of a document: the number of the page, and of all pages.
+    key : str or None
+        What a table says of it, in the column of keys.
+    state : State or None
+        That of the file before it was first opened, so that any later change counts;
+        None if there is no such file.
+    data : bytes or Unanswered or None
+        Its bytes, or why it has none; None if the file has not been read.
     """
 
-    name: str
+    path: str
     page: int | None = None
+    pages: int | None = None
+    key: str | None = None
     state: State | None = None
-    data: bytes = b""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from the other pictures in a file of results."""
-        return self.name, str(self.page or "")
+    data: bytes | Unanswered | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}, page {self.page}" if self.page else self.name
+        return f"{self.path}, page {self.page}" if self.page else self.path
+
+    @property
+    def location(self) -> tuple[str, int | None]:
+        """What tells it from other pictures."""
+        return self.path, self.page
 
     def read(self) -> bytes:
         """Return its bytes; raise Unanswered if they cannot be read."""
-        return self.data or read(self.name)
+        if isinstance(self.data, Unanswered):
+            raise self.data
+        return read(self.path) if self.data is None else self.data
+
+    def split(self, pages: int) -> list["Picture"]:
+        """Return each page of a document, or else the picture."""
+        if pages == 1:
+            return [self]
+        numbers = range(1, pages + 1)
+        return [self._replace(page=number, pages=pages) for number in numbers]
 
 
 def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return each file, or a page of it, as a picture; PDFs in folders are left out."""
     found = expand(names, PICTURE_ENDINGS)
-    return [Picture(name, page, state_of(name)) for name in found]
+    return [picture._replace(page=page) for picture in found]
 
 
 def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return a picture for each page of each file, or only for the chosen page."""
     pictures: list[Picture] = []
-    for name in expand(names):
-        picture = Picture(name, page, state_of(name))
-        pictures += [picture] if page else pages_of(picture)
+    for picture in expand(names):
+        pictures += [picture._replace(page=page)] if page else pages_of(picture)
     return pictures
 
 
-def state_of(name: str) -> State | None:
-    """Return the state of a file; None if there is none, or it is no regular file."""
-    if name == STDIN:
-        return None
+def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[Picture]:
+    """Return the files, and for each folder its files with these extensions, or the
+    folder if it has none.
+    """
+    found: list[Picture] = []
+    for name in names:
+        files = list(pictures_in(name, endings)) if os.path.isdir(name) else []
+        state = None if name == STDIN else state_of(name)
+        found += files or [Picture(name, state=state)]
+    return found
+
+
+def pictures_in(folder: str, endings: tuple[str, ...]) -> Iterator[Picture]:
+    """Yield the files with these extensions in a folder, then the subfolders that
+    cannot be opened.
+    """
+    errors: list[OSError] = []
+    for path, state in files_in(folder, errors.append):
+        if names_a_picture(os.path.basename(path), endings):
+            yield Picture(path, state=state)
+    for error in errors:
+        yield Picture(str(error.filename))
+
+
+def files_in(
+    folder: str, on_error: Callable[[OSError], None]
+) -> Iterator[tuple[str, State]]:
+    """Yield the visible files in a folder and its subfolders, except linked folders,
+    and what would be read without end, such as pipes.
+    """
+    for parent, folders, names in os.walk(folder, onerror=on_error):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            if not name.startswith(".") and (state := state_of(path)) is not None:
+                yield path, state
+
+
+def state_of(path: str) -> State | None:
+    """Return the state of a file; None if it is something else, or is gone.
+
+    It is unknown if the file cannot be reached, such as behind a link to nothing:
+    reading it will say why.
+    """
     try:
-        status = os.stat(name)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        modified = EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
-    except (OSError, OverflowError):  # reading it will say why; or after the year 9999
+        status = os.stat(path)
+    except OSError as error:
+        is_gone = isinstance(error, FileNotFoundError) and not os.path.islink(path)
+        return None if is_gone else UNKNOWN
+    if not stat.S_ISREG(status.st_mode):
         return None
-    return State(status.st_size, modified.isoformat())
+    return State(status.st_size, status.st_mtime_ns // 1000)
 
 
 def pages_of(picture: Picture) -> list[Picture]:
     """Return the pages of a file with several, or else the file; if it cannot be
     opened, to read it will say why.
     """
-    name = picture.name
     try:
-        if name == STDIN or is_pipe(name):
-            picture = picture._replace(data=read(name))
-        count = page_count(picture)
+        if picture.state is None:  # a pipe can be read only once
+            picture = picture._replace(data=picture.read())
+        return picture.split(page_count(picture))
     except (Unanswered, OSError, PictureError):
         return [picture]
-    if count == 1:
-        return [picture]
-    return [picture._replace(page=page) for page in range(1, count + 1)]
 
 
 def page_count(picture: Picture) -> int:
     """Count the pages of a file; raise Unanswered, OSError or PictureError."""
     data = picture.data
-    if not data:
-        with open(picture.name, "rb") as file:
+    if data is None:
+        with open(picture.path, "rb") as file:
             data = file.read(FIRST_BYTES)
-    if not has_pages(data):
+    if isinstance(data, bytes) and not has_pages(data):
         return 1
     from app.picture import opening
 
     return opening.page_count(picture.read())
-
-
-def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
-    """Replace each folder by its files with these extensions, unless it has none."""
-    found: list[str] = []
-    for name in names:
-        files = list(walk(name, endings)) if os.path.isdir(name) else []
-        found += files or [name]
-    return found
-
-
-def walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names of the files with these extensions in a folder, then of the
-    subfolders that cannot be opened.
-    """
-    errors: list[OSError] = []
-    for parent, folders, files in os.walk(folder, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = os.path.join(parent, name)
-            # A pipe may never end.
-            if names_a_picture(name, endings) and not is_pipe(path):
-                yield path
-    for error in errors:
-        yield str(error.filename)
-
-
-def is_pipe(path: str) -> bool:
-    """Return whether a file is a named pipe."""
-    try:
-        return Path(path).is_fifo()
-    except OSError:  # reading it will say why
-        return False
 
 
 def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
@@ -183,9 +207,17 @@ def content_of(file: BinaryIO, max_bytes: int) -> bytes:
     data = file.read(max_bytes + 1)
     if not data:
         raise Unanswered("The file is empty: send a picture.", "empty-file")
-    if len(data) > max_bytes:
-        raise Unanswered(
-            f"The file is larger than {max_bytes:,} bytes: send a smaller picture.",
-            "upload-too-large",
-        )
-    return data
+    content = bounded(data, max_bytes)
+    if isinstance(content, Unanswered):
+        raise content
+    return content
+
+
+def bounded(data: bytes, max_bytes: int) -> bytes | Unanswered:
+    """Return a picture's bytes, or that there are too many."""
+    if len(data) <= max_bytes:
+        return data
+    return Unanswered(
+        f"The file is larger than {max_bytes:,} bytes: send a smaller picture.",
+        "upload-too-large",
+    )

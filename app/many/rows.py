@@ -1,65 +1,70 @@
-"""Readings and errors → rows, in one schema for all results; rows → CSV."""
+"""Pictures and their answers → rows: the same in all files of results."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.answers import conversion, problems
 from app.answers.columns import Record
-from app.answers.responses import UNREADABLE
-from app.digit.reading import Reading
-from app.many.errors import UnreadableFile
-from app.serving.decoders import TryAgain
-from app.text.transcription import Transcription
+from app.answers.responses import NO_ANSWER, Prediction, Text
+from app.many.errors import Unanswered
+from app.many.pictures import UNKNOWN, Picture, State
+from app.many.resume import Written
 
-Row = dict[str, Any]
-DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
-
-
-def cells_of(
-    outcome: Reading | Transcription | Exception,
-    model: str,
-    characters: str | None = None,
-) -> Row:
-    """Return the cells of an answer, as the service gives it, or of the problem."""
-    if isinstance(outcome, Reading):
-        # Without the response model, which would take a tenth of the time per picture.
-        return {**conversion.values_of(outcome), "model": outcome.model}
-    if isinstance(outcome, Transcription):
-        answer = conversion.text_of(outcome, with_frames=False, characters=characters)
-        return answer.model_dump()
-    return {"model": model, "error": error_of(outcome)}
+Answer = Prediction | Text
+Values = dict[str, Any]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
-def record_of(row: Row) -> Record:
-    """Return what CSV says of a row."""
-    record: Row = {name: rounded(cell) for name, cell in row.items()}
-    record["file"] = record.pop("path")
-    if error := record["error"]:
-        record |= {"error": error["detail"], "problem": error["type"]}
-    if modified := record.get("modified"):
-        record["modified"] = modified.isoformat()
-    return record
+def unanswered(error: Exception) -> Unanswered:
+    """Return an error with the name that it has in the API."""
+    from app.answers.problems import TYPES  # which no client needs
+
+    if isinstance(error, Unanswered):
+        return error
+    problem_type = TYPES.get(type(error), TYPES[Exception])
+    return Unanswered(str(error), problem_type.name)
 
 
-def rounded(cell: object) -> object:
-    """Return a cell with its shares as in the answer."""
-    if isinstance(cell, float):
-        return round(cell, DECIMALS)
-    if isinstance(cell, list):
-        return list(map(rounded, cell))
-    if isinstance(cell, dict):
-        return {name: rounded(each) for name, each in cell.items()}
-    return cell
+def values_of(outcome: Answer | Unanswered) -> Values:
+    """Return what an answer says, or why there is none."""
+    if isinstance(outcome, Unanswered):
+        return {"error": str(outcome), "problem": outcome.problem}
+    return outcome.model_dump()
 
 
-def is_fault(error: Exception) -> bool:
-    """Return whether the machine or this program is at fault: another try may help."""
-    unforeseen = problems.TYPES[Exception].name
-    return isinstance(error, TryAgain) or error_of(error)["type"] == unforeseen
+def row_of(picture: Picture, values: Values) -> Values:
+    """Return the row of a picture or page: its file, what was read, and the file's
+    state as far as it is known.
+    """
+    page = {"page": picture.page} if picture.page else {}
+    state = picture.state or UNKNOWN
+    known: Values = {} if state.size is None else {"size": state.size}
+    if state.modified is not None:
+        known["modified"] = (EPOCH + state.modified * MICROSECOND).isoformat()
+    return {"file": picture.path} | page | values | known
 
 
-def error_of(error: Exception) -> dict[str, str]:
-    """Return the type and detail of an error."""
-    if isinstance(error, UnreadableFile):
-        return {"type": UNREADABLE, "detail": str(error)}
-    problem_type = problems.TYPES.get(type(error), problems.TYPES[Exception])
-    return {"type": problem_type.name, "detail": str(error)}
+def written_in(row: Record) -> Written:
+    """Return what a row says of its picture; those of earlier versions say less."""
+    page = str(row.get("page") or "")
+    problem = row.get("problem") or NO_ANSWER
+    return Written(
+        path=row["file"],
+        page=int(page) if page.isdecimal() else None,
+        problem=problem if row.get("error") else "",
+        state=state_in(row),
+    )
+
+
+def state_in(row: Record) -> State:
+    """Return the state of a file according to a row; one that no file has if a
+    spreadsheet has damaged it.
+    """
+    size, modified = row.get("size"), row.get("modified")
+    if not size and not modified:
+        return UNKNOWN
+    try:
+        since_epoch = datetime.fromisoformat(modified or "") - EPOCH
+        return State(int(size or 0), since_epoch // MICROSECOND)
+    except (TypeError, ValueError):
+        return State(-1, -1)

@@ -4,7 +4,6 @@ others that pyarrow supports.
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,19 +11,8 @@ from typing import NamedTuple
 from fsspec.utils import glob_translate
 from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType
 
-from app.many.errors import BulkError
-
-
-class State(NamedTuple):
-    """What tells that a file has changed: its size in bytes, and when it was modified,
-    in microseconds since 1970. None is unknown.
-    """
-
-    size: int | None = None
-    modified: int | None = None
-
-
-UNKNOWN = State()
+from app.many.errors import CannotGoOn
+from app.many.pictures import State, files_in
 
 
 class Place(NamedTuple):
@@ -66,17 +54,17 @@ class Place(NamedTuple):
         try:
             info = self.filesystem.get_file_info(self.path)
             if not self.pattern and info.type is FileType.File:
-                return {self.path: state_of(info)}
+                return {self.path: state_listed(info)}
             listed = self.stored_files() if self.scheme else self.local_files()
             found = {path: state for path, state in listed if self.includes(path)}
             return {path: found[path] for path in sorted(found)}
         except UnicodeEncodeError as error:
             name = os.fsencode(error.object)
-            raise BulkError(
+            raise CannotGoOn(
                 f"{self} cannot be listed: {name!r} is not UTF-8. Rename that file."
             ) from error
         except OSError as error:
-            raise BulkError(f"{self} cannot be listed: {error}") from error
+            raise CannotGoOn(f"{self} cannot be listed: {error}") from error
 
     @property
     def type(self) -> FileType:
@@ -84,26 +72,23 @@ class Place(NamedTuple):
         return self.filesystem.get_file_info(self.path).type
 
     def local_files(self) -> Iterator[tuple[str, State]]:
-        """Yield the files in the folder and its subfolders, except linked folders."""
+        """Yield the files in the folder and its subfolders."""
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
                 raise error
 
-        for parent, _, names in os.walk(self.path, onerror=fail):
-            for name in names:
-                path = Path(parent, name).as_posix()
-                state = local_state(path)
-                if state is not None:
-                    path.encode()  # UnicodeEncodeError unless the name is UTF-8
-                    yield path, state
+        for name, state in files_in(self.path, fail):
+            path = Path(name).as_posix()
+            path.encode()  # UnicodeEncodeError unless the name is UTF-8
+            yield path, state
 
     def stored_files(self) -> Iterator[tuple[str, State]]:
         """Yield the files in object storage."""
         everything = FileSelector(self.path, recursive=True, allow_not_found=True)
         for info in self.filesystem.get_file_info(everything):
             if info.type is FileType.File:
-                yield info.path, state_of(info)
+                yield info.path, state_listed(info)
 
     def includes(self, path: str) -> bool:
         """Whether a path is below the folder, visible, and matches the glob, if any."""
@@ -120,30 +105,14 @@ class Place(NamedTuple):
         return path.removeprefix(self.path).lstrip("/")
 
 
-def local_state(path: str) -> State | None:
-    """Return the state of a file; None if it is something else, or is gone.
-
-    It is unknown if the file cannot be reached, such as behind a link to nothing:
-    reading it will say why.
-    """
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        is_gone = isinstance(error, FileNotFoundError) and not os.path.islink(path)
-        return None if is_gone else UNKNOWN
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    return State(status.st_size, status.st_mtime_ns // 1000)
-
-
-def state_of(info: FileInfo) -> State:
+def state_listed(info: FileInfo) -> State:
     """Return the state of a file in a listing."""
     modified = None if info.mtime_ns is None else info.mtime_ns // 1000
     return State(info.size, modified)
 
 
 def place_of(name: str) -> Place:
-    """Parse a path, a URI, or a glob of either. Raises BulkError."""
+    """Parse a path, a URI, or a glob of either. Raises CannotGoOn."""
     is_uri = "://" in name
     magic = r"[*\[]" if is_uri else r"[*?\[]"  # in a URI, ? starts the query
     glob = None if os.path.exists(name) else re.search(magic, name)
@@ -154,6 +123,6 @@ def place_of(name: str) -> Place:
             folder if is_uri else os.path.abspath(folder)
         )
     except (OSError, ValueError) as error:
-        raise BulkError(f"{name}: {error}") from error
+        raise CannotGoOn(f"{name}: {error}") from error
     scheme = "" if filesystem.type_name == "local" else name[: name.index("://") + 3]
     return Place(filesystem, path.rstrip("/") or "/", scheme, name[end:])

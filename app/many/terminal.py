@@ -20,9 +20,9 @@ from rich.text import Text
 from app.answers.columns import is_unsure
 from app.answers.responses import LEGIBLE, Digit, Line, Mark, Prediction
 from app.figures import MEASURED
-from app.many.answers import Unanswered
+from app.many.errors import Unanswered
 from app.many.pictures import Picture
-from app.many.records import Answer
+from app.many.rows import Answer
 from app.printable import printable
 
 BAR_WIDTH = 40  # columns of a bar
@@ -38,6 +38,12 @@ class Lines:
 
     def __init__(self, least: float) -> None:
         self.least = least
+
+    def shown(self, picture: Picture, outcome: Answer | Unanswered) -> str | None:
+        """Return the lines of a picture that was read."""
+        if isinstance(outcome, Unanswered):
+            return None
+        return self.answer(picture, outcome)
 
     def answer(self, picture: Picture, answer: Answer) -> str:
         """Return what was read, how sure that is, and what else it might be."""
@@ -56,9 +62,6 @@ class Lines:
             (", ".join(notes), colour(certainty(answer))),
         )
         return rendered(line)
-
-    def failure(self, picture: Picture, error: Unanswered) -> None:
-        """Return nothing."""
 
 
 class Bars(Lines):

@@ -9,19 +9,22 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from app.answers import conversion
 from app.digit.reading import DigitOptions, Reading
-from app.many.destination import Destination, Pages, progress_of
-from app.many.errors import BulkError
-from app.many.rows import Row, cells_of, is_fault
-from app.many.source import Entry, Part, Source
-from app.serving.decoders import Busy, TryAgain
+from app.many.cells import cells_of
+from app.many.errors import CannotGoOn, Unanswered
+from app.many.parquet import Destination, Pages, progress_of, written_in
+from app.many.pictures import Picture, State
+from app.many.resume import Written, discard_outdated
+from app.many.rows import Values, unanswered
+from app.many.sources import Part, Source
+from app.serving.decoders import Busy
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.reading import TURNS, TextOptions
-from app.text.transcription import Transcription
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -29,35 +32,54 @@ SECONDS = 10.0  # between writing the rows of a part so far; 60,000 rows take 0.
 LOG = logging.getLogger("digits")
 
 Outcome = TypeVar("Outcome")
-Finished = tuple[Entry, Reading | Transcription | Exception]
+Finished = tuple[Picture, Values | Unanswered]
+
+
+class Job(NamedTuple):
+    """Where pictures come from, where their rows go, and the service's settings, whose
+    limits apply here too.
+    """
+
+    source: Source
+    destination: Destination
+    settings: Settings
+
+    def discard_outdated(self, parts: list[Part]) -> None:
+        """Remove the rows that are out of date."""
+        source = self.source
+        states: dict[str, State] = {}
+        for part in parts:
+            states |= {source.file_of(path): state for path, state in part.items()}
+
+        def state_of(path: str) -> State | None:
+            return states.get(source.file_of(path))
+
+        def is_asked(row: Written) -> bool:
+            file = source.file_of(row.path)
+            return file in states or source.place.includes(source.place.inside(file))
+
+        discard_outdated(self.destination, state_of, is_asked)
+
+    def parts_left(self, parts: list[Part]) -> list[Part]:
+        """Return the parts without the pictures that already have a row."""
+        done = self.destination.paths()
+        left: list[Part] = []
+        for part in parts:
+            some = {path: state for path, state in part.items() if path not in done}
+            left += [some] if some else []
+        return left
 
 
 class Worker:
-    """Reads parts; created once in each process.
+    """Reads parts of a job; created once in each process.
 
-    Parameters
-    ----------
-    source : Source
-        Where pictures come from.
-    destination : Destination
-        Where their rows go.
-    settings : Settings
-        The service's settings, whose limits apply here too.
-    seconds : float
-        Time after which the rows of a part so far are written, in seconds.
+    `seconds` is the time after which the rows of a part so far are written.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        destination: Destination,
-        settings: Settings,
-        seconds: float = SECONDS,
-    ) -> None:
-        self.source = source
-        self.destination = destination
-        self.settings = settings
+    def __init__(self, job: Job, seconds: float = SECONDS) -> None:
+        self.source, self.destination, self.settings = job
         self.seconds = seconds
+        destination, settings = self.destination, self.settings
         self.is_of_digits = destination.kind == "digit"
         self.logged: set[type[Exception]] = set()
         networks = Networks.load(*settings.files, settings.second_opinion)
@@ -65,7 +87,7 @@ class Worker:
         if model != destination.model:
             other = settings.model if self.is_of_digits else settings.pages_model
             files = [str(path) for path in (settings.lines_model, other) if path]
-            raise BulkError(
+            raise CannotGoOn(
                 f"On this node, {' or '.join(files)} differs from the model with which "
                 "the job was started."
             )
@@ -81,79 +103,57 @@ class Worker:
         left to be read again.
         """
         destination = self.destination
-        rows = destination.rows_of(part)
-        done, pages = progress_of(
-            (row["path"], row["page"], row["pages"]) for row in rows
-        )
+        rows = destination.table_of(part)
+        done, pages = progress_of(written_in(rows))
         left = {path: state for path, state in part.items() if path not in done}
         for path in left:
             pages[path] |= self.pages.get(path, set())
+        cells = rows.to_pylist()
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left, pages):
-                if isinstance(outcome, Exception) and is_fault(outcome):
-                    self.log(picture.path, outcome)
-                else:
-                    rows.append(self.row_of(picture, outcome))
-                if rows and time.monotonic() - written >= self.seconds:
-                    destination.write(part, rows)
+                if not (isinstance(outcome, Unanswered) and outcome.is_fault):
+                    cells.append(cells_of(picture, outcome, destination.model))
+                if cells and time.monotonic() - written >= self.seconds:
+                    destination.write(part, cells)
                     written = time.monotonic()
         finally:
             # This process could not end while it has others.
             self.reader.decoders.close()
-        if rows:
-            destination.write(part, rows)
+        if cells:
+            destination.write(part, cells)
         return len(part)
 
-    def row_of(
-        self, picture: Entry, outcome: Reading | Transcription | Exception
-    ) -> Row:
-        """Return the row of a picture or page."""
-        destination = self.destination
-        cells = cells_of(outcome, destination.model, destination.field.characters)
-        # An answer, too, has a size: that of a picture in it.
-        return cells | {
-            "path": picture.path,
-            "key": picture.key,
-            "page": picture.page,
-            "pages": picture.pages,
-            **picture.state._asdict(),
-        }
-
     async def outcomes(self, left: Part, done: Pages) -> AsyncIterator[Finished]:
-        """Read pictures, and yield each with its reading or text, or the error; of
+        """Read pictures, and yield each with its answer, or why there is none; of
         documents, all pages but those that are done.
         """
         pictures = self.source.pictures(left) if left else []
         for batch in batches(pictures, self.settings.max_held_bytes):
-            pages: list[Entry] = []
+            pages: list[Picture] = []
             for picture in batch:
                 for page in await self.pages_of(picture):
                     if page.page not in done[picture.path]:
                         pages.append(page)
-            small = [outcome_of(self.read_small, page) for page in pages]
+            small = [self.outcome_of(self.read_small, page) for page in pages]
             for page, outcome in zip(pages, await asyncio.gather(*small), strict=True):
                 if outcome is None:
-                    yield page, await outcome_of(self.read_large, page)
+                    yield page, await self.outcome_of(self.read_large, page)
                 else:
                     yield page, outcome
 
-    async def pages_of(self, picture: Entry) -> list[Entry]:
+    async def pages_of(self, picture: Picture) -> list[Picture]:
         """Return the pages of a document, or else the picture; with the error if its
         pages cannot be counted.
         """
-        count = await outcome_of(
+        count = await self.outcome_of(
             lambda data, _page: self.reader.page_count(data), picture
         )
-        if isinstance(count, Exception):
+        if isinstance(count, Unanswered):
             return [picture._replace(data=count)]
-        if count == 1:
-            return [picture]
-        return [
-            picture._replace(page=page, pages=count) for page in range(1, count + 1)
-        ]
+        return picture.split(count)
 
-    async def read_small(self, data: bytes, page: int | None) -> Reading | None:
+    async def read_small(self, data: bytes, page: int | None) -> Values | None:
         """Read the digit in a small picture; return None for others, and for texts."""
         if not self.is_of_digits:
             return None
@@ -161,45 +161,52 @@ class Worker:
         if not opened.is_small:
             return None
         reading = await opened.read()
-        return reading.require_legible(self.settings.min_legibility)
+        return digit_in(reading.require_legible(self.settings.min_legibility))
 
-    async def read_large(
-        self, data: bytes, page: int | None
-    ) -> Reading | Transcription:
+    async def read_large(self, data: bytes, page: int | None) -> Values:
         """Read the digit in a picture of any size, or the text."""
         if self.is_of_digits:
-            return await self.reader.read_digit(data, DigitOptions(page))
-        turns = TURNS[self.destination.rotate]
-        options = TextOptions(self.destination.field, page, turns)
-        return await self.reader.read_text(data, options)
+            return digit_in(await self.reader.read_digit(data, DigitOptions(page)))
+        field = self.destination.field
+        options = TextOptions(field, page, TURNS[self.destination.rotate])
+        text = await self.reader.read_text(data, options)
+        answer = conversion.text_of(
+            text, with_frames=False, characters=field.characters
+        )
+        return answer.model_dump()
 
-    def log(self, path: str, error: Exception) -> None:
-        """Log an unforeseen error if it is the first of its type."""
-        if not isinstance(error, TryAgain) and type(error) not in self.logged:
-            self.logged.add(type(error))
-            LOG.error("%s could not be read.", path, exc_info=error)
+    async def outcome_of(
+        self, read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Picture
+    ) -> Outcome | Unanswered:
+        """Read a picture or page, or return why not; try again while decoders are busy.
+
+        An unforeseen error is logged if it is the first of its type.
+        """
+        reason: Exception = Busy()
+        for _ in range(TRIES):
+            try:
+                return await read(picture.read(), picture.page)
+            except Exception as error:
+                reason = error
+            if not isinstance(reason, Busy):
+                break
+        found = unanswered(reason)
+        if found.problem == "internal-error" and type(reason) not in self.logged:
+            self.logged.add(type(reason))
+            LOG.error("%s could not be read.", picture.path, exc_info=reason)
+        return found
 
 
-async def outcome_of(
-    read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Entry
-) -> Outcome | Exception:
-    """Read a picture or page, or return why not; try again while decoders are busy."""
-    data = picture.data
-    if isinstance(data, Exception):
-        return data
-    for _ in range(TRIES):
-        try:
-            return await read(data, picture.page)
-        except Exception as error:
-            if not isinstance(error, Busy):
-                return error
-            reason = error
-    return reason
+def digit_in(reading: Reading) -> Values:
+    """Return what a reading says, without the response model, which would take a tenth
+    of the time per picture.
+    """
+    return {**conversion.values_of(reading), "model": reading.model}
 
 
-def batches(pictures: Iterable[Entry], max_bytes: int) -> Iterator[list[Entry]]:
+def batches(pictures: Iterable[Picture], max_bytes: int) -> Iterator[list[Picture]]:
     """Group pictures into batches of BATCH, or of fewer from `max_bytes` bytes on."""
-    batch: list[Entry] = []
+    batch: list[Picture] = []
     held = 0
     for picture in pictures:
         batch.append(picture)

@@ -22,13 +22,16 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
 from app.answers.arrow import LINE_IN_CSV, SCHEMA
-from app.answers.columns import Kind, Record, columns_of, is_unsure, rows_of, widest
+from app.answers.columns import Kind, Record, is_unsure, widest
 from app.answers.responses import LEGIBLE
-from app.answers.spreadsheet import line_of
-from app.many.errors import BulkError
-from app.many.rows import Row, record_of
-from app.many.source import Part
-from app.many.storage import Place, State
+from app.many.cells import row_of
+from app.many.errors import CannotGoOn
+from app.many.pictures import State
+from app.many.records import Csv
+from app.many.resume import Written
+from app.many.rows import Values
+from app.many.sources import Part
+from app.many.storage import Place
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
@@ -37,12 +40,10 @@ OF_KIND = {
     "digit": ["digit", "probabilities", "legibility"],
     "text": ["lines", "table"],
 }
-# The path of a row, and the page and the number of pages of a document.
-Location = tuple[str, int | None, int | None]
+OF_WRITTEN = ["path", "page", "pages", "error", "size", "modified"]
 Pages = defaultdict[str, set[int]]  # of each document, those that have a row
 Rotate = Literal["none", "auto"]
-# Whether a row is out of date, by its path and the type of its error.
-IsOutdated = Callable[[str, str | None], bool]
+IsOutdated = Callable[[Written], bool]
 
 
 class Summary(NamedTuple):
@@ -54,14 +55,6 @@ class Summary(NamedTuple):
     hardly_legible: int
     errors: Counter[str]
     unsure: int = 0
-
-
-class Outcome(NamedTuple):
-    """What tells whether a row is out of date."""
-
-    path: str
-    error: str | None
-    state: State
 
 
 @dataclass(frozen=True)
@@ -88,16 +81,16 @@ class Destination:
         return f"{self.kind}-of-{digest}-{self.model}-"
 
     def prepare(self) -> None:
-        """Create the folder; raise BulkError if it holds other results."""
+        """Create the folder; raise CannotGoOn if it holds other results."""
         if self.place.pattern:
-            raise BulkError(
+            raise CannotGoOn(
                 f"{self.place} is not a folder: choose one for the results."
             )
         self.place.filesystem.create_dir(self.place.path)
         for path in self.place.files():
             name = self.place.below(path)
             if not name.startswith(self.prefix):
-                raise BulkError(
+                raise CannotGoOn(
                     f"{self.place} holds {name}, which is not a result of this model "
                     "with these values of --read, --characters, --format, --date and "
                     "--rotate. Choose another folder."
@@ -105,40 +98,26 @@ class Destination:
 
     def paths(self) -> set[str]:
         """Return the paths of all pictures and whole documents that have their rows."""
-        return progress_of(self.places())[0]
+        return progress_of(self.written())[0]
 
     def pages(self) -> Pages:
         """Return, for each document of which some pages have no row, the others."""
-        return progress_of(self.places(ds.field("page").is_valid()))[1]
+        return progress_of(self.written(ds.field("page").is_valid()))[1]
 
-    def places(self, condition: ds.Expression | None = None) -> Iterator[Location]:
-        """Yield the path, the page and the number of pages of each row that meets a
-        condition.
-        """
-        for batch in self.batches("path", "page", "pages", condition=condition):
-            columns = [column.to_pylist() for column in batch.columns]
-            yield from zip(*columns, strict=True)
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield what tells of each row whether it is out of date."""
-        for batch in self.batches("path", "error", "size", "modified"):
-            states = map(
-                State,
-                batch.column("size").to_pylist(),
-                batch.column("modified").cast(pa.int64()).to_pylist(),
-            )
-            paths = batch.column("path").to_pylist()
-            yield from map(Outcome, paths, error_types(batch.column("error")), states)
+    def written(self, condition: ds.Expression | None = None) -> Iterator[Written]:
+        """Yield what each row says of its picture, of those that meet a condition."""
+        for batch in self.batches(*OF_WRITTEN, condition=condition):
+            yield from written_in(batch)
 
     def discard(self, is_outdated: IsOutdated) -> None:
-        """Remove the rows of which it holds, by their paths and types of errors."""
+        """Remove the rows that are out of date."""
         for file in self.place.files():
-            if all(kept(self.table_in(file, ["path", "error"]), is_outdated)):
+            rows = written_in(self.table_in(file, OF_WRITTEN))
+            kept = [not is_outdated(row) for row in rows]
+            if all(kept):
                 continue
-            table = self.table_in(file)
-            left = table.filter(kept(table, is_outdated))
-            if len(left):
-                self.replace(file, left)
+            if any(kept):
+                self.replace(file, self.table_in(file).filter(kept))
             else:
                 self.place.filesystem.delete_file(file)
 
@@ -149,20 +128,19 @@ class Destination:
         digest = digest_of(json.dumps([*part]))
         return f"{self.place.path}/{self.prefix}{digest}.parquet"
 
-    def rows_of(self, part: Part) -> list[Row]:
+    def table_of(self, part: Part) -> pa.Table:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
         if not self.place.filesystem.get_file_info(path).is_file:
-            return []
-        rows: list[Row] = self.table_in(path).to_pylist()
-        return rows
+            return SCHEMA.empty_table()
+        return self.table_in(path)
 
     def table_in(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Return the rows in a file, or some of their columns."""
         system = self.place.filesystem
         return pq.read_table(path, columns=columns, schema=SCHEMA, filesystem=system)
 
-    def write(self, part: Part, rows: list[Row]) -> None:
+    def write(self, part: Part, rows: list[Values]) -> None:
         """Write all rows of a part so far, in place of those written before."""
         self.replace(self.file_of(part), pa.Table.from_pylist(rows, SCHEMA))
 
@@ -197,13 +175,12 @@ class Destination:
 
     def write_csv(self, file: TextIO, least: float, for_spreadsheet: bool) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
+        csv = Csv(self.kind, least, for_spreadsheet)
         has_table = ds.field("table").is_valid()
-        cells = widest(self.records("table", condition=has_table))
-        columns = columns_of(self.kind, cells)
-        file.write(f"{line_of(columns)}\n")
+        csv.widen(widest(self.records("table", condition=has_table)))
+        file.write(csv.header)
         for record in self.records(*OF_CSV, *OF_KIND[self.kind]):
-            for row in rows_of(record, least, for_spreadsheet):
-                file.write(f"{line_of(map(row.get, columns))}\n")
+            file.write(f"{csv.text_of(record)}\n")
 
     def records(
         self, *columns: str, condition: ds.Expression | None = None
@@ -214,7 +191,7 @@ class Destination:
                 lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
                 place = batch.schema.get_field_index("lines")
                 batch = batch.set_column(place, "lines", lines)
-            yield from map(record_of, batch.to_pylist())
+            yield from map(row_of, batch.to_pylist())
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None
@@ -229,30 +206,30 @@ class Destination:
         )
 
 
-def progress_of(rows: Iterable[Location]) -> tuple[set[str], Pages]:
+def progress_of(rows: Iterable[Written]) -> tuple[set[str], Pages]:
     """Return the paths that have all their rows, and for each other document the pages
     that have one.
     """
     complete = set[str]()
     pages_of = Pages(set)
-    for path, page, pages in rows:
-        if page is None or pages is None:
-            complete.add(path)
+    for row in rows:
+        if row.page is None or row.pages is None:
+            complete.add(row.path)
         else:
-            pages_of[path].add(page)
-            if len(pages_of[path]) == pages:
-                complete.add(path)
-                del pages_of[path]
+            pages_of[row.path].add(row.page)
+            if len(pages_of[row.path]) == row.pages:
+                complete.add(row.path)
+                del pages_of[row.path]
     return complete, pages_of
 
 
-def kept(table: pa.Table, is_outdated: IsOutdated) -> list[bool]:
-    """Return for each row whether it is up to date."""
-    types = error_types(table["error"])
-    return [
-        not is_outdated(path, error)
-        for path, error in zip(table["path"].to_pylist(), types, strict=True)
-    ]
+def written_in(table: pa.Table | pa.RecordBatch) -> Iterator[Written]:
+    """Yield what each row of a table says of its picture."""
+    columns = [table.column(name).to_pylist() for name in ("path", "page", "pages")]
+    problems = (problem or "" for problem in error_types(table.column("error")))
+    modified = table.column("modified").cast(pa.int64()).to_pylist()
+    states = map(State, table.column("size").to_pylist(), modified)
+    return map(Written, *columns, problems, states)
 
 
 def error_types(errors: pa.Array | pa.ChunkedArray) -> list[str | None]:

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, islice
-from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import FileType
 
-from app.answers.errors import UploadTooLarge
-from app.many.errors import BulkError, UnreadableFile
-from app.many.storage import UNKNOWN, Place, State
+from app.answers.responses import UNREADABLE
+from app.many.errors import CannotGoOn, Unanswered
+from app.many.pictures import Picture, State, bounded
+from app.many.storage import Place
 from app.picture.file_formats import ENDINGS, names_a_picture
 
 # Enough for most pictures; a read allocates memory for the requested size.
@@ -31,21 +31,6 @@ ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 Part = dict[str, State]  # the paths of its pictures, and the states of their files
 
 
-class Entry(NamedTuple):
-    """A picture's path, its key if it has one, its bytes or the error raised by
-    loading it, and the state that its file had before.
-
-    For a page of a document, also its number, and that of all pages.
-    """
-
-    path: str
-    key: str | None
-    data: bytes | Exception
-    page: int | None = None
-    pages: int | None = None
-    state: State = UNKNOWN
-
-
 @dataclass(frozen=True)
 class Files:
     """Pictures that are files, in a folder or matching a glob."""
@@ -54,15 +39,15 @@ class Files:
     max_bytes: int
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Group the files, sorted by name; raise BulkError if there are none."""
+        """Group the files, sorted by name; raise CannotGoOn if there are none."""
         files = self.place.files()
         if not files and (self.place.pattern or self.place.type is FileType.NotFound):
-            raise BulkError(f"There is no file or folder {self.place}.")
+            raise CannotGoOn(f"There is no file or folder {self.place}.")
         paths = [*files]
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
-            raise BulkError(
+            raise CannotGoOn(
                 f"There is no picture in {self.place}: no file name ends in "
                 f"{', '.join(ENDINGS)}."
             )
@@ -74,7 +59,7 @@ class Files:
         """Return the file of a picture."""
         return path
 
-    def pictures(self, part: Part) -> Iterator[Entry]:
+    def pictures(self, part: Part) -> Iterator[Picture]:
         """Yield the picture in each file, or the error.
 
         From object storage, several files are read at once.
@@ -87,7 +72,7 @@ class Files:
             while some := dict(islice(files, DOWNLOADS)):
                 yield from pool.map(self.picture, some, some.values())
 
-    def picture(self, path: str, state: State) -> Entry:
+    def picture(self, path: str, state: State) -> Picture:
         """Read the picture in a file, or the error."""
         try:
             with self.place.filesystem.open_input_stream(
@@ -97,8 +82,8 @@ class Files:
                 if len(data) == FIRST_BYTES:
                     data += file.read(self.max_bytes)
         except OSError as error:
-            return Entry(path, None, UnreadableFile(f"{error}."), state=state)
-        return Entry(path, None, bounded(data, self.max_bytes), state=state)
+            return Picture(path, state=state, data=unreadable(error))
+        return Picture(path, state=state, data=bounded(data, self.max_bytes))
 
 
 @dataclass(frozen=True)
@@ -119,7 +104,7 @@ class Table:
         files = self.place.files()
         tables = {path: files[path] for path in files if path.endswith(".parquet")}
         if not tables:
-            raise BulkError(f"There is no Parquet file in {self.place}.")
+            raise CannotGoOn(f"There is no Parquet file in {self.place}.")
         for path, state in tables.items():
             name = self.place.outside(path)
             begin = 0
@@ -133,7 +118,7 @@ class Table:
         """Return the file of a picture."""
         return path.rpartition("#")[0]
 
-    def pictures(self, part: Part) -> Iterator[Entry]:
+    def pictures(self, part: Part) -> Iterator[Picture]:
         """Yield the pictures of a part; if the file is damaged, the remaining ones have
         the error.
         """
@@ -145,10 +130,10 @@ class Table:
                     if row in rows:
                         path = rows.pop(row)
                         picture = bounded(data or b"", self.max_bytes)
-                        yield Entry(path, key, picture, state=part[path])
+                        yield Picture(path, key=key, state=part[path], data=picture)
         except (OSError, pa.ArrowException) as error:
             for path in rows.values():
-                yield Entry(path, None, UnreadableFile(f"{error}."), state=part[path])
+                yield Picture(path, state=part[path], data=unreadable(error))
 
     def cells(
         self, file: pq.ParquetFile, first: int, last: int
@@ -175,7 +160,7 @@ class Table:
     def checked_ends(self, path: str) -> list[int]:
         """Return the ends of a file's row groups.
 
-        Raises BulkError if the file lacks the column of pictures or the key, or one of
+        Raises CannotGoOn if the file lacks the column of pictures or the key, or one of
         them has another type.
         """
         try:
@@ -183,23 +168,23 @@ class Table:
                 schema = file.schema_arrow
                 ends = ends_of_groups(file)
         except (OSError, pa.ArrowException) as error:
-            raise BulkError(f"{path} cannot be read: {error}") from error
+            raise CannotGoOn(f"{path} cannot be read: {error}") from error
         kind = type_of(schema, self.column.split("."))
         missing = [self.column] if kind is None else []
         if self.key and self.key not in schema.names:
             missing.append(self.key)
         if missing:
-            raise BulkError(
+            raise CannotGoOn(
                 f"{path} has no column {' or '.join(missing)}, only "
                 f"{', '.join(schema.names)}."
             )
         if kind not in BINARY:
-            raise BulkError(
+            raise CannotGoOn(
                 f"{path}: the column {self.column} contains {kind}, not encoded "
                 "pictures."
             )
         if self.key and not is_text_or_number(kind := schema.field(self.key).type):
-            raise BulkError(
+            raise CannotGoOn(
                 f"{path}: the key {self.key} contains {kind}, not texts or numbers."
             )
         return ends
@@ -241,10 +226,6 @@ def ends_of_groups(file: pq.ParquetFile) -> list[int]:
     return list(accumulate(group.num_rows for group in groups))
 
 
-def bounded(data: bytes, max_bytes: int) -> bytes | Exception:
-    """Return a picture's bytes, or an error if there are too many."""
-    if len(data) <= max_bytes:
-        return data
-    return UploadTooLarge(
-        f"The file is larger than {max_bytes:,} bytes: send a smaller picture."
-    )
+def unreadable(error: Exception) -> Unanswered:
+    """Return why a picture has no answer if storage gives no bytes."""
+    return Unanswered(f"{error}.", UNREADABLE)
