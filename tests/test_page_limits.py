@@ -148,7 +148,7 @@ class NotingNetwork(LineNetwork):
 
 
 @pytest.mark.parametrize(
-    ("name", "query"), zip(TOO_DENSE, ["", "?rotate=auto", "?length=4"], strict=True)
+    ("name", "query"), [*zip(TOO_DENSE, ["", "?rotate=auto", "?length=4"], strict=True)]
 )
 def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(
     client, name, query
