@@ -21,7 +21,16 @@ from app.serving.decoder import warm_up
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import corrections, course, docs, infer, open_inference, problems, routes
+from app.web import (
+    corrections,
+    course,
+    docs,
+    infer,
+    open_inference,
+    problems,
+    routes,
+    rows,
+)
 from app.web.admission import Admission
 from app.web.auth import Authentication
 from app.web.draining import Draining
@@ -93,7 +102,8 @@ def create_app(
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=guard)
         app.include_router(module.unguarded)
-    app.include_router(corrections.guarded, dependencies=guard)
+    for module in (corrections, rows):
+        app.include_router(module.guarded, dependencies=guard)
     app.include_router(docs.router)
     app.include_router(course.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))

@@ -27,6 +27,7 @@ ROUTES = (
     "/read",
     "/read/batch",
     "/corrections",
+    "/csv",
     *INFER,
 )
 KEY = {"x-api-key": "first"}

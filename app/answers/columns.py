@@ -4,6 +4,7 @@ A row is a picture of a digit, a line of writing, a row of a table, or a picture
 that could not be read.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -57,6 +58,7 @@ OF_LINE = (
     f"file line text confidence legibility left top width height {OF_ALL} format value "
     f"alternatives edited {OF_FILE}"
 )
+CELL = re.compile("cell[0-9]+")
 SINGLE = {str, bool, int, float, datetime}  # types that fit into a cell
 
 
@@ -113,8 +115,7 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
     least : float
         The confidence or legibility below which a row is unsure.
     for_spreadsheet : bool
-        Whether a text becomes a formula, ="007": a spreadsheet would otherwise drop its
-        zeros, or make it a date. A value that is a number, a date or a time stays.
+        Whether texts become formulas; see `with_formulas`.
     """
     if record.get("error"):
         return [{**record}]
@@ -122,25 +123,35 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
     if record.get("probabilities"):
         shares = zip(SHARES, record["probabilities"], strict=True)
         return [own | dict(shares)]
-    text_cell = formula_of if for_spreadsheet else str
-    value_cell = quantity_of if for_spreadsheet else str
     table = record.get("table") or []
     rows: list[Row] = []
     for place, line in enumerate(record["lines"]):
-        others = "|".join(each["text"] for each in line.get("alternatives") or [])
+        others = [each["text"] for each in line.get("alternatives") or []]
         row = {
             "line": place + 1,
-            "text": text_cell(line["text"]),
-            "confidence": line["confidence"],
             "legibility": legibility(line),
             "unsure": unsure(line, least),
             "format": YES_OR_NO[line.get("format")],
-            "value": value_cell(line.get("value") or ""),
-            "alternatives": text_cell(others),
+            "value": line.get("value") or "",
+            "alternatives": "|".join(others),
         }
-        cells = map(text_cell, table[place]) if table else ()
+        cells = table[place] if table else ()
         rows.append(own | line | line["box"] | row | cells_of(cells))
-    return rows or [own | {"text": "", "value": ""}]
+    rows = rows or [own | {"text": "", "value": ""}]
+    return [*map(with_formulas, rows)] if for_spreadsheet else rows
+
+
+def with_formulas(row: Row) -> Row:
+    """Return a row in which texts are formulas, ="007": a spreadsheet would otherwise
+    drop their zeros, or make them dates. A value that is a number, a date or a time
+    stays.
+    """
+    shown = {**row}
+    for name in row:
+        if name in ("text", "alternatives") or CELL.fullmatch(name):
+            shown[name] = formula_of(row[name])
+    shown["value"] = quantity_of(row["value"])
+    return shown
 
 
 def unsure(answer: Record, least: float) -> str:

@@ -521,9 +521,12 @@ async function ask(route, picture, signal, say = () => {}, take = () => {}) {
     const answer = parsed(line);
     if (answer) take((last = answer));
   });
-  if (last) return last;
+  return last ?? Promise.reject(errorIn(response));
+}
+
+function errorIn(response) {
   const { detail, type } = parsed(response.responseText) ?? {};
-  throw refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
+  return refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
 }
 
 async function post(route, picture, signal, say, receive) {
@@ -1454,18 +1457,6 @@ function startOver() {
   element("undo").focus();
 }
 
-// The columns of all CSV of Digits; `cell1`, `cell2`, … follow if there is a table. Some are empty here.
-const COLUMNS = ("file line text confidence legibility left top width height unsure model error page format value " +
-  "alternatives edited key problem size modified").split(" ");
-
-// Return a row for each line; if the lines are rows of a table, its cells are in further columns.
-function csv(pictures) {
-  const rows = pictures.flatMap(rowsOf);
-  const widest = Math.max(0, ...rows.map(({ row }) => row?.length ?? 0));
-  const columns = [...COLUMNS, ...Array.from({ length: widest }, (_, index) => `cell${index + 1}`)];
-  return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
-}
-
 function rowsOf(picture) {
   const { name: file, blob, answer } = picture;
   const { size, lastModified } = blob instanceof File ? blob : {};
@@ -1482,24 +1473,17 @@ function rowsOfPage(read) {
   return byLine(read).map((each, index) => {
     const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
     const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
-    const row = table?.[index];
-    const cells = Object.fromEntries(row?.map((cell, column) => [`cell${column + 1}`, cell]) ?? []);
     const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure: doubt(each) && "yes" };
-    return { ...own, line: index + 1, text, row, confidence, legibility: least, ...box, ...cells, ...meant };
+    return { ...own, line: index + 1, text, cells: table?.[index], confidence, legibility: least, ...box, ...meant };
   });
 }
 
 // Return the lines, or the rows of tables, for a spreadsheet to paste: after the name of one of several pictures, and the
 // page of a document; before the value in the chosen form.
 function rowsToPaste(pictures) {
-  const rows = pictures.flatMap(rowsOf).map(({ file, page, row, text, error, value }) =>
-    [pictures.length > 1 ? file : undefined, page, ...(row ?? [text ?? error ?? ""]), value]);
+  const rows = pictures.flatMap(rowsOf).map(({ file, page, cells, text, error, value }) =>
+    [pictures.length > 1 ? file : undefined, page, ...(cells ?? [text ?? error ?? ""]), value]);
   return rows.map((row) => row.filter((cell) => cell !== undefined).map(escaped).join("\t")).join("\n");
-}
-
-function cell(value) {
-  const text = escaped(String(value ?? ""));
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 // An apostrophe precedes a text, except a number, that a spreadsheet would run as a formula.
@@ -1509,11 +1493,30 @@ function escaped(text) {
   return isFormula && !isNumber ? `'${text}` : text;
 }
 
-onClick("save", () => {
-  const href = URL.createObjectURL(new Blob([csv(listed)], { type: "text/csv" }));
-  create("a", { href, download: "digits.csv" }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
-});
+// Let the service write the CSV: a row is a line of JSON, in which all is text.
+async function save() {
+  const asText = (_, value) => (typeof value === "number" ? String(value) : (value ?? undefined));
+  const rows = listed.flatMap(rowsOf).map((row) => `${JSON.stringify(row, asText)}\n`);
+  const say = (words) => write("save-note", words);
+  say("");
+  try {
+    const csv = await patiently(() => askForCsv(new Blob(rows), say), undefined, say);
+    const href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
+    create("a", { href, download: "digits.csv" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
+    say("");
+  } catch (error) {
+    say(`The CSV was not saved. ${error.message}`);
+  }
+}
+
+async function askForCsv(rows, say) {
+  const response = await post("csv", rows, undefined, say, () => {});
+  const isCsv = response.getResponseHeader("Content-Type")?.startsWith("text/csv");
+  return isCsv ? response.responseText : Promise.reject(errorIn(response));
+}
+
+onClick("save", save);
 onClick("copy-page", ({ target }) => copy(rowsToPaste([current]), target));
 onClick("copy-list", ({ target }) => copy(rowsToPaste(listed), target));
 onClick("start-over", startOver);

@@ -162,6 +162,24 @@ def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
     expect_text(page, "#counts", "20 in all: 20 sure, 0 in doubt, 0 not read")
 
 
+def test_a_list_that_cannot_be_saved_stays_and_can_be_saved_later(page, three):
+    choose(page, "three.png", three)
+    expect_words(page, "#counts", "1 in all")
+    refused = {"status": 413, "body": '{"detail": "Too many rows."}'}
+    for route, words in (
+        (lambda route: route.abort(), "The service does not answer."),
+        (lambda route: route.fulfill(**refused), "Too many rows."),
+        (lambda route: route.fulfill(body="<h1>Sign in</h1>"), "sign in"),
+    ):
+        page.route("**/csv", route)
+        click(page, "Save as CSV")
+        expect_words(page, "#save-note", "The CSV was not saved.")
+        expect_words(page, "#save-note", words)
+        page.unroute("**/csv")
+    assert columns_of(saved(page), "file", "text") == ["three.png,3"]
+    expect_text(page, "#save-note", "")
+
+
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
     with opened(browser, locked_url) as page:
         key = page.get_by_label("API key")
