@@ -9,9 +9,7 @@ import pytest
 from PIL import Image
 
 from pictures import encode
-from tensors import as_digits
 from training import omniglot
-from training.digits.non_digits import non_digits
 
 
 @pytest.fixture
@@ -47,12 +45,3 @@ def test_without_the_file_training_goes_on(tmp_path, capsys):
     assert omniglot.load(tmp_path / "none.zip") == []
     said = capsys.readouterr().out
     assert re.search(r"without Omniglot's characters: .*none\.zip does not exist", said)
-
-
-def test_a_share_of_the_non_digits_are_characters(archive, digits, labels):
-    real = as_digits(digits, labels)
-    with_them = non_digits(real, 200, 0, omniglot.load(archive))
-    without = non_digits(real, 200, 0)
-    bars = [frame for frame in with_them if (frame > 128).any(axis=1).sum() <= 5]
-    assert 10 <= len(bars) <= 60
-    assert not (with_them == without).all()

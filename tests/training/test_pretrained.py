@@ -9,14 +9,13 @@ from paths import LINES_MODEL, PAGES_MODEL
 from tensors import pretrained
 from training import pages
 from training.errors import TrainingError
+from training.pretrained import HALF
 from training.reader import recogniser
 
 OTHER = "another network, another version or a truncated file"
 REFUSED = {
     "missing": (None, "no such file"),
-    "empty": (b"", OTHER),
-    "the reader": (LINES_MODEL.read_bytes(), OTHER),
-    "the one for pages": (PAGES_MODEL.read_bytes(), OTHER),
+    "another": (LINES_MODEL.read_bytes(), OTHER),
     "truncated": (pretrained().SerializeToString()[:5000], OTHER),
 }
 
@@ -47,3 +46,14 @@ def test_the_file_itself_is_read(tmp_path):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     stand_in = recogniser.PRETRAINED._replace(sha256=sha256)
     assert stand_in.read(path) == original
+
+
+@pytest.mark.parametrize(
+    ("file", "most"), [(LINES_MODEL, 6_500_000), (PAGES_MODEL, 5_500_000)]
+)
+def test_the_shipped_files_are_small_with_weights_in_16_bits(file, most):
+    assert file.stat().st_size <= most
+    arrays = onnx.load(file).graph.initializer
+    stored = [array.data_type for array in arrays if array.name.endswith(HALF)]
+    assert len(stored) > 100
+    assert {*stored} == {onnx.TensorProto.FLOAT16}

@@ -18,7 +18,7 @@ import torch
 from app.digit.classifier import Classifier
 from paths import LINES_MODEL, MODEL, ROOT
 from tensors import as_digits
-from training import generated, train
+from training import train
 from training.data import Digits
 from training.digits import learning
 from training.digits.examples import prepared
@@ -98,24 +98,6 @@ def test_without_augmentation_500_digits_are_learned(sample, tmp_path):
     assert errors[-1] == pytest.approx(error, abs=0.02)
     assert error < 0.01
     assert learning.validate(run.model, held_out)[1] < 0.25
-
-
-@pytest.mark.parametrize("is_on", [True, False])
-def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(
-    is_on, parts, tmp_path
-):
-    digits, others, _ = parts
-    run = learning.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU)
-    seen = []
-    run.model.register_forward_pre_hook(
-        lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25]))
-    )
-    learning.train_epoch(run, digits, others)
-    for given, images in ((digits.images, seen[::2]), (others, seen[1::2])):
-        known = frames_in(given.float() / 255)
-        unchanged = known & frames_in(torch.cat(images))
-        assert bool(unchanged) != is_on
-        assert is_on or frames_in(torch.cat(images)) <= known
 
 
 def frames_in(images: torch.Tensor) -> set[bytes]:
@@ -333,9 +315,7 @@ def test_what_is_missing_is_reported_in_one_sentence_before_a_run_begins(
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same_way(
-    sample, tmp_path
-):
+def test_what_is_made_is_kept_and_made_again_in_the_same_way(sample, tmp_path):
     digits = sample.take(slice(120))
     cut_out, others = cut_out_and_others(digits, 0, [], tmp_path)
     assert len(cut_out) == 60
@@ -348,14 +328,3 @@ def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same
         assert same.equal(others)
         assert (file.stat().st_mtime_ns == made) == is_kept
         file.unlink()
-    character = np.eye(105, dtype=np.uint8) * 255
-    changes = [
-        (digits, [], 0),
-        (digits.take(slice(119)), [], 0),
-        (digits, [character], 0),
-        (digits, [], 1),
-    ]
-    names = set()
-    for some, others, seed in changes:
-        names.add(generated.name_of(cut_out_and_others, some, others, 120, seed))
-    assert len(names) == 4

@@ -7,7 +7,6 @@ import json
 import re
 import zipfile
 from dataclasses import asdict, replace
-from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +19,14 @@ from app.text.line_network import LineNetwork
 from app.text.line_spec import moved
 from paths import LINES_MODEL
 from pictures import encode, labelled_numbers
-from tensors import as_digits, pretrained
+from tensors import pretrained
 from training import lines
-from training.generated import lines_of
 from training.pretrained import widened
 from training.reader import own_lines, recogniser, tuning
 from training.reader.graph import Graph
-from training.reader.ink_lines import InkLine, ink_lines
-from training.reader.recogniser import BIAS, FIRST, HEAD, LOGITS, PRETRAINED, cut
-from training.run import Run, fit
+from training.reader.ink_lines import InkLine
+from training.reader.recogniser import HEAD, LOGITS, PRETRAINED, cut
+from training.run import Run
 from training.writing.alphabet import CHARACTERS, OTHER, class_of
 from training.writing.writer import SPACE_CLASS
 
@@ -56,77 +54,21 @@ def one_thread():
     torch.set_flush_denormal(False)
 
 
-@pytest.fixture(scope="module")
-def sample(shuffled):
-    return as_digits(*shuffled)
-
-
-@pytest.fixture(scope="module")
-def written(sample) -> list[InkLine]:
-    return ink_lines(sample, [], TINY.lines, seed=0)
-
-
 @pytest.fixture
 def start() -> onnx.ModelProto:
     return cut(pretrained(), range(60, 80))
 
 
-def tuned(
-    start: onnx.ModelProto,
-    written: list[InkLine],
-    folder: Path,
-    epochs: int = TINY.epochs,
-) -> Run:
-    folder.mkdir(exist_ok=True)
-    run = tuning.setup(TINY, start, folder, [line.text for line in written])
-    original = Graph(start, LOGITS)
-    held_out = written[:8]
-    fit(run, epochs, lambda: tuning.next_epoch(run, original, written, [], held_out))
-    return run
-
-
-def weights_of(network: torch.nn.Module) -> list[np.ndarray]:
-    return [weight.detach().numpy() for weight in network.parameters()]
-
-
-def test_a_resumed_run_ends_like_an_uninterrupted_one(start, written, tmp_path):
-    whole = tuned(start, written, tmp_path / "whole")
-    tuned(start, written, tmp_path / "half", 1)
-    resumed = tuned(start, written, tmp_path / "half")
-    assert resumed.history == whole.history
-    pairs = zip(weights_of(resumed.model), weights_of(whole.model), strict=True)
-    for one, other in pairs:
-        np.testing.assert_array_equal(one, other)
-
-
-def test_rows_that_no_text_contains_keep_their_weights(start, written, tmp_path):
-    network = tuned(start, written, tmp_path).model
-    before = Graph(start, LOGITS)
-    symbols = sorted({0, *chain(*(line.text for line in written))})
-    unwritten = [row for row in range(len(before[BIAS])) if row not in symbols]
-    assert {OTHER, *map(class_of, "+%€")} <= {*unwritten}
-    for name in (HEAD, BIAS):
-        is_changed = (network[name] != before[name]).reshape(-1, len(before[BIAS]))
-        assert not is_changed[:, unwritten].any()
-        assert is_changed.any(dim=0)[symbols].all()
-    assert not network[FIRST].equal(before[FIRST])
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0, 0.5])
-def test_mixed_weights_lie_a_share_of_the_way(share, start):
+def test_mixed_weights_lie_a_share_of_the_way(start):
     original = Graph(start, LOGITS)
     goal = Graph(start, LOGITS)
     with torch.no_grad():
         for weight in goal.parameters():
             weight += 1
-    mixed = tuning.mixed(original, goal, share)
-    triples = zip(*map(weights_of, (mixed, original, goal)), strict=True)
-    for found, before, after in triples:
-        np.testing.assert_allclose(found, before + share * (after - before), atol=1e-6)
-        if share in (0, 1):
-            np.testing.assert_array_equal(found, after if share else before)
-    (first, *_) = weights_of(Graph(start, LOGITS))
-    np.testing.assert_array_equal(weights_of(original)[0], first)
+    mixed = tuning.mixed(original, goal, 0.25)
+    pairs = zip(mixed.parameters(), original.parameters(), strict=True)
+    for found, before in pairs:
+        torch.testing.assert_close(found, before + 0.25)
 
 
 def test_something_else_counts_as_blank_in_a_text():
@@ -152,22 +94,6 @@ def test_the_loss_is_ctc_per_symbol_and_the_divergence_from_the_original_answers
     assert tuning.objective(logits, original, [(8,)], 1) > read / 2 + 0.1
     # A text that does not fit is left out.
     assert tuning.objective(logits, logits, [(8, 9, 8, 9)], 1).item() == 0
-
-
-def test_batches_have_similar_widths_and_all_lines_once(written):
-    batches = [*tuning.batches(written, 8, np.random.default_rng(0))]
-    assert sorted(map(id, chain(*batches))) == sorted(map(id, written))
-    widths = sorted(sorted(line.width for line in batch) for batch in batches)
-    assert all(narrow[-1] <= wide[0] for narrow, wide in pairwise(widths))
-
-
-def test_lines_survive_the_cache(sample, written, tmp_path):
-    for _ in ("made", "loaded"):
-        found = lines_of(sample, TINY.lines, 0, [], tmp_path)
-        for one, other in zip(found, written, strict=True):
-            np.testing.assert_array_equal(one.mask, other.mask)
-            assert one.symbols == other.symbols
-        assert len([*tmp_path.iterdir()]) == 1
 
 
 @pytest.fixture(scope="module")
@@ -282,11 +208,9 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(
     assert resumed.read_bytes() == whole.read_bytes()
     before = Graph(widened(onnx.load(shipped)), LOGITS)
     after = Graph(widened(onnx.load(whole)), LOGITS)
-    # A bias may round to the same 16 bits.
     is_changed = (before[HEAD] != after[HEAD]).any(dim=0)
     assert is_changed[[*map(class_of, "+%")]].all()
-    is_changed |= before[BIAS] != after[BIAS]
-    assert not is_changed[[*map(class_of, "£€")]].any()
+    assert not is_changed[[*map(class_of, "£€")]].any()  # which no text contains
     assert LineNetwork(whole).metadata["license"] == "that of the original"
 
 
@@ -328,19 +252,7 @@ def loss_of_own(network: LineNetwork, own: Path) -> float:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (
-            {},
-            "none.onnx: no such file; expected PP-OCRv6_rec_small.onnx of rapidocr "
-            "3.10.0. .*: make train-lines",
-        ),
-        (
-            {"pretrained": LINES_MODEL},
-            "lines.onnx: another network, .* make train-lines",
-        ),
-        (
-            {"pretrained": Path(__file__)},
-            "test_train_lines.py: another network, .* make train-lines",
-        ),
+        ({}, "none.onnx: no such file; .*: make train-lines"),
         (
             {"pretrained": Path("pretrained.onnx")},
             r"none.zip: no such file\. .*https://.*: --others FILE",

@@ -3,7 +3,6 @@ and no other.
 """
 
 import hashlib
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,11 @@ import pytest
 from PIL import Image
 
 from app.text.pages import PageNetwork
-from networks import page_network
 from paths import PAGES_MODEL
 from tensors import answers, detector
 from training import pages
 from training.pages import PRETRAINED, SPEC, STRIDE, cut
-from training.pretrained import HALF, halved
-
-MOST = 5_500_000  # bytes
+from training.pretrained import halved
 
 
 @pytest.fixture
@@ -71,55 +67,6 @@ def test_the_command_makes_the_same_file_each_time_and_it_is_served(
     expected = answers(cut(detector()), grey)[0]
     picture = Image.fromarray(grey[0].astype(np.uint8))
     np.testing.assert_allclose(network.writing(picture), expected, atol=0.01)
-
-
-def test_the_shipped_file_is_small_has_weights_in_16_bits_and_says_what_it_is():
-    assert PAGES_MODEL.stat().st_size <= MOST
-    arrays = onnx.load(PAGES_MODEL).graph.initializer
-    stored = [array for array in arrays if array.name.endswith(HALF)]
-    assert len(stored) > 100
-    assert {array.data_type for array in stored} == {onnx.TensorProto.FLOAT16}
-    about = page_network().metadata
-    assert about.items() >= SPEC.items()
-    assert about["pretrained_sha256"] == PRETRAINED.sha256
-    assert about["license"].startswith("Apache-2.0")
-
-
-@pytest.mark.parametrize(
-    ("pretrained", "message"),
-    [
-        (
-            Path("none.onnx"),
-            "none.onnx: no such file; expected PP-OCRv6_det_small.onnx of rapidocr "
-            "3.10.0. .*",
-        ),
-        (
-            PAGES_MODEL,
-            "pages.onnx: another network, another version or a truncated file; .*",
-        ),
-        (
-            Path(__file__),
-            "test_train_pages.py: another network, another version or a truncated "
-            "file; .*",
-        ),
-    ],
-)
-def test_the_command_stops_with_one_sentence_without_the_pretrained_file(
-    pretrained, message, tmp_path, capsys
-):
-    output = tmp_path / "pages.onnx"
-    options = ["--pretrained", str(pretrained), "--output", str(output)]
-    assert pages.main(options) == 1
-    said = capsys.readouterr().err
-    assert re.search(f"{message}make train-pages\n$", said)
-    assert said.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_is_no_output(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        pages.main(["--output", str(tmp_path)])
-    assert f"--output {tmp_path} is not a file's name" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -127,14 +127,6 @@ def test_pictures_of_digits_and_of_none_are_added_each_to_its_kind():
     assert "pictures" not in train.training_data(NOTHING, [], 5)
 
 
-def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
-    loaded = pictures.load(folder, classifier)
-    torch.save((loaded.images, loaded.labels), tmp_path / train.PICTURES)
-    again = train.own_pictures(tmp_path)
-    assert again.images.equal(loaded.images)
-    assert again.labels.equal(loaded.labels)
-
-
 def error(network: Classifier, pictures: list[tuple[bytes, int]]) -> float:
     """Compute the share of the pictures that the network misreads."""
     wrong = [read_digit(picture, network).digit != label for picture, label in pictures]

@@ -13,7 +13,6 @@ from training.digits import export
 from training.digits.model import ACTIVATIONS, Ensemble
 from training.errors import TrainingError
 
-OUTPUT = ["Mean", "Split", "Softmax", "Squeeze", "Sigmoid"]
 METADATA = {"architecture": "784-32-16-11", "seed": "0"}
 
 
@@ -54,13 +53,6 @@ def test_the_files_reproduce_the_mean_of_the_networks(activation, images, tmp_pa
     np.testing.assert_allclose(answers(path, images), outputs, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_its_batch(images, tmp_path):
-    path = tmp_path / "model.onnx"
-    export.export(trained(), path, METADATA, images)
-    alone = np.concatenate([answers(path, image[None]) for image in images[:20]])
-    np.testing.assert_allclose(answers(path, images)[:20], alone, atol=1e-6)
-
-
 def test_the_file_has_the_documented_interface_and_nothing_beside_it(images, tmp_path):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
     model = onnx.load(tmp_path / "model.onnx")
@@ -76,9 +68,6 @@ def test_the_file_has_the_documented_interface_and_nothing_beside_it(images, tmp
         "hidden_0_1": [16],
         "weight_0_0": [32],
     }
-    hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
-    operators = [node.op_type for node in model.graph.node]
-    assert operators == [*hidden, *hidden, "Gemm", *OUTPUT]
     (opset,) = model.opset_import
     assert opset.domain == ""
     assert opset.version == export.OPSET
@@ -110,7 +99,6 @@ def test_if_int8_would_change_the_answers_or_nothing_the_file_is_float32(
 ):
     path = tmp_path / "model.onnx"
     export.export(trained(hidden=()), path, METADATA, images)
-    assert [node.op_type for node in onnx.load(path).graph.node] == ["Gemm", *OUTPUT]
     assert Classifier(path).metadata["weights"] == "float32"
     export.export(trained(), path, METADATA, images, max_rounding=1e-9)
     assert Classifier(path).metadata["weights"] == "float32"

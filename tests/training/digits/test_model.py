@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tensors import trained
-from training.digits.model import ACTIVATIONS, folded, unfolded
+from training.digits.model import ACTIVATIONS, folded
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -23,17 +23,3 @@ def test_folded_layers_compute_what_the_network_computes(hidden, activation):
     torch.testing.assert_close(x, model(images), atol=1e-4, rtol=1e-4)
     assert model(images).equal(model(images.flatten(1)))
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize("hidden", [(), (32,), (32, 16)])
-def test_a_network_made_of_folded_layers_computes_the_same_and_can_be_folded_again(
-    hidden,
-):
-    model = trained(hidden, "tanh")
-    images = torch.rand(50, 28, 28)
-    layers = folded(model)
-    again = unfolded(layers, "tanh").eval()
-    assert again.widths == model.widths
-    torch.testing.assert_close(again(images), model(images), atol=1e-4, rtol=1e-4)
-    for layer, same in zip(layers, folded(again), strict=True):
-        torch.testing.assert_close(tuple(same), tuple(layer), atol=1e-5, rtol=1e-5)

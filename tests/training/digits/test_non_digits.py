@@ -7,7 +7,7 @@ import pytest
 
 from tensors import as_digits
 from training.data import Digits
-from training.digits.non_digits import KINDS, crop, non_digits
+from training.digits.non_digits import KINDS, non_digits
 from training.writing.characters import look_alike
 
 pytestmark = pytest.mark.slow
@@ -34,11 +34,3 @@ def test_every_kind_gives_frames_with_ink(real, kind):
 def test_the_network_tells_non_digits_from_digits(real, kinds, most, classifier):
     frames = non_digits(real, 500, seed=7, kinds=kinds) / np.float32(255)
     assert (classifier(frames).legibility > 0.5).mean() < most
-
-
-def test_ink_is_cropped_to_full_strength_unless_there_is_too_little():
-    # A speck; faint.
-    for nothing in (np.zeros((28, 28)), np.pad(np.ones((5, 5)), 5), np.eye(28) / 10):
-        assert crop(nothing.astype(np.float32)) is None
-    cropped = crop(np.pad(np.full((16, 4), 0.5, np.float32), 6))
-    assert cropped.tolist() == np.ones((16, 4)).tolist()

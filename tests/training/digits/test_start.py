@@ -12,14 +12,12 @@ import torch
 
 from app.digit.classifier import Classifier
 from paths import LINES_MODEL, MODEL
-from tensors import as_digits, trained
+from tensors import trained
 from training import train
-from training.digits import learning, start
-from training.digits.examples import prepared
+from training.digits import start
 from training.digits.export import differences, export
 from training.digits.model import ACTIVATIONS, Ensemble
 from training.digits.recipe import RECIPES, Recipe
-from training.run import Run, fit
 from training.train import parse
 
 RECIPE = Recipe(hidden=(32, 16), dropout=0.2, seeds=(3, 4))
@@ -78,16 +76,6 @@ def test_the_committed_file_which_has_a_command_is_trained_further_too():
     assert recipe.dropout == 0
 
 
-def without_layer(file: Path) -> None:
-    model = onnx.load(MODEL)
-    model.graph.output.pop()  # the weights of the first layer
-    for node in model.graph.node:
-        node.input[:] = [name.replace("weight_0_0", "weights") for name in node.input]
-    for array in model.graph.initializer:
-        array.name = array.name.replace("weight_0_0", "weights")
-    onnx.save_model(model, file)
-
-
 def with_metadata(file: Path, **changed: str) -> None:
     model = onnx.load(MODEL)
     metadata = {each.key: each.value for each in model.metadata_props}
@@ -111,7 +99,6 @@ def of_others(file: Path) -> None:
             "expected float32 pixels",
         ),
         (of_others, "training.train did not write it"),
-        (without_layer, "training.train did not write it"),
         (partial(with_metadata, seed="0 2 4"), "training.train did not write it"),
         (partial(with_metadata, recipe="{"), "no recipe for this command"),
         (partial(with_metadata, recipe='{"lines": 5}'), "no recipe for this command"),
@@ -129,26 +116,3 @@ def test_a_file_that_cannot_be_trained_further_is_refused_in_one_sentence(
     assert message in said
     assert said.count("\n") == 1
     assert not (tmp_path / "runs").exists()
-
-
-def test_resumed_further_training_ends_like_an_uninterrupted_one(
-    digits, shuffled, tmp_path
-):
-    file = written(tmp_path / "digits.onnx", digits)
-    options = f"--from {file} --threads 1 --precision fp32 --batch-size 50"
-    recipe, _ = parse(options.split())
-    begun = start.load(file).networks[3]
-    sample = as_digits(*shuffled)
-    parts = prepared(sample.take(slice(400)), sample.take(slice(400, 500)), None)
-
-    def run_until(epochs: int, folder: str) -> Run:
-        run = learning.setup(recipe, 3, tmp_path / folder, torch.device("cpu"), begun)
-        fit(run, epochs, partial(learning.next_epoch, run, *parts))
-        return run
-
-    run_until(1, "resumed")
-    whole = run_until(recipe.epochs, "whole").model
-    resumed = run_until(recipe.epochs, "resumed").model
-    assert not whole.output.weight.equal(begun.output.weight)
-    for name, value in whole.state_dict().items():
-        assert value.equal(resumed.state_dict()[name])

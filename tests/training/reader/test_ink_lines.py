@@ -96,15 +96,6 @@ def test_digits_have_their_labels_and_small_ones_are_smaller(glyphs):
     assert max(small) < min(normal)
 
 
-def test_a_space_is_at_least_as_wide_as_a_digit_is_high(glyphs):
-    for seed in range(20):
-        writer = written(glyphs, "dd d ddd", seed)
-        gaps = np.diff(np.flatnonzero((writer.row.cropped() > 0.5).any(axis=0)))
-        assert (
-            (gaps > 0.6 * DIGIT_HEIGHT).sum() == writer.symbols.count(SPACE_CLASS) == 2
-        )
-
-
 def test_patterns_are_of_all_kinds():
     rng = np.random.default_rng(0)
     chosen = [patterns.pattern(rng) for _ in range(500)]

@@ -57,13 +57,6 @@ def test_own_lines_are_added_to_a_batch_as_the_service_sees_them(digits, tmp_pat
         assert any(np.allclose(strip, expected, atol=1e-5) for expected in served[text])
 
 
-def test_without_own_lines_a_batch_stays_as_it_is():
-    written = torch.rand(2, STRIP_HEIGHT, PADDING)
-    strips, texts = own_lines.added(written, [(1,), (2,)], [], np.random.default_rng(0))
-    assert strips.equal(written)
-    assert texts == [(1,), (2,)]
-
-
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

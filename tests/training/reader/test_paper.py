@@ -10,14 +10,7 @@ from app.text.line_network import normalised as served
 from pictures import encode, number, picture_from_bytes
 from tensors import as_digits, generator
 from training.reader.ink_lines import ROWS, ink_lines
-from training.reader.paper import (
-    WIDTH_STEP,
-    batch_of,
-    normalised,
-    padded,
-    painted,
-    strips_of,
-)
+from training.reader.paper import WIDTH_STEP, batch_of, normalised, padded, painted
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.writing.drawing import levels
 
@@ -53,16 +46,6 @@ def test_strips_are_normalised_and_padded_as_in_the_service(digits):
         (ours,) = padded(normalised(grey[None]))
         assert ours.shape == (STRIP_HEIGHT, 2 * PADDING)
         np.testing.assert_allclose(ours, as_served(pixels), atol=1e-5)
-
-
-def test_painted_lines_are_enlarged_to_strips(lines):
-    grey = painted(batch_of(lines, generator()), generator(1))
-    strips = strips_of(grey)
-    width = grey.shape[2] * STRIP_HEIGHT // ROWS
-    assert strips.shape == (len(lines), STRIP_HEIGHT, width + -width % PADDING)
-    assert strips[:, :, width:].abs().sum() == 0
-    torch.testing.assert_close(strips.abs().amax(dim=(1, 2)), torch.ones(len(lines)))
-    assert strips[:, :, :width].flatten(1).median(dim=1).values.abs().max() == 0
 
 
 def test_ink_differs_from_the_paper_around_it(lines):
