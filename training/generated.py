@@ -8,6 +8,7 @@ it.
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,7 +30,6 @@ from training.run import unfinished
 Arrays = Mapping[str, NDArray[Any]]
 # From digits, characters, a count and a seed.
 Maker = Callable[[Digits, Characters, int, int], Arrays]
-Job = tuple[Maker, Digits, Characters, int, int]
 
 VERSION = 6  # of what is made: everything is made again when it changes
 FOLDER = DEFAULT_ROOT / "generated"
@@ -37,6 +37,25 @@ DIGITS_PER_FILE = 5_000  # at most
 FRAMES_PER_FILE = 5_000
 LINES_PER_FILE = 8_000
 SEGMENTS = 0.5  # digits cut out of numbers, and segments that are none, per digit
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is made for one file, and from what."""
+
+    make: Maker
+    digits: Digits
+    characters: Characters
+    count: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The file's name, which changes with what is made, and from what."""
+        digest = hashlib.sha256(self.digits.images.numpy().tobytes())
+        made = self.make.__name__, VERSION, len(self.characters), self.count, self.seed
+        digest.update(str(made).encode())
+        return f"{digest.hexdigest()[:16]}.npz"
 
 
 def cut_out_and_others(
@@ -63,15 +82,8 @@ def cut_out_and_others(
     """
     device = digits.images.device
     digits = digits.to(torch.device("cpu"))
-    files = cached(
-        numbers_and_non_digits,
-        digits,
-        characters,
-        len(digits),
-        FRAMES_PER_FILE,
-        seed,
-        folder,
-    )
+    job = Job(numbers_and_non_digits, digits, characters, len(digits), seed)
+    files = cached(job, FRAMES_PER_FILE, folder)
 
     def joined(name: str) -> Tensor:
         arrays = [file[name] for file in files]
@@ -104,9 +116,8 @@ def lines_of(
     folder: Path | None = None,
 ) -> list[InkLine]:
     """Write so many lines; for the parameters see `cut_out_and_others`."""
-    files = cached(
-        lines_of_ink, digits, characters, count, LINES_PER_FILE, seed, folder
-    )
+    job = Job(lines_of_ink, digits, characters, count, seed)
+    files = cached(job, LINES_PER_FILE, folder)
     found = []
     for file in files:
         masks = np.split(file["masks"], file["ends"], axis=1)[:-1]
@@ -130,50 +141,34 @@ def lines_of_ink(
     }
 
 
-def cached(
-    make: Maker,
-    digits: Digits,
-    characters: Characters,
-    count: int,
-    per_file: int,
-    seed: int,
-    folder: Path | None,
-) -> list[Arrays]:
+def cached(job: Job, per_file: int, folder: Path | None) -> list[Arrays]:
     """Make arrays from digits and characters, or load those that were made before.
 
     There are as many processes as threads.
 
     Parameters
     ----------
-    make : callable
-        Makes the arrays of a file, from some of the digits, the characters, a count and
-        a seed.
-    digits : Digits
-        In the order of MNIST's files, and on the CPU. Each file is made from its share
-        of them.
-    characters : Characters
-        See `training.omniglot`.
-    count : int
-        How much to make.
+    job : Job
+        What to make, from digits on the CPU in the order of MNIST's files. Each file is
+        made from its share of them; the first has the job's seed, the second the next.
     per_file : int
-        How much of it is in one file, at most.
-    seed : int
-        Seed of the first file; the next one has the next seed.
+        How much of the count is in one file, at most.
     folder : Path, optional
         Where the files are kept.
     """
-    files = -(-count // per_file)
-    parts = torch.arange(len(digits)).tensor_split(files)
-    counts = map(len, torch.arange(count).tensor_split(files))
+    files = -(-job.count // per_file)
+    parts = torch.arange(len(job.digits)).tensor_split(files)
+    counts = map(len, torch.arange(job.count).tensor_split(files))
     paths = []
     missing = []
-    for k, (part, some) in enumerate(zip(parts, counts, strict=True)):
-        job = (make, digits.take(part[:DIGITS_PER_FILE]), characters, some, seed + k)
-        path = (folder or FOLDER) / name_of(*job)
+    for k, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        digits = job.digits.take(part[:DIGITS_PER_FILE])
+        some = replace(job, digits=digits, count=count, seed=job.seed + k)
+        path = (folder or FOLDER) / some.name
         paths.append(path)
         if not path.exists():
-            missing.append((path, job))
-    name = make.__name__.replace("_", " ")
+            missing.append((path, some))
+    name = job.make.__name__.replace("_", " ")
     threads = torch.get_num_threads()
     hidden = None if missing else True
     with ProcessPoolExecutor(threads, get_context("spawn")) as pool:
@@ -183,20 +178,11 @@ def cached(
     return [load(path) for path in paths]
 
 
-def name_of(
-    make: Maker, digits: Digits, characters: Characters, count: int, seed: int
-) -> str:
-    """Return a file name that changes with what is made, and what it is made from."""
-    digest = hashlib.sha256(digits.images.numpy().tobytes())
-    digest.update(str((make.__name__, VERSION, len(characters), count, seed)).encode())
-    return f"{digest.hexdigest()[:16]}.npz"
-
-
 def make_file(missing: tuple[Path, Job]) -> None:
     """Make what is in one file."""
-    path, (make, digits, characters, count, seed) = missing
+    path, job = missing
     torch.set_num_threads(1)
-    arrays = make(digits, characters, count, seed)
+    arrays = job.make(job.digits, job.characters, job.count, job.seed)
     with unfinished(path) as file, file.open("wb") as opened:
         np.savez_compressed(opened, allow_pickle=False, **arrays)
 
