@@ -137,7 +137,7 @@ def error(network: Classifier, pictures: list[tuple[bytes, int]]) -> float:
 def test_fifty_pictures_by_one_hand_halve_its_error_and_mnists_stays(
     sample_mnist, tmp_path, capsys
 ):
-    of_the_hand = Hand(6).pictures(250, seed=0)
+    of_the_hand = Hand(6).pictures(150, seed=0)
     unseen = of_the_hand[50:]
     files = {}
     for place, (picture, label) in enumerate(of_the_hand[:50]):
@@ -147,14 +147,15 @@ def test_fifty_pictures_by_one_hand_halve_its_error_and_mnists_stays(
     options = (
         f"--from {MODEL} --pictures {corrected} --output {output} "
         f"--data {sample_mnist} --runs {tmp_path}/runs "
-        "--epochs 6 --batch-size 25 --threads 1 --precision fp32"
+        "--epochs 4 --batch-size 25 --threads 1 --precision fp32"
     )
     assert train.main(options.split()) == 0
     assert capsys.readouterr().out.count("of MNIST's 10,000 test images, ") == 2
     before = Classifier(MODEL)
     after = Classifier(output)
-    assert error(before, unseen) > 0.15
-    assert error(after, unseen) < error(before, unseen) / 2
+    misread = error(before, unseen)
+    assert misread > 0.15
+    assert error(after, unseen) < misread / 2
     mnist = data.load(sample_mnist, train=False)
     images = map(encode, mnist.images.numpy())
     of_mnist = [*zip(images, mnist.labels.tolist(), strict=True)]
