@@ -20,7 +20,7 @@ from app.many.errors import CannotGoOn, Unanswered
 from app.many.local import Local
 from app.many.parquet import Destination, Summary
 from app.many.pictures import UNKNOWN, Picture
-from app.many.sources import Files, Part, Source, Table
+from app.many.sources import Files, Part, Source
 from app.many.storage import place_of
 from app.many.worker import BATCH, TRIES, Job, Worker, batches
 from app.serving.decoders import Busy, Interrupted
@@ -322,15 +322,6 @@ def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(num
     assert len(destination.place.files()) == 1
 
 
-def test_rows_are_written_only_after_some_time(numbers):
-    files, destination = numbers
-    source = Observed(files.place, MAX_BYTES, before_loss=3)
-    worker = Worker(Job(source, destination, Settings(max_held_bytes=1)), seconds=3600)
-    with pytest.raises(ConnectionAbortedError):
-        asyncio.run(worker.read(only_part(source)))
-    assert destination.paths() == set()
-
-
 def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
     numbers, caplog
 ):
@@ -363,16 +354,6 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
     assert asyncio.run(worker.read(left)) == 3
     assert Job(source, destination, Settings()).parts_left([part]) == []
     assert destination.summary() == Summary(5, 0, {"not-an-image": 1})
-
-
-def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers):
-    def check(data, page):
-        raise Interrupted
-
-    worker = Worker(Job(*numbers, Settings()))
-    worker.reader = Failing(worker.reader, check)
-    assert asyncio.run(worker.read(only_part(worker.source))) == 5
-    assert not worker.destination.place.files()
 
 
 @pytest.fixture
@@ -493,20 +474,6 @@ def test_results_of_an_earlier_version_with_fewer_columns_are_added_to(documents
     table = StringIO()
     destination.write_csv(table, least=0, for_spreadsheet=False)
     assert len(table.getvalue().splitlines()) == 1 + 12
-
-
-def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
-    files, destination = documents
-    paths = list(map(Path, only_part(files)))
-    data = [path.read_bytes() for path in paths]
-    table = pa.table({"file": data, "id": [path.stem for path in paths]})
-    pq.write_table(table, tmp_path / "all.parquet")
-    source = Table(place_of(str(tmp_path / "all.parquet")), MAX_BYTES, "file", "id")
-    read(source, destination, only_part(source))
-    (file,) = destination.place.files()
-    rows = pq.read_table(file).to_pylist()
-    found = [(row["key"], row["page"], row["text"]) for row in rows]
-    assert found == [(name[0], page, text) for name, page, _, text, _ in OF_DOCUMENTS]
 
 
 @pytest.mark.parametrize(

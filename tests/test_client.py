@@ -21,7 +21,7 @@ from app.many.client import MAX_BYTES, Client
 from app.many.errors import NoService, Unanswered
 from app.many.patience import Patience
 from app.text.limits import MAX_DIGITS
-from stand_ins import Clock, Killable, Respond, answering
+from stand_ins import Clock, Respond, answering
 
 
 def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
@@ -225,31 +225,6 @@ def test_a_service_that_was_never_there_is_not_tried_again():
     ):
         predict(service)
     assert clock.pauses == []
-
-
-def test_a_service_that_is_killed_is_awaited(capsys):
-    killable = Killable(lambda _: (200, {}, SEVEN))
-    clock = Clock()
-
-    def sleep(seconds: float) -> None:
-        clock.sleep(seconds)
-        if len(clock.pauses) == 10:
-            killable.start()
-
-    with client_of(killable.start(), clock) as service:
-        service.sleep = sleep
-        assert predict(service).digit == 7
-        killable.kill()
-        assert predict(service).digit == 7
-        killable.kill()
-        begin = clock()
-        with pytest.raises(
-            NoService, match=r"does not answer \(Connection refused\): s"
-        ):
-            predict(service)
-        assert clock() - begin == pytest.approx(120, abs=1)
-    said = f"{service.url} does not answer: trying again for up to 2 minutes.\n"
-    assert capsys.readouterr().err == said
 
 
 def test_a_client_that_is_closed_does_not_go_on_waiting():

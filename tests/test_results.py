@@ -19,8 +19,6 @@ from app.many.output import Output
 from app.many.patience import Patience
 from app.many.pictures import all_pages
 from commands import invoked, process_of
-from pdfs import ENCRYPTED
-from pictures import document, encode, number
 from services import until
 from stand_ins import Clock, Killable, answering
 
@@ -194,113 +192,6 @@ def test_errors_of_an_earlier_version_are_read_again_and_its_answers_are_not(
     assert texts == [("a.png", "77"), ("b.png", "2"), ("c.png", "3")]
 
 
-@pytest.mark.slow
-@ENDINGS
-def test_a_file_that_was_half_written_is_read_once_it_is_whole(
-    url, digits, tmp_path, ending
-):
-    scans = tmp_path / "scans"
-    scans.mkdir()
-    one, two, three = (number(digits[[place, 350]]) for place in (50, 120, 160))
-    whole = {
-        "a.png": encode(one),
-        "b.png": encode(two),
-        "c.pdf": document([one, two, three]),
-        "d.tif": document([three, two], "TIFF"),
-        "e.png": encode(three),
-    }
-    halves = {
-        "a.png": b"",
-        "b.png": whole["b.png"][: len(whole["b.png"]) // 2],
-        "c.pdf": whole["c.pdf"][:300],
-        "d.tif": document([three, two, one], "TIFF"),
-        "e.png": whole["e.png"],
-    }
-    output = tmp_path / f"results.{ending}"
-    given = "read", scans, "--output", output, "--resume", "--url", url
-    for name, data in halves.items():
-        (scans / name).write_bytes(data)
-    assert invoked(*given).exit_code == 1
-    assert pages_in(output) == [
-        ("a.png", "", "empty-file"),
-        ("b.png", "", "corrupt-image"),
-        ("c.pdf", "", "corrupt-image"),
-        ("d.tif", "1", "37"),
-        ("d.tif", "2", "27"),
-        ("d.tif", "3", "17"),
-        ("e.png", "", "37"),
-    ]
-    for name, data in whole.items():
-        if data != halves[name]:
-            (scans / name).write_bytes(data)
-    done = invoked(*given)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert pages_in(output) == [
-        ("a.png", "", "17"),
-        ("b.png", "", "27"),
-        ("c.pdf", "1", "17"),
-        ("c.pdf", "2", "27"),
-        ("c.pdf", "3", "37"),
-        ("d.tif", "1", "37"),
-        ("d.tif", "2", "27"),
-        ("e.png", "", "37"),
-    ]
-
-
-@pytest.mark.slow
-def test_a_document_that_changes_after_its_pages_were_counted_is_read_again(
-    url, digits, tmp_path
-):
-    """It was half-written then, and its pages are those that it has now."""
-    one, two = (number(digits[[place, 350]]) for place in (50, 120))
-    scan = tmp_path / "a.pdf"
-    scan.write_bytes(document([one, two])[:300])
-    output = tmp_path / "results.csv"
-    pictures = all_pages([str(scan)], None)
-    scan.write_bytes(document([one, two]))
-    with Client(url, None, 2) as service:
-        to_file = Output(False, False, output, True, 0)
-        assert to_file.write("text", service.read, pictures, 2) == 1
-    assert pages_in(output) == [("a.pdf", "", "unreadable-file")]
-    given = "read", tmp_path, "--output", output, "--resume", "--url", url
-    assert invoked(*given).exit_code == 0
-    assert pages_in(output) == [("a.pdf", "1", "17"), ("a.pdf", "2", "27")]
-
-
-@pytest.mark.slow
-@ENDINGS
-def test_pages_that_were_not_read_are_counted_and_read_again(digits, tmp_path, ending):
-    pages = [number(digits[[50, 350]])] * 5
-    (tmp_path / "a.pdf").write_bytes(document(pages))
-    (tmp_path / "b.pdf").write_bytes(ENCRYPTED)
-    failing = {"page=2": "internal-error", "page=4": "too-much-writing"}
-
-    def respond(request):
-        problem = failing.get(request.path.rpartition("?")[2])
-        if problem:
-            return 500, {}, {"type": f"/problems/{problem}", "detail": "It failed."}
-        if request.body == ENCRYPTED:
-            return 415, {}, {"type": "/problems/not-an-image", "detail": "Password."}
-        return 200, {}, NUMBER
-
-    output = tmp_path / f"results.{ending}"
-    with answering(respond) as url:
-        given = "read", tmp_path, "--output", output, "--resume", "--url", url
-        done = invoked(*given)
-        assert done.exit_code == 1
-        assert done.stderr.splitlines()[-1] == (
-            "3 of 6 pictures could not be read: 1 internal-error, 1 too-much-writing, "
-            "1 not-an-image."
-        )
-        del failing["page=2"]
-        one = "read", tmp_path / "a.pdf", "--page", 2, *given[2:]
-        assert (invoked(*one).exit_code, len(rows_in(output))) == (0, 6)
-        done = invoked(*given)
-    assert done.stderr.splitlines()[-1] == (
-        "2 of 6 pictures could not be read: 1 too-much-writing, 1 not-an-image."
-    )
-
-
 def table_of(*rows: list[str]) -> dict:
     """Return an answer with a table."""
     lines = [{**LINE, "text": " ".join(row)} for row in rows]
@@ -352,19 +243,6 @@ def test_a_file_has_as_many_cells_as_the_widest_table(tmp_path):
             assert invoked(*given).exit_code == 0
             assert cut.read_bytes() == content, length
     assert [path.name for path in tmp_path.iterdir() if ".new" in path.name] == []
-
-
-def test_a_resumed_file_keeps_its_width(tmp_path):
-    scans = folder_of(tmp_path / "scans", **{name: name for name in "45"})
-    output = tmp_path / "results.csv"
-    with answering(tables) as url:
-        options = "--output", output, "--resume", "--url", url
-        invoked("read", scans, *options)
-        folder_of(scans, **{"4": "1", "5": "2"})
-        assert invoked("read", scans, *options).exit_code == 0
-    first, second = cells_in(output.read_text())
-    assert first == ("4.png", "-7", "", "", "", "")
-    assert second == ("5.png", "2 -3", "2", "-3", "", "")
 
 
 def test_on_standard_output_the_rows_of_texts_come_at_the_end(tmp_path):
