@@ -24,7 +24,7 @@ from training.digits import learning
 from training.digits.examples import prepared
 from training.digits.recipe import Recipe
 from training.generated import cut_out_and_others
-from training.run import Run, fit, learning_rate, new_folder, run_to_resume
+from training.run import Run, fit, new_folder, run_to_resume
 
 pytestmark = pytest.mark.slow
 
@@ -120,17 +120,6 @@ def test_the_best_epoch_of_the_dense_stage_is_kept(tmp_path):
         run.add({"validation_loss": loss})
     assert run.best_loss == 0.2
     assert learning.best_network(run).output.bias[0] == 3
-
-
-def test_the_learning_rate_rises_and_falls_in_each_stage():
-    recipe = Recipe(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
-    assert recipe.stage(5.5) == (0.1, 0.55)
-    assert recipe.stage(10) == (pytest.approx(0.0001), 0)
-    rates = [learning_rate(0.01, step / 100) for step in range(100)]
-    assert rates[0] == 0
-    assert rates[10] == max(rates) == 0.01
-    assert rates[55] == pytest.approx(0.005)
-    assert 0 < rates[99] < 1e-5
 
 
 @pytest.fixture(scope="module")

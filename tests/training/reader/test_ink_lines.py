@@ -10,14 +10,8 @@ from tensors import as_digits
 from training.reader.ink_lines import ROWS, WIDEST, ink_lines
 from training.writing import patterns
 from training.writing.alphabet import CHARACTERS, OTHER, class_of
-from training.writing.strokes import felt, mark
-from training.writing.writer import (
-    DIGIT_HEIGHT,
-    SPACE_CLASS,
-    Glyphs,
-    Writer,
-    random_hand,
-)
+from training.writing.strokes import felt
+from training.writing.writer import SPACE_CLASS, Glyphs, Writer, random_hand
 
 
 @pytest.fixture(scope="module")
@@ -39,34 +33,6 @@ def written(glyphs, pattern: str, seed: int = 0) -> Writer:
 
 def characters_of(symbols: list[int]) -> str:
     return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
-
-
-@pytest.mark.parametrize(
-    ("kind", "highest", "lowest"),
-    [
-        (".", 0.75, 1.15),
-        (",", 0.75, 1.45),
-        ("-", 0.15, 0.85),
-        (":", 0.1, 1.15),
-        ("/", -0.3, 1.3),
-        ("1", -0.3, 1.3),
-    ],
-)
-def test_marks_lie_where_people_write_them(kind, highest, lowest):
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        mask, raised = mark(kind, DIGIT_HEIGHT, 0.1, 0.3, rng)
-        has_ink = (mask > 0.5).any(axis=1)
-        # In digit heights from the digit's top.
-        rows = np.flatnonzero(has_ink) / DIGIT_HEIGHT - raised
-        assert highest < rows[0] <= rows[-1] < lowest
-        starts = np.diff(np.pad(has_ink.astype(int), 1)) == 1
-        assert starts.sum() == (2 if kind == ":" else 1)
-        if kind == "/":
-            assert rows[-1] - rows[0] > 0.85
-            # It leans more than a 1.
-            one, _ = mark("1", DIGIT_HEIGHT, 0.1, 0.3, rng)
-            assert mask.shape[1] > one.shape[1] + 0.1 * DIGIT_HEIGHT
 
 
 @pytest.mark.parametrize(
