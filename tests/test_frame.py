@@ -69,15 +69,6 @@ def test_a_drawing_of_any_size_is_framed_as_mnists_digits_were(digits, scale):
     assert np.mean(distances) < 0.04
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (20, 20), (21, 9), (2047, 300)])
-def test_a_filled_rectangle_stays_one_in_a_box_of_20(shape):
-    frame = frame_from_ink(np.ones(shape, np.float32))
-    rows, columns = np.nonzero(frame)
-    assert np.ptp(rows) + 1 == 20
-    assert np.ptp(columns) + 1 == round(20 * shape[1] / shape[0])
-    np.testing.assert_allclose(frame[rows, columns], 1, rtol=1e-5)
-
-
 def test_lopsided_ink_is_shrunk_to_fit():
     ink = np.zeros((20, 20), np.float32)
     ink[0, :] = 0.01

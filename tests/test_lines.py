@@ -47,14 +47,6 @@ def degrees_of(lines: list[LineBox]) -> list[float]:
     return [math.degrees(line.tilt) for line in lines]
 
 
-def test_the_box_around_a_line_grows_by_a_share_of_its_area_over_its_perimeter():
-    (line,) = found_in(drawn((50, 80, 150, 100)))
-    growth = 1.6 * 100 * 20 / (2 * (100 + 20))
-    edges = 80 - growth, 100 + growth, 50 - growth, 150 + growth
-    assert tuple(line) == pytest.approx((*edges, 0))
-    assert line.height == pytest.approx(20 + 2 * growth)
-
-
 @pytest.mark.parametrize(
     ("writing", "count"),
     [

@@ -49,18 +49,6 @@ def specks() -> Image.Image:
     return Image.fromarray(page)
 
 
-def halftone() -> Image.Image:
-    y, x = np.indices((1500, 1500))
-    grey = 128 + 100 * np.sin(x / 200) * np.cos(y / 170)
-    dots = 128 + 127 * np.cos(x * np.pi / 5) * np.cos(y * np.pi / 5)
-    return Image.fromarray((255 * (grey > dots)).astype(np.uint8))
-
-
-def chequerboard() -> Image.Image:
-    is_white = (np.indices((1500, 1500)) // 8).sum(axis=0) % 2
-    return Image.fromarray((255 * is_white).astype(np.uint8))
-
-
 def ruled() -> Image.Image:
     column = np.tile(np.repeat(np.uint8([255, 60]), [14, 2]), 94)  # (1504,)
     return Image.fromarray(np.tile(column[:, np.newaxis], 1500))
@@ -83,8 +71,6 @@ READ = {
 }
 OTHERS = {
     "5,000 specks": specks,
-    "chequerboard": chequerboard,
-    "halftone": halftone,
     "ruled": ruled,
     "covered with 1s": partial(written, MNIST_DIGITS[50:51], 53, 75, (28, 20)),
     "1 by 20,000": partial(Image.new, "L", (1, 20_000), 255),

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.digit.candidates import Candidate
 from app.digit.classifier import Classes
@@ -16,7 +16,7 @@ from app.picture.errors import PictureError
 from app.picture.ink import View
 from app.picture.maps import PixelBox
 from networks import reading_of
-from pictures import cropped, drawing, encode, flat, load_sheet
+from pictures import drawing, encode, flat, load_sheet
 
 BOXES = {
     "left": PixelBox(10, 50, 10, 40),
@@ -79,14 +79,6 @@ def test_legibility_prior_and_size_choose_the_digit_and_others_lower_its_legibil
     assert made.has_several == (count == "several")
 
 
-@pytest.mark.parametrize(
-    ("row", "is_sure"),
-    [("left .99 0", True), ("left .9 0", False), ("left .99 -3", False)],
-)
-def test_a_reading_is_sure_by_its_odds(row, is_sure):
-    assert choice_among(row).is_sure == is_sure
-
-
 def side_by_side(*digits: np.ndarray) -> Image.Image:
     cells = [np.asarray(drawing(digit))[:, 50:350] for digit in digits]
     return Image.fromarray(np.hstack(cells))
@@ -105,23 +97,10 @@ def small_on_a_large_sheet(digit: np.ndarray) -> Image.Image:
     return Image.fromarray(255 - np.pad(digit, ((300, 312), (200, 412))))
 
 
-def in_a_form(digit: np.ndarray) -> Image.Image:
-    """Write a digit into a printed box, so that it touches two of its lines."""
-    sheet = Image.new("L", (300, 180), 255)
-    for left, right in ((30, 150), (150, 270)):
-        ImageDraw.Draw(sheet).rectangle((left, 20, right, 160), outline=90, width=3)
-    ink = Image.fromarray(cropped(digit))
-    ink = ink.resize((5 * ink.width, 5 * ink.height), Image.Resampling.BICUBIC)
-    sheet.paste(40, (32, 162 - ink.height), ink)
-    return sheet
-
-
-@pytest.mark.parametrize(
-    ("write", "most"), [(small_on_a_large_sheet, 1), (in_a_form, 2)]
-)
-def test_a_digit_is_read_wherever_it_is_written(digits, labels, write, most):
-    answers = [reading_of(write(digit)).digit for digit in digits[::20]]
-    assert (answers != labels[::20]).sum() <= most
+def test_a_small_digit_is_read_wherever_it_is_written(digits, labels):
+    sheets = map(small_on_a_large_sheet, digits[::20])
+    answers = [reading_of(sheet).digit for sheet in sheets]
+    assert (answers != labels[::20]).sum() <= 1
 
 
 @pytest.mark.parametrize("picture", [flat(255), CUT, b"text"])

@@ -143,15 +143,6 @@ def test_the_confidence_is_the_probability_of_the_text():
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
-@pytest.mark.parametrize(("written", "columns"), [("", 8), ("x", 8), (" x ", 24)])
-def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(
-    written, columns
-):
-    nothing = 0.99 + 2 * 0.01 / (SPEC.classes - 1)  # in a column
-    assert transcript(written).confidence == pytest.approx(nothing**columns)
-    assert read(("7",), certainty=0.4).confidence < 0.6
-
-
 @pytest.mark.parametrize(
     ("written", "text"),
     [("xx.", ""), (".x", ""), ("x -", ""), ("-", "-"), ("xx.5", ".5")],

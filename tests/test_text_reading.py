@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.picture.maps import PixelBox
 from app.text.limits import TooMuchWriting
 from app.text.reading import AS_WRITTEN, TURNS, TextOptions, read_text
 from app.text.transcription import Transcription
@@ -86,24 +85,6 @@ def turned(sheet: Image.Image) -> Image.Image:
     return sheet.rotate(8, Image.Resampling.BICUBIC, expand=True, fillcolor=255)
 
 
-def on_a_blackboard(sheet: Image.Image) -> Image.Image:
-    """Write in chalk, on a dusty board in uneven light."""
-    rng = np.random.default_rng(sheet.width)
-
-    def coarse(cell: int, deviation: float) -> np.ndarray:
-        """Make smooth noise in cells of this many pixels."""
-        size = sheet.height // cell + 2, sheet.width // cell + 2
-        values = Image.fromarray(rng.normal(0, deviation, size).astype(np.float32))
-        return np.asarray(values.resize(sheet.size, Image.Resampling.BICUBIC))
-
-    dust = 0.28 * rng.random(sheet.size[::-1])
-    chalk = 0.85 * (1 - np.asarray(sheet) / 255) * (1 - dust)
-    board = 60 + coarse(14, 6) + coarse(50, 4)
-    light = np.linspace(0.8, 1.2, sheet.width)
-    levels = ((1 - chalk) * board + 235 * chalk) * light
-    return Image.fromarray(np.uint8(levels.clip(0, 255)))
-
-
 @pytest.mark.parametrize(
     ("form", "change", "least"),
     [
@@ -114,7 +95,6 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
         ("-dd.d", in_a_printed_box, 20),
         ("dddd", on_ruled_paper, 20),
         ("dddd", turned, 20),
-        ("dddd", on_a_blackboard, 11),
         ("ddd\nddd", plain, 16),
         ("-dd.d", plain, 20),
         ("dd dd", plain, 19),
@@ -214,50 +194,3 @@ def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, clas
     frames = np.stack([digit.frame for digit in line.digits])
     found = classifier(frames).probabilities.argmax(axis=1)
     np.testing.assert_array_equal(found, labels[chosen])
-
-
-def row_of(
-    chosen: list[int], gap: int, wide: float
-) -> tuple[Image.Image, list[PixelBox]]:
-    """Write digits in a row, so many pixels apart, and stretch it.
-
-    Returns the picture, and where their ink lies.
-    """
-    ink = np.zeros((48, 10), np.uint8)
-    places = []
-    for digit in DIGITS[chosen]:
-        sign = digit[:, digit.any(axis=0)]
-        rows, columns = np.nonzero(sign >= 128)
-        down = np.array([rows.min(), rows.max() + 1]) + 10
-        along = np.array([columns.min(), columns.max() + 1]) + ink.shape[1]
-        edges = np.concatenate([3 * down, 3 * (wide * along)])
-        places.append(PixelBox(*edges.round().astype(int).tolist()))
-        ink = np.hstack([ink, np.pad(sign, ((10, 10), (0, gap)))])
-    sheet = ImageOps.invert(Image.fromarray(np.pad(ink, ((0, 0), (0, 10)))))
-    size = round(3 * wide * sheet.width), 3 * sheet.height
-    return sheet.resize(size, Image.Resampling.BICUBIC), places
-
-
-def overlap(one: PixelBox, other: PixelBox) -> float:
-    """Return the area that two boxes share, over that of both together."""
-    top, _, left, _ = np.maximum(one, other)
-    _, bottom, _, right = np.minimum(one, other)
-    shared = max(0, bottom - top) * max(0, right - left)
-    areas = [(box.bottom - box.top) * (box.right - box.left) for box in (one, other)]
-    return shared / (sum(areas) - shared)
-
-
-@pytest.mark.parametrize(
-    ("gap", "wide", "least"), [(6, 1, 0.95), (0, 1, 0.9), (6, 0.5, 0.87)]
-)
-def test_boxes_lie_around_the_ink_of_the_digits(gap, wide, least):
-    rng = np.random.default_rng(7)
-    overlaps = []
-    for _ in range(30):
-        chosen = rng.integers(0, len(DIGITS), rng.integers(3, 9))
-        sheet, places = row_of(chosen.tolist(), gap, wide)
-        found = [digit.box for line in read(sheet).lines for digit in line.digits]
-        if len(found) == len(places):
-            overlaps += map(overlap, places, found)
-    assert len(overlaps) >= 120
-    assert np.mean(overlaps) >= least

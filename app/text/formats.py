@@ -50,7 +50,7 @@ class Meaning(NamedTuple):
     share : float
         Its probability, given the text.
     prior : float
-        How likely texts like this one are in a field of this formatat, at most 1.
+        How likely texts like this one are in a field of this format, at most 1.
     """
 
     value: str
@@ -97,7 +97,7 @@ class FormatRules:
         return any(pattern.fullmatch(text, partial=True) for pattern in self.compiled)
 
     def meaning(self, text: str) -> Meaning | None:
-        """Return what a text means; None if it does not have this formatat."""
+        """Return what a text means; None if it does not have this format."""
         fewest, most = self.digits
         if not fewest <= sum(map(str.isdigit, text)) <= most:
             return None

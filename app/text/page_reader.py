@@ -53,12 +53,7 @@ class PageReader:
         if len(rows) == 1:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
         lines = [line for row in rows for line in row]
-        width = float(self.widths(lines).sum())
-        if width > MAX_WIDTH:
-            raise TooMuchWriting
-        twice = (1 + WIDER) * width
-        has_room = twice <= MAX_WIDTH
-        self.on_lines(twice if has_room else width)
+        can_read_twice = self.admitted_twice(lines)
         is_page = len(rows) > 1
         is_free = self.reader.field.length is None
         read = sample.copy() if is_page and is_free else {}
@@ -67,7 +62,7 @@ class PageReader:
         if transcripts is None:
             return Hypothesis(((),) * len(rows))
         read |= dict(zip(others, transcripts, strict=True))
-        if has_room and is_free:
+        if can_read_twice and is_free:
             unsure = [line for line in lines if is_unsure(read[line])]
             wider = self.strips(page.sheet, unsure, WIDER)
             again = self.reader.read_each(wider, is_page)
@@ -77,6 +72,19 @@ class PageReader:
         if any(count_of(row) > MAX_DIGITS for row in found):
             raise TooMuchWriting
         return Hypothesis(found)
+
+    def admitted_twice(self, lines: Sequence[LineBox]) -> bool:
+        """Return whether lines may be read twice, and announce their width.
+
+        Raises TooMuchWriting if they may not even be read once.
+        """
+        width = float(self.widths(lines).sum())
+        if width > MAX_WIDTH:
+            raise TooMuchWriting
+        twice = (1 + WIDER) * width
+        has_room = twice <= MAX_WIDTH
+        self.on_lines(twice if has_room else width)
+        return has_room
 
     def sample(self, sheet: Sheet, lines: Sequence[LineBox]) -> Read:
         """Read a sample of the lines of a page.

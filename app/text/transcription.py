@@ -75,7 +75,7 @@ class TextLine(NamedTuple):
     has_format : bool or None
         Whether it has the format of its field, if that has one.
     value : str or None
-        What it means in that formatat; several values are separated by spaces.
+        What it means in that format; several values are separated by spaces.
     """
 
     text: str
@@ -128,7 +128,7 @@ class Transcription(NamedTuple):
 
     @property
     def value(self) -> str | None:
-        """What the lines mean in that formatat, joined by newlines, if all have it."""
+        """What the lines mean in that format, joined by newlines, if all have it."""
         if not (self.lines and self.has_format):
             return None
         return "\n".join(line.value or "" for line in self.lines)
