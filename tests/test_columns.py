@@ -1,0 +1,24 @@
+"""A field of an answer is a column of CSV and Parquet files, unless it is marked."""
+
+from typing import Annotated
+
+from app.answers.arrow import SCHEMA
+from app.answers.columns import OF_LINE, TEXT_COLUMNS, with_further
+from app.answers.responses import JSON_ONLY, Described
+
+
+class Wider(Described):
+    text: str
+    script: str | None
+    parts: list[str]
+    drawing: Annotated[str, JSON_ONLY]
+
+
+def test_a_new_field_that_fits_into_a_cell_is_the_last_column():
+    assert with_further(OF_LINE, Wider) == [*TEXT_COLUMNS, "script"]
+
+
+def test_what_is_in_an_answer_only_on_request_is_not_stored():
+    lines = SCHEMA.field("lines").type.value_type
+    assert "alternatives" not in lines.names
+    assert "frame" not in lines.field("digits").type.value_type.names
