@@ -21,9 +21,8 @@ from app.network import log_odds_of
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from app.text.reading import read_text
-from training.data import Digits
+from training.data import NONE, Digits
 from training.digits.model import Ensemble, logits_of
-from training.digits.objective import NONE
 from training.run import progress
 from training.writing.scenes import NUMBERS, number
 

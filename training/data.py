@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
-from training.digits.objective import NONE
 from training.errors import TrainingError
 
+NONE = -1  # the label of a frame that shows no single whole digit
 VALIDATION_IMAGES = 5_000  # or, of a smaller set, a quarter
 DEFAULT_ROOT = Path(__file__).parent.parent / "data"
 

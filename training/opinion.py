@@ -38,8 +38,7 @@ from app.picture.frame import frame_from_ink
 from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
-from training.data import Digits
-from training.digits.objective import NONE
+from training.data import NONE, Digits
 from training.errors import exit_status
 from training.omniglot import Characters, drawn
 from training.options import FILE, LINES_MODEL, MODEL, add_data_options, parsed

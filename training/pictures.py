@@ -17,8 +17,7 @@ from torch import Tensor
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import DigitOptions, read_digit
 from app.picture.errors import PictureError
-from training.data import Digits
-from training.digits.objective import NONE
+from training.data import NONE, Digits
 from training.errors import TrainingError
 from training.writing.alphabet import CHARACTERS
 

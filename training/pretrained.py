@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor
 
 from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
@@ -72,6 +74,13 @@ class Pretrained(NamedTuple):
 def metadata_of(model: ModelProto) -> dict[str, str]:
     """Return the metadata of a file."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def arrays_in(model: ModelProto) -> dict[str, Tensor]:
+    """Return copies of the arrays of a model by their names."""
+    return {
+        t.name: torch.tensor(numpy_helper.to_array(t)) for t in model.graph.initializer
+    }
 
 
 def halved(model: ModelProto) -> ModelProto:

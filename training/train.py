@@ -28,7 +28,7 @@ from app.digit.classifier import Classifier
 from app.text.line_network import LineNetwork
 from training import data, omniglot, pictures
 from training.calibrate import calibrated
-from training.data import NOTHING, Digits
+from training.data import NONE, NOTHING, Digits
 from training.digits import device, plots, start
 from training.digits.convolution import maps
 from training.digits.examples import prepared
@@ -36,7 +36,6 @@ from training.digits.export import export
 from training.digits.learning import best_network, next_epoch, setup, validate
 from training.digits.model import Ensemble, folded
 from training.digits.non_digits import REAL
-from training.digits.objective import NONE
 from training.digits.recipe import RECIPES, Recipe, add_options, numbers
 from training.errors import exit_status, until_interrupted
 from training.omniglot import Characters

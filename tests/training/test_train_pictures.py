@@ -15,8 +15,7 @@ from networks import frame_of
 from paths import MODEL
 from pictures import drawing, encode
 from training import data, pictures, train
-from training.data import NOTHING, Digits
-from training.digits.objective import NONE
+from training.data import NONE, NOTHING, Digits
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from app.digit.classifier import CLASSES
-from training.data import Digits
+from training.data import NONE, Digits
 from training.digits import augment
 from training.digits.convolution import ConvolutionalNet, converted, dense_widths
 from training.digits.model import DigitNet, logits_of
-from training.digits.objective import NONE, objective
+from training.digits.objective import objective
 from training.digits.recipe import Recipe
 from training.run import Row, Run, checkpoint, learning_rate, make_optimizer, progress
 from training.writing.batch import Random

@@ -13,37 +13,29 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Map
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.writing.characters import (
-    CANVAS,
+    INK_LEVEL,
+    crop,
     invented_character,
     letter,
     look_alike,
-    on_circle,
     printed_lines,
     scribble,
+    shape,
+    texture,
 )
-from training.writing.drawing import extent, levels, resized
+from training.writing.drawing import levels
 
-INK_LEVEL = 0.12  # pixels above this count as ink
 REAL = 0.2  # share of real characters, if there are any
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Kind = Callable[[Digits, Generator], Map]
 Kinds = Sequence[tuple[Kind, float]]
-
-
-def crop(ink: Map) -> Map | None:
-    """Crop ink to its bounding box; return None if there is too little of it."""
-    if np.count_nonzero(ink > INK_LEVEL) < 12:
-        return None
-    cropped = ink[extent(ink, INK_LEVEL)]
-    return cropped / cropped.max() if max(cropped.shape) >= 6 else None
 
 
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...]) -> Map:
@@ -72,35 +64,6 @@ def part_of_digit(digits: Digits, rng: Generator) -> Map:
 def turned_digit(digits: Digits, rng: Generator) -> Map:
     """Rotate a digit by 90° in either direction."""
     return np.rot90(digit(digits, rng, TURNED), rng.choice([1, 3])).copy()
-
-
-def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, like an object in a photo; half of them have a texture."""
-    angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
-    shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
-    radii = shares * rng.uniform(15, 65, 2)
-    corners = CANVAS / 2 + radii * on_circle(angles)
-    image = Image.new("L", (CANVAS, CANVAS))
-    ImageDraw.Draw(image).polygon(corners.ravel().tolist(), fill=255)
-    ink = levels(image)
-    if rng.random() < 0.5:
-        ink = ink * (0.2 + 0.8 * blots(rng))
-    return ink
-
-
-def texture(_: Digits, rng: Generator) -> Map:
-    """Draw blots and gradients of all sizes."""
-    ground = blots(rng)
-    is_ink = ground > rng.uniform(0.3, 0.6)
-    if rng.random() < 0.5:
-        return ground * is_ink
-    return is_ink.astype(np.float32)
-
-
-def blots(rng: Generator) -> Map:
-    """Make smooth noise in [0, 1] over the canvas."""
-    coarse = rng.uniform(0, 256, rng.integers(2, 12, 2)).astype(np.uint8)
-    return levels(resized(coarse, (CANVAS, CANVAS)))
 
 
 KINDS: Kinds = (

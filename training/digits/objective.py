@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from app.digit.classifier import CLASSES
+from training.data import NONE
 
-NONE = -1  # the label of a frame that shows no single whole digit
 LEGIBILITY = 0.5  # weight of the legibility's loss
 DOUBT = 0.1  # weight of the loss that makes digit probabilities uniform on non-digits
 

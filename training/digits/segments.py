@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from app.digit.classifier import CLASSES
 from app.picture.frame import frame_from_ink
 from app.picture.maps import Map
-from training.data import Digits
-from training.digits.objective import NONE
+from training.data import NONE, Digits
 from training.writing.drawing import extent
 from training.writing.strokes import INKED
 from training.writing.writer import (

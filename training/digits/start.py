@@ -13,7 +13,7 @@ from training.digits.model import DigitNet, Layer, unfolded
 from training.digits.quantize import Int8Layer
 from training.digits.recipe import RECIPES, Recipe
 from training.errors import TrainingError
-from training.reader.graph import arrays_in
+from training.pretrained import arrays_in
 from training.run import recipe_in
 
 

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from onnx import ModelProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from training.pretrained import arrays_in
+
 # Inputs of a BatchNormalization that are not trained: mean and variance.
 STATISTICS = slice(3, 5)
 
@@ -79,13 +81,6 @@ class Graph(nn.Module):
             if tensor.name in self.names:
                 array = self[tensor.name].detach().numpy()
                 tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-
-
-def arrays_in(model: ModelProto) -> dict[str, Tensor]:
-    """Return copies of the arrays of a model by their names."""
-    return {
-        t.name: torch.tensor(numpy_helper.to_array(t)) for t in model.graph.initializer
-    }
 
 
 def padded_after(

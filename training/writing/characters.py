@@ -1,5 +1,5 @@
-"""Draw letters, signs, invented characters, scribbles and printed lines, as if by hand:
-kinds of non-digits.
+"""Draw what is no digit: letters, signs, invented characters, scribbles, printed lines,
+shapes and textures.
 """
 
 from functools import cache
@@ -9,15 +9,17 @@ import numpy as np
 from HersheyFonts import HersheyFonts
 from numpy.random import Generator
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from scipy.interpolate import make_interp_spline
 
 from app.picture.maps import Map
 from training.data import Digits
-from training.writing.drawing import levels
+from training.writing.drawing import extent, levels, resized
 from training.writing.strokes import drawn, polylines
 
 CANVAS = 140  # side in pixels of the canvas
 MARGIN = 15
+INK_LEVEL = 0.12  # pixels above this count as ink
 # Drawn with all alphabets of the Hershey fonts. Letters that look like a digit in some
 # handwriting are left out.
 LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
@@ -144,3 +146,40 @@ def by_hand(strokes: Strokes, rng: Generator) -> Map:
         noise = rng.normal(0, 1.5, stroke.shape)
         shaky.append(MARGIN + (stroke - low) * scale + noise)
     return levels(drawn((CANVAS, CANVAS), shaky, int(rng.integers(4, 19))))
+
+
+def shape(_: Digits, rng: Generator) -> Map:
+    """Draw a filled shape, like an object in a photo; half of them have a texture."""
+    angles = np.sort(rng.uniform(0, 2 * pi, rng.integers(3, 20)))
+    shares = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1))
+    radii = shares * rng.uniform(15, 65, 2)
+    corners = CANVAS / 2 + radii * on_circle(angles)
+    image = Image.new("L", (CANVAS, CANVAS))
+    ImageDraw.Draw(image).polygon(corners.ravel().tolist(), fill=255)
+    ink = levels(image)
+    if rng.random() < 0.5:
+        ink = ink * (0.2 + 0.8 * blots(rng))
+    return ink
+
+
+def texture(_: Digits, rng: Generator) -> Map:
+    """Draw blots and gradients of all sizes."""
+    ground = blots(rng)
+    is_ink = ground > rng.uniform(0.3, 0.6)
+    if rng.random() < 0.5:
+        return ground * is_ink
+    return is_ink.astype(np.float32)
+
+
+def blots(rng: Generator) -> Map:
+    """Make smooth noise in [0, 1] over the canvas."""
+    coarse = rng.uniform(0, 256, rng.integers(2, 12, 2)).astype(np.uint8)
+    return levels(resized(coarse, (CANVAS, CANVAS)))
+
+
+def crop(ink: Map) -> Map | None:
+    """Crop ink to its bounding box; return None if there is too little of it."""
+    if np.count_nonzero(ink > INK_LEVEL) < 12:
+        return None
+    cropped = ink[extent(ink, INK_LEVEL)]
+    return cropped / cropped.max() if max(cropped.shape) >= 6 else None

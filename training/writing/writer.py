@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from app.picture.maps import Map
 from training import omniglot
 from training.data import NOTHING, Digits
-from training.digits import non_digits
 from training.omniglot import Characters
 from training.writing import characters
 from training.writing.alphabet import OTHER, SPACE, class_of
@@ -59,8 +58,8 @@ THINGS = (
     characters.invented_character,
     characters.scribble,
     characters.printed_lines,
-    non_digits.shape,
-    non_digits.texture,
+    characters.shape,
+    characters.texture,
 )
 
 T = TypeVar("T")
@@ -232,7 +231,7 @@ class Writer:
 
     def other(self, kind: str) -> Sign:
         """Draw what is neither digit nor mark: a letter, a sign or any other thing."""
-        while (ink := non_digits.crop(self.thing(kind))) is None:
+        while (ink := characters.crop(self.thing(kind))) is None:
             pass
         height = self.rng.uniform(*HEIGHTS.get(kind, OTHER_HEIGHTS))
         width = min(ink.shape[1] * height / len(ink), 3)

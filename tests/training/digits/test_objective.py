@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from training.digits.objective import DOUBT, LEGIBILITY, NONE, objective
+from training.data import NONE
+from training.digits.objective import DOUBT, LEGIBILITY, objective
 
 LN2 = math.log(2)
 LN10 = math.log(10)

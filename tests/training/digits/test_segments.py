@@ -5,8 +5,7 @@ served network agrees with.
 import pytest
 
 from tensors import as_digits
-from training.data import Digits
-from training.digits.objective import NONE
+from training.data import NONE, Digits
 from training.digits.segments import segments
 from training.writing.drawing import levels
 
