@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 
-from app.many.answers import AHEAD, in_order
+from app.many.engine import AHEAD, in_order
 
 
 def test_items_are_consumed_lazily_several_at_once_and_their_results_come_in_order():

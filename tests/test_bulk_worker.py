@@ -120,7 +120,8 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
     pictures += [b"", b"no picture", flat(255), flat(255, (1000, 1000))]
     pictures += [encode(letter("A")), pictures[0][:80], encode(two_lines)]
     local = Local(Settings(min_legibility=0.5), 1)
-    answers = (local.predict if kind == "digit" else local.read)(pictures)
+    asked = [Picture(str(place), data=data) for place, data in enumerate(pictures)]
+    answers = (local.digits if kind == "digit" else local.texts)(asked)
     rows = table_of(tmp_path, *pictures, kind=kind, min_legibility=0.5)
     for row, answer in zip(rows, answers, strict=True):
         if isinstance(answer, Unanswered):

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 
 from answers import HEALTH, LINE, NUMBER, SEVEN
-from app.many.answers import in_order
 from app.many.client import MAX_BYTES, Client
+from app.many.engine import in_order
 from app.many.errors import NoService, Unanswered
 from app.many.patience import Patience
 from app.text.limits import MAX_DIGITS
@@ -43,7 +43,7 @@ def predict(service: Client):
 
 
 def read(service: Client):
-    return only(service.read([b"picture"]))
+    return only([service.read(b"picture")])
 
 
 def only(answers: list):
@@ -260,8 +260,8 @@ def test_a_slow_service_reads_all_pictures(capacity):
     with answering(respond) as url:
         service = Client(url, None, 16, Patience(7200, clock), clock.sleep)
         with service:
-            asked = in_order(service.read, [[b"picture"]] * 60, 16)
-            answers = [only(answer) for answer in asked]
+            asked = in_order(service.read, [b"picture"] * 60, 16)
+            answers = [only([answer]) for answer in asked]
     assert [answer.text for answer in answers] == [NUMBER["text"]] * 60
     assert statuses.count(200) == 60
 
@@ -418,7 +418,7 @@ DAMAGED = {"type": "/problems/corrupt-image", "detail": "It is damaged."}
 )
 def test_an_error_affects_only_its_picture_and_has_a_name(content, message, name):
     with asking_without_waiting(lambda _: (500, {}, content)) as (service, clock):
-        (error,) = service.read([b"picture"])
+        error = service.read(b"picture")
     assert (str(error), error.problem) == (message, name)
     assert clock.pauses == []  # it is not tried again
 

@@ -294,9 +294,14 @@ def test_a_service_that_is_killed_and_started_again_costs_no_row(tmp_path, comma
     pictures = {f"{place:03}": "7" for place in range(120)}
     folder_of(tmp_path / "scans", **pictures)
     answer = SEVEN if command == "predict" else NUMBER
-    killable = Killable(lambda _: (200, {}, answer))
+
+    def respond(request):
+        together = request.body.count(b'name="files"')
+        return 200, {}, {"results": [answer] * together} if together else answer
+
+    killable = Killable(respond)
     url = killable.start()
-    killed_after(50, killable)
+    killed_after(8, killable)
     clock = Clock()
 
     def sleep(seconds: float) -> None:
@@ -306,11 +311,11 @@ def test_a_service_that_is_killed_and_started_again_costs_no_row(tmp_path, comma
 
     output = tmp_path / "results.csv"
     with Client(url, None, 16, Patience(7200, clock), sleep) as service:
-        ask = service.predict if command == "predict" else service.read
+        read = service.digits if command == "predict" else service.texts
         kind = "digit" if command == "predict" else "text"
         to_file = Output(False, False, output, False, 0)
         pictures = all_pages([str(tmp_path / "scans")], None)
-        assert to_file.write(kind, ask, pictures, 16) == 0
+        assert to_file.write(kind, read, pictures) == 0
     killable.kill()
     assert len(clock.pauses) > 20
     rows = rows_in(output)
@@ -334,7 +339,7 @@ def test_if_the_service_is_gone_for_good_the_command_says_how_to_go_on(tmp_path)
             r"The same command goes on with --resume\.$"
         )
         with pytest.raises(NoService, match=said):
-            to_file.write("text", service.read, pictures, 1)
+            to_file.write("text", service.texts, pictures)
     assert names_in(output) == [f"{place:03}.png" for place in range(19)]
     with answering(answer_or_problem) as url:
         given = "read", tmp_path / "scans", "--output", output, "--resume"

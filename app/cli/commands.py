@@ -19,7 +19,7 @@ from app.answers.columns import Kind
 from app.cli import options
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
-from app.many.answers import ReadOptions
+from app.many.engine import ReadOptions
 from app.many.errors import CannotGoOn, InvalidOption, Unanswered
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES, Patience
@@ -29,8 +29,7 @@ from app.text.field import Field, InvalidField
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from app.many.client import Client
-    from app.many.local import Local
+    from app.many.engine import Engine
     from app.settings import Settings
 
 cli = Typer(
@@ -104,10 +103,7 @@ def predict(
     output = Output(as_json, as_csv, file, resume, min_confidence)
     models = {"model": model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
-        pictures = whole_files(files, page)
-        failed = output.write(
-            "digit", reader.predict, pictures, reader.at_once, reader.batch
-        )
+        failed = output.write("digit", reader.digits, whole_files(files, page))
     raise Exit(failed > 0)
 
 
@@ -149,8 +145,8 @@ def read(
     how = ReadOptions(field, marks, rotate, alternatives)
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
-        ask = partial(reader.read, options=how)
-        failed = output.write("text", ask, all_pages(files, page), reader.at_once)
+        texts = partial(reader.texts, options=how)
+        failed = output.write("text", texts, all_pages(files, page))
     raise Exit(failed > 0)
 
 
@@ -308,7 +304,7 @@ def answerer(
     jobs: int | None,
     models: Mapping[str, Path | None],
     patience: float = BUSY_MINUTES,
-) -> Iterator["Local | Client"]:
+) -> Iterator["Engine"]:
     """Yield what answers for `jobs` pictures at once: the client of a service, or the
     models in this process, which are named like their settings.
     """

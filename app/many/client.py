@@ -26,7 +26,6 @@ from app.answers.responses import (
     Predictions,
     Text,
 )
-from app.many.answers import AS_WRITTEN, ReadOptions
 from app.many.congestion import Window
 from app.many.connection import (
     no_certificates,
@@ -35,6 +34,7 @@ from app.many.connection import (
     unknown,
     wrong_address,
 )
+from app.many.engine import AS_WRITTEN, Engine, ReadOptions
 from app.many.errors import InvalidOption, NoService, NotConnected, Unanswered
 from app.many.messages import say
 from app.many.patience import Patience, Tries
@@ -66,7 +66,7 @@ class Refusal(NamedTuple):
     pause: float = 0  # the seconds that it asks for
 
 
-class Client:
+class Client(Engine):
     """A thread-safe client of a service.
 
     Parameters
@@ -159,12 +159,9 @@ class Client:
         return answers
 
     def read(
-        self,
-        pictures: Sequence[bytes],
-        page: int | None = None,
-        options: ReadOptions = AS_WRITTEN,
-    ) -> list[Text | Unanswered]:
-        """Return the text in each picture, or why there is no answer."""
+        self, picture: bytes, page: int | None = None, options: ReadOptions = AS_WRITTEN
+    ) -> Text | Unanswered:
+        """Return the text in a picture, or why there is no answer."""
         parameters = {
             "page": page,
             **asdict(options.field),
@@ -172,12 +169,7 @@ class Client:
             "rotate": None if options.rotate == "none" else options.rotate,
             "alternatives": options.alternatives or None,
         }
-        path = path_with("read", parameters)
-        return [self.text(path, picture) for picture in pictures]
-
-    def text(self, path: str, picture: bytes) -> Text | Unanswered:
-        """Return the text in a picture, or why there is no answer."""
-        answer = self.answer(path, TextOrDocument, picture)
+        answer = self.answer(path_with("read", parameters), TextOrDocument, picture)
         if isinstance(answer, Unanswered):
             return answer
         if isinstance(answer.root, Document):

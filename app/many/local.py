@@ -6,7 +6,7 @@ from typing import Any
 from app.answers import conversion
 from app.answers.responses import Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
-from app.many.answers import AS_WRITTEN, ReadOptions
+from app.many.engine import AS_WRITTEN, Engine, ReadOptions
 from app.many.errors import Unanswered
 from app.many.rows import unanswered
 from app.picture.errors import PictureError
@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded, text_in
 
 
-class Local:
+class Local(Engine):
     """A thread-safe reader that answers as a service does, without its limits.
 
     Raises ModelError.
@@ -55,33 +55,24 @@ class Local:
         return answers
 
     def read(
-        self,
-        pictures: Sequence[bytes],
-        page: int | None = None,
-        options: ReadOptions = AS_WRITTEN,
-    ) -> list[Text | Unanswered]:
-        """Return the text in each picture, or why there is no answer.
+        self, picture: bytes, page: int | None = None, options: ReadOptions = AS_WRITTEN
+    ) -> Text | Unanswered:
+        """Return the text in a picture, or why there is no answer.
 
         Raises InvalidField.
         """
-        field = options.field
-        field.require_possible(self.networks.lines.spec)
+        networks, field = self.networks, options.field
+        field.require_possible(networks.lines.spec)
         how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
-        answers: list[Text | Unanswered] = []
-        for data in pictures:
-            try:
-                picture = decoded(open_image(data, self.settings.max_pixels, page=page))
-                text = text_in(picture, self.networks.lines, self.networks.pages, how)
-            except (PictureError, ImpossibleLength) as error:
-                answers.append(unanswered(error))
-                continue
-            text = text._replace(model=self.networks.text_model)
-            if not options.marks:
-                text = text.digits_only()
-            answers.append(
-                conversion.text_of(text, with_frames=False, characters=field.characters)
-            )
-        return answers
+        try:
+            image = open_image(picture, self.settings.max_pixels, page=page)
+            text = text_in(decoded(image), networks.lines, networks.pages, how)
+        except (PictureError, ImpossibleLength) as error:
+            return unanswered(error)
+        text = text._replace(model=networks.text_model)
+        if not options.marks:
+            text = text.digits_only()
+        return conversion.text_of(text, with_frames=False, characters=field.characters)
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""

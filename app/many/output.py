@@ -5,15 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from typer import BadParameter
 
 from app.answers.columns import Kind
-from app.many.answers import in_order
 from app.many.errors import NoService, Unanswered
 from app.many.messages import say, tolerate_encoding_errors
 from app.many.pictures import Picture
@@ -27,14 +24,9 @@ if TYPE_CHECKING:
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
-# Files that are larger are read one by one, so that few of them are held.
-TOGETHER_BYTES = 65_536
 
 Format = Union[Csv, Json, "Lines"]
-Answers = Sequence[Answer | Unanswered]
-# What reads pictures, or the same page of each.
-Ask = Callable[[Sequence[bytes], int | None], Answers]
-# What reads all pictures, in order, some at once.
+# What yields the answer for each picture, in order.
 Read = Callable[[Sequence[Picture]], Iterator[Answer | Unanswered]]
 
 
@@ -90,21 +82,12 @@ class Output:
         if self.resume and not self.file:
             raise BadParameter("--resume needs --output.")
 
-    def write(
-        self,
-        kind: Kind,
-        ask: Ask,
-        pictures: Sequence[Picture],
-        at_once: int,
-        batch: int = 1,
-    ) -> int:
+    def write(self, kind: Kind, read: Read, pictures: Sequence[Picture]) -> int:
         """Write the answer for each picture; return the number of failures, including
         those that are in the file and are not tried again.
 
-        Up to `batch` pictures are read together, `at_once` times at a time. Raises
-        NoService.
+        Raises NoService, or CannotGoOn if the file exists.
         """
-        read = partial(answers_of, ask, at_once, batch)
         tally = Tally(len(pictures))
         if self.file:
             self.add_to(self.file, kind, read, pictures, tally)
@@ -172,36 +155,6 @@ def write(
             put(format.shown(picture, answer))
             tally.add(answer)
             advance()
-
-
-def answers_of(
-    ask: Ask, at_once: int, batch: int, pictures: Sequence[Picture]
-) -> Iterator[Answer | Unanswered]:
-    """Yield the answer for each picture, in order, or why there is none."""
-    total = len(pictures)
-    each = min(batch, total // at_once) or 1  # so that none of those at once has none
-    groups = [pictures[first : first + each] for first in range(0, total, each)]
-    return chain.from_iterable(in_order(partial(answers_to, ask), groups, at_once))
-
-
-def answers_to(ask: Ask, pictures: Sequence[Picture]) -> Answers:
-    """Return the answer for each picture, or why there is none; small ones are read
-    together.
-    """
-    page = pictures[0].page
-    answers: dict[int, Answer | Unanswered] = {}
-    small: dict[int, bytes] = {}
-    for place, picture in enumerate(pictures):
-        try:
-            small[place] = picture.read()
-        except Unanswered as error:
-            answers[place] = error
-            continue
-        if len(small[place]) > TOGETHER_BYTES:
-            (answers[place],) = ask([small.pop(place)], page)
-    if small:
-        answers.update(zip(small, ask(list(small.values()), page), strict=True))
-    return [answers[place] for place in sorted(answers)]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:

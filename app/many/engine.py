@@ -1,0 +1,135 @@
+"""Pictures → answers, in order, with several in progress at once.
+
+`app.many.client` asks a service, and `app.many.local` runs the models in this process.
+For `digits bulk`, whose workers write rows themselves, `app.many.processes` and
+`app.many.cluster` run `app.many.worker`.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any, Literal, TypeVar
+
+from app.answers.responses import Prediction, Text
+from app.many.errors import InvalidOption, Unanswered
+from app.many.pictures import Picture
+from app.text.field import ANYTHING, Field, InvalidField
+
+# Files that are larger are read one by one, so that few of them are held.
+TOGETHER_BYTES = 65_536
+AHEAD = 16  # items started or done per worker while an earlier one is still in progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read the texts in pictures, as in the parameters of `POST /read`."""
+
+    field: Field = ANYTHING
+    marks: bool = True
+    rotate: Literal["none", "auto"] = "none"
+    alternatives: int = 0
+
+
+AS_WRITTEN = ReadOptions()
+
+
+class Engine(ABC):
+    """A thread-safe reader of pictures.
+
+    Attributes
+    ----------
+    at_once : int
+        Number of calls in progress at a time.
+    batch : int
+        Small pictures of digits in one call.
+    """
+
+    at_once: int
+    batch: int
+
+    @abstractmethod
+    def predict(
+        self, pictures: Sequence[bytes], page: int | None = None
+    ) -> list[Prediction | Unanswered]:
+        """Return the digit in each picture, or why there is no answer."""
+
+    @abstractmethod
+    def read(
+        self, picture: bytes, page: int | None = None, options: ReadOptions = AS_WRITTEN
+    ) -> Text | Unanswered:
+        """Return the text in a picture, or why there is no answer."""
+
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """Return what is known of the models."""
+
+    def digits(self, pictures: Sequence[Picture]) -> Iterator[Prediction | Unanswered]:
+        """Yield the digit in each picture, in order, or why there is no answer."""
+        total = len(pictures)
+        # So that none of those at once has none.
+        each = min(self.batch, total // self.at_once) or 1
+        groups = [pictures[first : first + each] for first in range(0, total, each)]
+        return chain.from_iterable(in_order(self.together, groups, self.at_once))
+
+    def together(self, pictures: Sequence[Picture]) -> list[Prediction | Unanswered]:
+        """Return the digit in each picture; small ones are read together."""
+        page = pictures[0].page
+        answers: dict[int, Prediction | Unanswered] = {}
+        small: dict[int, bytes] = {}
+        for place, picture in enumerate(pictures):
+            try:
+                data = picture.read()
+            except Unanswered as error:
+                answers[place] = error
+                continue
+            if len(data) > TOGETHER_BYTES:
+                (answers[place],) = self.predict([data], page)
+            else:
+                small[place] = data
+        if small:
+            found = self.predict(list(small.values()), page)
+            answers.update(zip(small, found, strict=True))
+        return [answers[place] for place in sorted(answers)]
+
+    def texts(
+        self, pictures: Sequence[Picture], options: ReadOptions = AS_WRITTEN
+    ) -> Iterator[Text | Unanswered]:
+        """Yield the text in each picture, in order, or why there is no answer."""
+        work = partial(self.text_in, options=options)
+        return in_order(work, pictures, self.at_once)
+
+    def text_in(self, picture: Picture, options: ReadOptions) -> Text | Unanswered:
+        """Return the text in a picture, or why there is no answer."""
+        try:
+            data = picture.read()
+        except Unanswered as error:
+            return error
+        return self.read(data, picture.page, options)
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], at_once: int
+) -> Iterator[Result]:
+    """Yield the result for each item, in order; `at_once` are in progress at a time."""
+    pool = ThreadPoolExecutor(at_once)
+    started: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            started.append(pool.submit(work, item))
+            if len(started) >= at_once * AHEAD:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
+    except (InvalidOption, InvalidField):
+        # Wait for the others, so that no connection is closed during a request.
+        pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
