@@ -46,7 +46,7 @@ def test_rows_have_the_columns_of_all_commands_and_no_formulas(
         (b'{"cells": [%b""]}' % (b'"",' * 200), 400, "malformed-json", "more than 200"),
         (b'{}\n{"colour": ""}', 422, "invalid-parameter", "Row 2: colour is no"),
         (b'{"line": 1}', 422, "invalid-parameter", "Row 1: line"),
-        (b"{}\n" * (MAX_ROWS + 1), 413, "upload-too-large", "more than 100,000 rows"),
+        (b"{}\n" * (MAX_ROWS + 1), 413, "upload-too-large", "more than 20,000 rows"),
     ],
 )
 def test_other_bodies_are_refused(client, body, status, name, detail):
