@@ -106,22 +106,6 @@ def test_one_of_several_pages_waits_for_others_for_a_while(admission):
         asyncio.run(admission.patiently(read))
 
 
-def test_documents_take_turns_page_by_page(admission):
-    order = []
-
-    async def read(name: str) -> None:
-        for page in range(3):
-            async with admission.for_page():
-                order.append(f"{name}{page}")
-                await asyncio.sleep(0)
-
-    async def read_both() -> None:
-        await asyncio.gather(read("a"), read("b"))
-
-    asyncio.run(read_both())
-    assert order == ["a0", "b0", "a1", "b1", "a2", "b2"]
-
-
 def test_what_is_held_of_an_answer_leaves_less_memory_for_bodies(admission):
     async def send() -> None:
         with closing(Body(REQUEST, 30, admission)) as body:

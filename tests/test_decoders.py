@@ -26,7 +26,7 @@ from PIL import Image
 from app.digit.reading import AS_USUAL, Reading
 from app.picture.errors import BlankImage, NotAnImage, TooComplex
 from app.serving.decoder import HAS_LIMITS, SHARED, Limits, digit_within, text_within
-from app.serving.decoders import Busy, Decoders, Interrupted, new_pool
+from app.serving.decoders import Busy, Decoders, Interrupted, TryAgain, new_pool
 from app.serving.networks import Networks
 from app.text.field import Field
 from app.text.reading import AS_WRITTEN, ImpossibleLength, TextOptions
@@ -267,19 +267,6 @@ def test_a_good_picture_that_takes_too_long_beside_others_is_read_alone(pool):
     pool.on_kill.assert_called_once_with()
 
 
-@linux
-def test_a_good_picture_that_takes_too_long_alone_is_read_again(pool):
-    """A signal stands for the limit on CPU time, of which a busy machine takes more."""
-    picture = encode(drawing_of_megapixels(45), compress_level=1)
-    asyncio.run(pool.start())
-    for _ in range(5):
-        reading = read_with_faults(pool, picture, signal.SIGPROF)
-        assert asyncio.run(reading).digit == 7
-        if pool.on_kill.called:  # else it had been read already
-            return
-    pytest.fail("It is never read again.")
-
-
 def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool):
     """Where CPU time has a limit, that of the clock is left to a machine that stops."""
     asyncio.run(read(pool, PHOTO))
@@ -376,8 +363,11 @@ def resume(pid: int) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+# SIGPROF stands for the limit on CPU time, of which a busy machine takes more.
 @linux
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "fault", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP, signal.SIGPROF]
+)
 def test_a_picture_is_read_again_after_the_machine_stopped_or_killed_its_process(
     fault, pool
 ):
@@ -385,7 +375,7 @@ def test_a_picture_is_read_again_after_the_machine_stopped_or_killed_its_process
     asyncio.run(pool.start())
     large = encode(drawing_of_megapixels(45), compress_level=1)
     for _ in range(5):
-        with suppress(Busy):  # the process held pebble's lock
+        with suppress(TryAgain):  # the process held pebble's lock
             assert asyncio.run(read_with_faults(pool, large, fault)).digit == 7
             if pool.on_kill.called:  # else it had been read already
                 return
@@ -451,6 +441,6 @@ def test_every_picture_is_answered_while_busy_processes_are_killed(pool):
     outcomes = asyncio.run(read_many(60, kills=3))
     # A process killed while it receives a picture leaves pebble's lock taken for a
     # while: waiting pictures are Busy.
-    assert all(isinstance(outcome, Reading | Busy) for outcome in outcomes)
+    assert all(isinstance(outcome, Reading | TryAgain) for outcome in outcomes)
     assert sum(isinstance(outcome, Interrupted) for outcome in outcomes) <= 1
     assert until(lambda: isinstance(asyncio.run(read_many(1))[0], Reading), seconds=20)

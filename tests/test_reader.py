@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.digit.classifier import Classes, Classifier
 from app.digit.reading import AS_USUAL, Reading, read_digit
+from app.picture.maps import Map
+from app.serving.networks import Networks
 from app.serving.reader import JPEG_BYTES, Reader
+from paths import MODEL
 from pictures import drawing, encode, letter
 
 
@@ -92,3 +96,63 @@ def test_a_low_and_wide_jpeg_has_the_box_of_its_digit(reader, seven, classifier)
     whole = read_digit(encode(strip), classifier)
     assert reading.digit == 7
     assert reading.box == pytest.approx(whole.box, abs=3)
+
+
+class Counting(Classifier):
+    """The dense network, which notes the sizes of its batches, and may fail once."""
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__(MODEL)
+        self.fails = fails
+        self.sizes: list[int] = []
+
+    def __call__(self, frames: Map) -> Classes:
+        self.sizes.append(len(frames))
+        if self.fails:
+            self.fails = False
+            raise RuntimeError("no network")
+        return super().__call__(frames)
+
+
+def read_together(
+    digits: np.ndarray, network: Counting, reader: Reader, left: int = 0
+) -> list[Reading | BaseException]:
+    """Read digits that arrive together; of the first ones, the clients leave."""
+    own = Reader(Networks(network, reader.networks.lines), reader.decoders)
+
+    async def read_all() -> list[Reading | BaseException]:
+        tasks = [
+            asyncio.ensure_future(own.read_digit(encode(digit), AS_USUAL))
+            for digit in digits
+        ]
+        await asyncio.sleep(0)  # all are queued, none is being read
+        for task in tasks[:left]:
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    return asyncio.run(read_all())
+
+
+def test_small_pictures_that_arrive_together_share_batches(reader, digits, labels):
+    network = Counting()
+    readings = read_together(digits[::25], network, reader)
+    assert [each.digit for each in readings] == labels[::25].tolist()
+    assert len(network.sizes) < 20
+
+
+def test_pictures_of_clients_that_left_are_not_read(reader, digits):
+    network = Counting()
+    outcomes = read_together(digits[::100], network, reader, left=4)
+    assert [type(each) for each in outcomes[:4]] == [asyncio.CancelledError] * 4
+    assert outcomes[4].digit == 8
+    assert set(network.sizes) == {1}
+
+
+def test_a_failed_batch_fails_for_each_of_its_pictures_and_the_next_one_is_read(
+    reader, digits
+):
+    network = Counting(fails=True)
+    outcomes = read_together(digits[::100], network, reader)
+    assert {type(each) for each in outcomes[: network.sizes[0]]} == {RuntimeError}
+    (again,) = read_together(digits[:1], network, reader)
+    assert again.digit == 0
