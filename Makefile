@@ -56,9 +56,8 @@ soak: .venv/all  ## Send ten minutes of mixed traffic, and then a stack of sheet
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 	$(BIN)/python benchmarks/stack.py
 faults: .venv/all  ## Kill and suspend processes and overwrite model files under load; check every answer and row (Linux)
-functions: .venv/all  ## Count the functions of app/ that a warm request passes through (list them: ARGS="-v")
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-evaluate robustness real peers pages formats bench faults functions screenshot:
+evaluate robustness real peers pages formats bench faults screenshot:
 	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
@@ -106,4 +105,4 @@ $(BIN)/uv: | $(BIN)/python
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages formats bench soak faults functions screenshot numbers fuzz hostile clients docs lock notices audit
+.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages formats bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit

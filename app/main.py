@@ -2,6 +2,7 @@
 `uvicorn app.main:app`.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -75,12 +76,14 @@ def create_app(
             draining.on_sigterm(settings.drain_seconds, stopped_after),
             closing(reader.decoders),
         ):
-            await reader.decoders.start()
-            # In a thread, so that what FastAPI needs for its threads is loaded too.
             read = partial(
                 read_digit, classifier=networks.digits, opinion=networks.opinion
             )
-            await run_in_threadpool(warm_up, read)
+            await asyncio.gather(
+                reader.decoders.start(),
+                # In a thread, so that what FastAPI needs for its threads is loaded too.
+                run_in_threadpool(warm_up, read),
+            )
             service = Service(settings, reader, metrics, draining, admission, folder)
             yield {"service": service}
 

@@ -62,6 +62,10 @@ def serve(
         settings = configured(
             host=host, port=port, workers=workers, model=model, lines_model=lines_model
         )
+        if settings.workers == 1:
+            from app.serving.processes import preload
+
+            preload()
         from app.server import logs, process
 
         logs.configure(settings.log_level, settings.log_format)

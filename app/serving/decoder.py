@@ -4,7 +4,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.opening import open_image, page_count
 from app.serving.networks import Files, Networks
+from app.serving.processes import in_turn
 from app.stopwatch import Stage, Stopwatch
 from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text, text_in
 from app.text.transcription import Transcription
@@ -110,21 +111,24 @@ def prepare_process(files: Files, ready: Connection) -> None:
     malloc.tune()
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
-    networks = Networks.load(*files)
-    digits, lines, pages, opinion = networks
-    warm_up(partial(read_digit, classifier=digits, opinion=opinion))
-    warm_up(partial(read_text, network=lines, pages=pages))
+    with in_turn(files[0]):
+        networks = Networks.load(*files)
+        digits, lines, pages, opinion = networks
+        warm_up(partial(read_digit, classifier=digits, opinion=opinion))
+        warm_up(partial(read_text, network=lines, pages=pages), kinds=("PNG",))
     with suppress(OSError):
         ready.send(None)
 
 
-def warm_up(read: Callable[[bytes], object]) -> None:
+def warm_up(
+    read: Callable[[bytes], object], kinds: Sequence[str] = ("PNG", "JPEG")
+) -> None:
     """Read a stroke: some memory is allocated only once, and some modules are loaded on
     first use.
     """
     picture = Image.new("L", (320, 240), 255)
     picture.paste(0, (150, 40, 170, 200))
-    for kind in ("PNG", "JPEG"):
+    for kind in kinds:
         file = BytesIO()
         picture.save(file, kind)
         read(file.getvalue())

@@ -10,8 +10,6 @@ again. pebble manages the processes.
 
 import asyncio
 import logging
-import multiprocessing
-import os
 import signal
 import threading
 import time
@@ -36,7 +34,7 @@ from app.serving.decoder import (
     run_within,
 )
 from app.serving.networks import Files
-from app.serving.processes import interrupts_held
+from app.serving.processes import decoder_context, interrupts_held
 
 LOG = logging.getLogger("digits")
 START_SECONDS = 60  # that processes may take to start
@@ -97,32 +95,18 @@ async def locked(lock: asyncio.Lock, seconds: float) -> AsyncGenerator[None]:
 
 
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
-    """Start a pool, and wait until its processes are ready, or it breaks.
-
-    The processes are forked from one that has preloaded all modules, and share its
-    memory.
-    """
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context(
-        "forkserver" if "forkserver" in methods else "spawn"
-    )
-    # More threads would compete for the cores.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Or a folder `app` in the working directory would be imported.
-    os.environ.setdefault("PYTHONSAFEPATH", "1")
-    context.set_forkserver_preload([run_within.__module__])
+    """Start a pool, and wait until its first process is ready, or it breaks."""
     started, ready = Pipe(duplex=False)
     pool = ProcessPool(
-        count, context=context, initializer=prepare_process, initargs=(files, ready)
+        count,
+        context=decoder_context(),
+        initializer=prepare_process,
+        initargs=(files, ready),
     )
     with interrupts_held():
         is_active = pool.active  # reading this property starts the pool
-    starting = count
     deadline = time.monotonic() + seconds
-    while starting and is_active and time.monotonic() < deadline:
-        if started.poll(POLL_SECONDS):
-            started.recv()
-            starting -= 1
+    while is_active and time.monotonic() < deadline and not started.poll(POLL_SECONDS):
         is_active = pool.active
     started.close()
     return pool

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-from markdown_it import MarkdownIt
 
 FILE = Path(__file__).parent.parent / "page" / "course.md"
 PAGE = """<!doctype html>
@@ -39,6 +38,8 @@ async def course() -> HTMLResponse:
 @cache
 def rendered() -> str:
     """Render the course; a wide table or program can be scrolled by keyboard, too."""
+    from markdown_it import MarkdownIt  # takes 30 ms, which start-up need not wait for
+
     markdown = FILE.read_text(encoding="utf-8")
     html = MarkdownIt("commonmark").enable("table").render(markdown)
     html = html.replace('src="', 'src="static/')
