@@ -322,9 +322,9 @@ def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(
 ):
     admission = client.app_state["service"].admission
     monkeypatch.setattr(admission, "page_seconds", 0.1)
-    client.portal.call(admission.pages.acquire)
+    client.portal.call(admission.page.acquire)
     answer = read(client, document(pages, "TIFF"))
-    admission.pages.release()
+    admission.page.release()
     assert len(answer["pages"]) == 3
     for place, page in enumerate(answer["pages"], 1):
         error = page["error"]
