@@ -7,7 +7,16 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
 from answers import assert_problem
+from app.main import create_app
+from app.settings import Settings
 from pictures import encode
+
+
+@pytest.fixture(scope="module")
+def client():
+    """A client of an application of its own: its logger is bound as it starts."""
+    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture
