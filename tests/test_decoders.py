@@ -268,6 +268,7 @@ def test_a_good_picture_that_takes_too_long_beside_others_is_read_alone(pool):
     pool.on_kill.assert_called_once_with()
 
 
+@pytest.mark.alone
 def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool):
     """Where CPU time has a limit, that of the clock is left to a machine that stops."""
     asyncio.run(read(pool, PHOTO))
