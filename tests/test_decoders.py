@@ -28,7 +28,6 @@ from app.picture.errors import BlankImage, NotAnImage, TooComplex
 from app.serving.decoder import HAS_LIMITS, SHARED, Limits, digit_within, text_within
 from app.serving.decoders import Busy, Decoders, Interrupted, TryAgain, new_pool
 from app.serving.networks import Networks
-from app.serving.processes import in_turn
 from app.text.field import Field
 from app.text.reading import AS_WRITTEN, ImpossibleLength, TextOptions
 from hostile import many_scans
@@ -416,15 +415,6 @@ def test_processes_that_are_killed_as_they_start_are_replaced(kills, pool):
         return await read(pool, PHOTO)
 
     assert asyncio.run(start_and_read()).digit == 7
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs fcntl")
-def test_processes_start_in_turn_but_one_that_hangs_keeps_none_waiting_for_long():
-    started = time.monotonic()
-    with in_turn(MODELS[0]), in_turn(MODELS[0], seconds=0.2):
-        assert 0.2 <= time.monotonic() - started < 5
-    with in_turn(MODELS[0]):
-        assert time.monotonic() - started < 9
 
 
 def test_processes_that_start_later_have_the_same_networks(tmp_path):

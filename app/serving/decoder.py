@@ -21,7 +21,6 @@ from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.opening import open_image, page_count
 from app.serving.networks import Files, Networks
-from app.serving.processes import in_turn
 from app.stopwatch import Stage, Stopwatch
 from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text, text_in
 from app.text.transcription import Transcription
@@ -111,11 +110,10 @@ def prepare_process(files: Files, ready: Connection) -> None:
     malloc.tune()
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
-    with in_turn(files[0]):
-        networks = Networks.load(*files)
-        digits, lines, pages, opinion = networks
-        warm_up(partial(read_digit, classifier=digits, opinion=opinion))
-        warm_up(partial(read_text, network=lines, pages=pages), kinds=("PNG",))
+    networks = Networks.load(*files)
+    digits, lines, pages, opinion = networks
+    warm_up(partial(read_digit, classifier=digits, opinion=opinion))
+    warm_up(partial(read_text, network=lines, pages=pages), kinds=("PNG",))
     with suppress(OSError):
         ready.send(None)
 

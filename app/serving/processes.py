@@ -5,15 +5,10 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
-from pathlib import Path
-
-TURN_SECONDS = 10.0  # that a process waits, at most, for one that starts before it
-POLL_SECONDS = 0.02
 
 
 @contextmanager
@@ -58,27 +53,6 @@ def preload() -> None:
 
         with interrupts_held():
             forkserver.ensure_running()
-
-
-@contextmanager
-def in_turn(file: Path, seconds: float = TURN_SECONDS) -> Iterator[None]:
-    """Hold a file's lock, so that processes start one after the other: the first one
-    is ready in half the time.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    deadline = time.monotonic() + seconds
-    with file.open("rb") as opened:  # if this process ends, the lock is released
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(POLL_SECONDS)
-        yield
 
 
 def end_with_parent() -> None:
