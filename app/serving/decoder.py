@@ -100,7 +100,8 @@ SHARED = Limits(
 
 
 def prepare_process(files: Files, ready: Connection) -> None:
-    """Load and warm up the networks, then say so, unless nobody waits for it.
+    """Say that the process runs, unless nobody waits for it; load the networks and warm
+    them up before the first picture.
 
     SIGTERM ends this process at once, and its standard error is silent.
     """
@@ -109,13 +110,13 @@ def prepare_process(files: Files, ready: Connection) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     malloc.tune()
     CONSTS.channel_lock_timeout = LOCK_SECONDS
+    with suppress(OSError):
+        ready.send(None)
     global networks
     networks = Networks.load(*files)
     digits, lines, pages, opinion = networks
     warm_up(partial(read_digit, classifier=digits, opinion=opinion))
     warm_up(partial(read_text, network=lines, pages=pages), kinds=("PNG",))
-    with suppress(OSError):
-        ready.send(None)
 
 
 def warm_up(

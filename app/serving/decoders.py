@@ -95,7 +95,7 @@ async def locked(lock: asyncio.Lock, seconds: float) -> AsyncGenerator[None]:
 
 
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
-    """Start a pool, and wait until its first process is ready, or it breaks."""
+    """Start a pool, and wait until its first process runs, or it breaks."""
     started, ready = Pipe(duplex=False)
     pool = ProcessPool(
         count,
