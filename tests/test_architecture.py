@@ -1,8 +1,10 @@
 """Imports have no side effects and load no unneeded packages."""
 
 import os
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -66,3 +68,12 @@ assert "app" not in vars(app.main)
 import {", ".join(MODULES)}
 """
     assert run(code, DIGITS_PORT="nonsense", DIGITS_MODEL="/nowhere") == ""
+
+
+def test_the_scripts_of_the_page_do_not_import_each_other_in_circles():
+    imports = {}
+    for path in (ROOT / "app" / "page").glob("*.js"):
+        imports[path.name] = re.findall('^import .*"./(.+)";$', path.read_text(), re.M)
+    assert imports["sheet.js"]
+    assert set().union(*imports.values()) == imports.keys() - {"page.js"}
+    TopologicalSorter(imports).prepare()  # or raise a CycleError

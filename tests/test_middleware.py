@@ -83,6 +83,7 @@ def test_every_answer_has_security_headers(client, path):
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-cache"
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src ")
     script = policy.split("script-src ")[1].split(";")[0]

@@ -37,6 +37,8 @@ SECURITY_HEADERS = [
     (b"cross-origin-opener-policy", b"same-origin"),
     # Nothing from another host, nothing inline.
     (b"content-security-policy", POLICY.format("").encode()),
+    # The page's scripts import each other, and so must be of one version.
+    (b"cache-control", b"no-cache"),
 ]
 
 

@@ -130,7 +130,31 @@ def lines_of(document: dict) -> str:
 def answer_with(page: Page, answer: dict) -> None:
     """Let the service answer every picture with this, or the lines of a document."""
     body = lines_of(answer) if "pages" in answer else json.dumps(answer)
-    respond(page, "**/read*", body=body)
+    respond(page, "**/read?*", body=body)
+
+
+def from_module(page: Page, name: str, expression: str, argument: object = None):
+    """Return the value of an expression, where `module` is a script of the page,
+    and `argument` what is given.
+    """
+    return page.evaluate(
+        f"""async argument => {{
+            const module = await import(new URL("static/{name}.js", location));
+            return {expression};
+        }}""",
+        argument,
+    )
+
+
+def from_lists(page: Page, result: str):
+    """Return the result of a request to the stored `lists`."""
+    return from_module(page, "keeping", f"module.inLists(lists => {result})")
+
+
+def stored_answers(page: Page) -> str:
+    """Return the stored answers of the list, as JSON."""
+    stored = "module.inLists(lists => lists.get(`${sessionStorage.list} answers`))"
+    return from_module(page, "keeping", f"JSON.stringify([...await {stored}])")
 
 
 def fits(page: Page) -> bool:

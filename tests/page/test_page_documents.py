@@ -22,6 +22,7 @@ from browsing import (
     expect_words,
     press,
     saved,
+    stored_answers,
 )
 from pictures import encode
 from services import until
@@ -200,9 +201,7 @@ def test_pages_that_were_read_survive_a_reload_and_a_removal(page, stream):
     choose(page, "scan.pdf", PDF)
     stream.send(1, 3)
     expect_words(page, "#sum", "(1 read)")
-    stored = "inLists(lists => lists.get(`${tab.list} answers`))"
-    text = f"{stored}.then(answers => JSON.stringify([...answers]))"
-    assert until(lambda: "42.50" in page.evaluate(text))
+    assert until(lambda: "42.50" in stored_answers(page))
     stream.end(CUT)
     expect_words(page, "#list li", SENT_AGAIN)
     page.reload()

@@ -22,6 +22,7 @@ from browsing import (
     saved,
     show,
     shown_bar,
+    stored_answers,
 )
 from pictures import drawing, encode
 from services import until
@@ -96,9 +97,7 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     assert texts_of(page) == ["725", "17, edited", "42.50", "-35"]
     press(page, "Control+y")
     assert texts_of(page) == edits
-    stored = "inLists(lists => lists.get(`${tab.list} answers`))"
-    text = f"{stored}.then(answers => JSON.stringify([...answers]))"
-    assert until(lambda: "absent" in page.evaluate(text))
+    assert until(lambda: "absent" in stored_answers(page))
     page.reload()
     expect_words(page, "#lines label >> nth=2", "absent")
     assert texts_of(page) == edits
@@ -135,7 +134,7 @@ def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, typeset, dig
 
 def test_a_stored_correction_changes_the_answer_and_the_csv(page, typeset, digits):
     respond(page, "**/health", json={"corrections": True})
-    respond(page, "**/corrections*", json={"stored": True})
+    respond(page, "**/corrections?*", json={"stored": True})
     page.reload()
     expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
     seven = drawing(digits[350])
@@ -155,7 +154,8 @@ def test_a_stored_correction_changes_the_answer_and_the_csv(page, typeset, digit
     assert drawn(page, SEVEN) == "7"
     click(page, "1")
     expect_text(page, "#text", "1")
-    respond(page, "**/corrections*", status=507, json={"detail": "The folder is full."})
+    full = {"detail": "The folder is full."}
+    respond(page, "**/corrections?*", status=507, json=full)
     click(page, "9")
     expect_text(page, "#thanks", "The folder is full.")
     assert answered(page) == "1"

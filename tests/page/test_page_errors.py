@@ -73,7 +73,7 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
         else:
             route.abort()
 
-    page.route("**/read*", answer)
+    page.route("**/read?*", answer)
     is_temporary = words != "sign in"
     again = button(page, "Try again")
     assert drawn(page, SEVEN) == "?"
@@ -82,12 +82,12 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
     if is_temporary:
         before = len(asked)
         again.focus()
-        with page.expect_request("**/read*"):
+        with page.expect_request("**/read?*"):
             press(page, "Enter")
         assert answered(page) == "?"
         assert len(asked) == before + 1
         expect(again).to_be_focused()
-        page.unroute("**/read*")
+        page.unroute("**/read?*")
         press(page, "Enter")
         expect_text(page, "#text", "7")
 
@@ -95,15 +95,15 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
 @pytest.mark.parametrize("status", [503, 429])
 def test_an_overloaded_service_is_retried(page, three, status):
     busy = {"status": status, "headers": {"Retry-After": "60"}, "body": ""}
-    page.route("**/read*", lambda route: route.fulfill(**busy), times=2)
+    page.route("**/read?*", lambda route: route.fulfill(**busy), times=2)
     page.clock.install()
-    with page.expect_response("**/read*"):
+    with page.expect_response("**/read?*"):
         choose(page, "a.png", three)
     for _ in range(2):
         expect_text(page, "#message", "The service is busy. Trying again …")
         page.clock.run_for(59_000)
         expect_text(page, "#message", "The service is busy. Trying again …")
-        with page.expect_response("**/read*"):
+        with page.expect_response("**/read?*"):
             page.clock.run_for(1_000)
     expect_text(page, "#text", "3")
 
@@ -147,7 +147,7 @@ def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
         asked.append(route)
         route.fulfill(status=503, json=OVERLOADED)
 
-    page.route("**/read*", refuse)
+    page.route("**/read?*", refuse)
     page.clock.install()
     names = [f"{number}.png" for number in range(20)]
     choose_all(page, dict.fromkeys(names, three))
@@ -157,7 +157,7 @@ def test_what_is_refused_for_long_is_shown_as_busy_and_all_of_it_can_be_retried(
     expect_text(page, "#message", said)
     expect_text(page, "#list li > button > span:last-of-type", [said] * 20)
     assert columns_of(saved(page), "error", "problem") == [f"{said},overloaded"] * 20
-    page.unroute("**/read*")
+    page.unroute("**/read?*")
     click(page, "Try again")
     expect_text(page, "#counts", "20 in all: 20 sure, 0 in doubt, 0 not read")
 

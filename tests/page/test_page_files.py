@@ -25,6 +25,8 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
+    from_lists,
+    from_module,
     ink_of,
     natural_size,
     opened,
@@ -172,20 +174,17 @@ def test_no_text_of_the_saved_list_is_a_formula(page, typeset):
         "''=1+1.png,-5",
         "7,=1.png,",
     ]
-    assert {
-        text: page.evaluate("text => escaped(text)", text) for text in CELLS
-    } == CELLS
+    escape = "module.escaped(argument)"
+    found = {text: from_module(page, "saving", escape, text) for text in CELLS}
+    assert found == CELLS
 
 
 def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
     def is_stored() -> bool:
-        return page.evaluate("inLists(lists => lists.count())") == 2
+        return from_lists(page, "lists.count()") == 2
 
     def count_stored() -> int:
-        return page.evaluate(
-            "inLists(lists => lists.get(tab.list)).then(({pictures}) => "
-            "pictures.length)"
-        )
+        return len(from_lists(page, "lists.get(sessionStorage.list)")["pictures"])
 
     click(page, 'Remove 0, "0".png')
     expect(rows).to_have_count(6)

@@ -106,7 +106,7 @@ def test_the_page_is_accessible(browser, locked_url, three, typeset):
         check(page, "page")
         click(page, "Edit")
         check(page, "line edited")
-        page.route("**/read*", answer_with_a_document)
+        page.route("**/read?*", answer_with_a_document)
         choose(page, "scan.pdf", sheet)
         expect_count(page, "#lines td", 6)
         explained(page)

@@ -238,7 +238,7 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
         route.fulfill(json={"stored": True})
 
     respond(page, "**/health", json={"corrections": True})
-    page.route("**/corrections*", store)
+    page.route("**/corrections?*", store)
     page.reload()
     choose(page, "page.png", sheet.rotate(180))
     assert answered(page) == "725"

@@ -64,7 +64,7 @@ def images_sent(page: Page) -> list[Image.Image]:
         pictures.append(Image.open(BytesIO(route.request.post_data_buffer)))
         route.continue_()
 
-    page.route("**/read*", keep)
+    page.route("**/read?*", keep)
     return pictures
 
 

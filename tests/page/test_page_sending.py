@@ -20,6 +20,7 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
+    from_module,
     natural_size,
     saved,
 )
@@ -62,7 +63,8 @@ def bodies_of(page: Page) -> list[bytes]:
 def test_pictures_are_reduced_to_the_size_at_which_the_service_reads_them(page):
     for size in ((4000, 3000), (3024, 4032), (1500, 1400), (9000, 1200), (50, 20_000)):
         side = strips.side_of(size, strips.PAGE_PIXELS)
-        factor = page.evaluate("size => reduction(size)", list(size))
+        reduction = "module.reduction(argument)"
+        factor = from_module(page, "images", reduction, list(size))
         assert factor == max(1, round(max(size) / side)), size
 
 

@@ -1,0 +1,125 @@
+// What the answers to /read and /predict say, in words and by their parts.
+
+import { isPassing } from "./errors.js";
+
+const SURE = 0.8; // below this, the runner-up is shown too
+const LEGIBLE = 0.5; // below this, it is probably not a digit
+export const NOTHING = "?"; // in place of a digit
+export const UNREAD = { status: 0, detail: "Not read yet" }; // in place of the pages of a document that have not arrived
+
+// The network is never certain, so nothing is shown as 100 %.
+export function percent(share) {
+  return share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+export function digitsOf({ lines }) {
+  return lines.flatMap(({ digits }) => digits);
+}
+
+export function pagesOf(answer) {
+  return answer.pages ?? [answer];
+}
+
+export function byLine(answer) {
+  const split = (page) => (page.lines.length > 1 ? page.lines.map((line) => ({ ...page, ...line, lines: [line] })) : [page]);
+  return pagesOf(answer).flatMap((page) => (page.error ? [] : split(page)));
+}
+
+export function pageOf(picture) {
+  return picture?.answer && pagesOf(picture.answer)[picture.page ?? 0];
+}
+
+// Return whether an answer is that of /read, not of /predict.
+export function isNumber(answer) {
+  return answer?.route === "read";
+}
+
+// Return whether this is a page of a document that may yet be read.
+export function isMissing(page) {
+  return Boolean(page?.error) && isPassing(page.error);
+}
+
+export function missingIn(answer) {
+  return answer ? pagesOf(answer).filter(isMissing) : [];
+}
+
+export function isWhole(answer) {
+  return Boolean(answer) && missingIn(answer).length === 0;
+}
+
+export function isUnread({ answer, error }) {
+  return !error && !isWhole(answer);
+}
+
+// Return whether a picture, or its page that is shown, is still to be read.
+export function isAwaited(picture) {
+  return Boolean(picture) && isUnread(picture) && (!picture.answer || isMissing(pageOf(picture)));
+}
+
+// Return the error of a page or a picture, if it is not yet to be read; of a missing page, the one that ended the attempts.
+export function errorOf({ error }, page) {
+  return (isMissing(page) && error) || page?.error || error;
+}
+
+// Return how many pages have not been read.
+export function failedIn(answer) {
+  return answer ? pagesOf(answer).filter(({ error }) => error).length : 0;
+}
+
+export function isEdited(answer) {
+  return byLine(answer).some(({ lines: [line] }) => line?.edited);
+}
+
+export function countDigits(text) {
+  return text.replace(/\D/g, "").length;
+}
+
+export function headline(answer) {
+  const isNothing = !isEdited(answer) && !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE;
+  return (!isNothing && byLine(answer).map(({ text }) => text).join("\n")) || NOTHING;
+}
+
+export function inWords(answer) {
+  const { length } = byLine(answer).filter(({ text }) => text);
+  const one = isEdited(answer) ? "Edited" : `${percent(answer.confidence)} sure`;
+  const said = length > 1 ? `${length} lines, all sure` : one;
+  const words = doubt(answer) ?? (length || isEdited(answer) ? said : "No digit found");
+  const { lines, text, value } = answer;
+  return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
+}
+
+export function doubt(answer) {
+  const failed = failedIn(answer);
+  if (failed) return `${failed} of ${answer.pages.length} pages not read`;
+  const lines = byLine(answer);
+  if (lines.length > 1) {
+    const unsure = lines.filter(doubt).length;
+    return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
+  }
+  if (isEdited(answer)) return;
+  if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
+  const digits = digitsOf(answer);
+  const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
+  const index = doubts.indexOf(Math.min(...doubts));
+  const worst = digits[index]; // none if there are only marks
+  const unsure = `Not sure, ${percent(answer.confidence)}`;
+  const name = isNumber(answer) ? `digit ${index + 1} of ${digits.length}` : "it";
+  if (worst?.legibility < LEGIBLE && !isNumber(answer)) return `Probably not a digit (most like ${worst.digit})`;
+  if (worst?.legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
+  if (worst?.confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(worst)}`;
+  return answer.confidence < SURE ? unsure : undefined;
+}
+
+function runnerUp({ digit, probabilities }) {
+  const others = [...probabilities.keys()].filter((other) => other !== digit);
+  const [second] = others.sort((one, other) => probabilities[other] - probabilities[one]);
+  return `${second === 8 ? "an" : "a"} ${second}, ${percent(probabilities[second])}`;
+}
+
+// Return which page of a document is shown, and how many have been read so far, or were not read in the end.
+export function placeOf(picture) {
+  const { length } = picture.answer.pages;
+  const failed = failedIn(picture.answer);
+  const read = isUnread(picture) ? `${length - failed} read` : `${failed} not read`;
+  return `Page ${(picture.page ?? 0) + 1} of ${length}${failed ? ` (${read})` : ""}`;
+}

@@ -1,0 +1,59 @@
+// The boxes around lines and digits on the sheet, and the lines' texts beside them.
+
+import { doubt } from "./answers.js";
+import { boxes, createSvg, element, set, sheet } from "./dom.js";
+import { state } from "./state.js";
+
+export function showBoxesOn(size) {
+  state.size = size;
+  boxes.toggleAttribute("hidden", !size);
+  if (!size) return;
+  for (const each of [boxes, element("part")]) set(each, { viewBox: `0 0 ${size.width} ${size.height}` });
+  sheet.style.setProperty("--shape", size.width / size.height);
+  placeTexts();
+}
+
+export function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
+  const [x, y] = [left - margin, top - margin];
+  return set(rectangle, { x, y, width: width + 2 * margin, height: height + 2 * margin, rx: margin });
+}
+
+// On a drawing, a tap in the lowest quarter of a box draws a decimal point, which may be near the digit or under its slant.
+export function boxAt({ clientX, clientY }) {
+  return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
+    const { left, right, top, height } = rectangle.getBoundingClientRect();
+    const bottom = top + (state.current?.url ? 1 : 0.75) * height;
+    return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  });
+}
+
+// Mark the box of a line and its label and text, or the box of a digit.
+export function markChosen(index, labels = []) {
+  const count = labels.length || Infinity;
+  [...labels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
+}
+
+export function textBeside(line) {
+  return Object.assign(createSvg("text"), { textContent: doubt(line) ? `${line.text} ?` : line.text });
+}
+
+// Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen.
+export function placeTexts() {
+  const texts = boxes.querySelectorAll("text");
+  if (!state.size || !texts.length) return;
+  const scale = boxes.getScreenCTM().a;
+  boxes.style.setProperty("--pixel", 1 / scale);
+  const taken = state.shown.lines.map(({ box }) => box);
+  texts.forEach((text, index) => {
+    const { width, height } = text.getBBox();
+    const { box } = state.shown.lines[index];
+    boxAround(box, 3 / scale, boxes.children[index]);
+    const [x, y] = [box.left + box.width + 8 / scale, box.top + (box.height - height) / 2];
+    const isHit = ({ left, top, width: wide, height: high }) =>
+      left < x + width && x < left + wide && top < y + height && y < top + high;
+    const isCrowded = x + width > state.size.width || taken.some(isHit);
+    text.classList.toggle("crowded", isCrowded);
+    set(text, isCrowded ? { x: box.left, y: Math.max(height, box.top - 8 / scale) } : { x, y: y + 0.8 * height });
+    if (!isCrowded) taken.push({ left: x, top: y, width, height });
+  });
+}

@@ -1,0 +1,71 @@
+// Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
+
+import { countDigits, isNumber } from "./answers.js";
+import { create, element, onClick } from "./dom.js";
+import { lineLabels } from "./lines.js";
+import { showList } from "./list.js";
+import { isPage, remember, state } from "./state.js";
+import { show } from "./view.js";
+
+// If a line has as many digits as before, they keep their probabilities.
+function edited(line = { text: "", digits: [], marks: [] }, text) {
+  if (text === line.text) return line;
+  const isAlike = !isNumber(state.shown) || countDigits(text) === line.digits.length;
+  const hasForm = (line.value ?? line.format) !== undefined;
+  const value = hasForm ? text : undefined; // as it was typed
+  return { ...line, text, digits: isAlike ? line.digits : [], edited: true, value, format: undefined, confidence: undefined };
+}
+
+// Show other cells, or another text, in a line of the open page.
+export function change(index, cells) {
+  remember();
+  const withPart = (parts, part) => Object.assign([...parts], { [index]: part });
+  const lines = withPart(state.shown.lines, edited(state.shown.lines[index], cells.filter(Boolean).join(" ")));
+  const table = state.shown.table && withPart(state.shown.table, cells);
+  const page = { ...state.shown, lines, table, text: lines.map(({ text }) => text).join("\n") };
+  const { answer } = state.current;
+  state.current.answer = answer.pages ? { ...answer, pages: answer.pages.with(state.current.page ?? 0, page) } : page;
+  show(state.current);
+  if (state.current.row) showList(state.listed);
+}
+
+// Return the texts of the cells of a line: of one, unless it is a row of a table.
+export function cellsOf(index) {
+  return state.shown.table?.[index] ?? [state.shown.lines[index]?.text ?? ""];
+}
+
+function edit() {
+  const index = isPage() ? (state.current.line ?? 0) : 0;
+  const label = lineLabels[index];
+  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, ariaLabel: `Text ${at + 1}` }));
+  if (!label) element("digits").hidden = false;
+  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
+  else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
+  for (const input of inputs) {
+    input.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // nor does the key press the button that has the focus then
+      finish(event.key === "Enter");
+    };
+    input.onblur = ({ relatedTarget }) => inputs.includes(relatedTarget) || finish(true, relatedTarget);
+  }
+  inputs[0].focus();
+  inputs[0].select();
+
+  function finish(isKept, next) {
+    for (const input of inputs) input.onblur = null; // its removal takes the focus, too
+    const cells = inputs.map(({ value }) => value.trim());
+    const nextLine = lineLabels.findIndex(({ control }) => control === next);
+    if (nextLine >= 0) state.current.line = nextLine;
+    if (isKept && cells.join() !== cellsOf(index).join()) change(index, cells);
+    else show(state.current);
+    if (!next || nextLine >= 0) (lineLabels[state.current.line]?.control ?? element("edit")).focus();
+  }
+}
+
+onClick("edit", edit);
+element("lines").ondblclick = edit;
+
+element("lines").onkeydown = ({ key, target }) => {
+  if (key === "Enter" && target.type === "radio") edit();
+};

@@ -1,0 +1,58 @@
+// A page: one line of its list or table is selected there, or by its box on the picture.
+
+import { byLine, doubt, inWords, placeOf } from "./answers.js";
+import { boxAround, markChosen, placeTexts, textBeside } from "./boxes.js";
+import { showChoices } from "./digits.js";
+import { boxes, create, element, radio, write } from "./dom.js";
+import { isPage, state } from "./state.js";
+
+export let lineLabels = []; // with a radio button for each line
+
+export function showPage() {
+  const { pages } = state.current?.answer ?? {};
+  const lines = isPage() ? byLine(state.shown) : [];
+  lineLabels = lines.map(lineChoice);
+  element("page").hidden = !pages && !isPage();
+  for (const id of ["previous", "next"]) element(id).hidden = !pages;
+  showPlace();
+  element("lines").replaceChildren(...(lines.length && state.shown.table ? [tableOf(state.shown.table)] : lineLabels));
+  boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  if (!isPage()) return showChoices(state.shown?.lines ?? []);
+  placeTexts();
+  (lineLabels[state.current.line] ?? lineLabels[0]).control.click();
+}
+
+export function showPlace() {
+  const place = state.current?.answer?.pages && placeOf(state.current);
+  write("sum", [place, isPage() && inWords(state.shown)].filter(Boolean).join(": "));
+}
+
+function lineChoice(line, index) {
+  const note = create("small", { textContent: inWords(line) });
+  const label = radio("line", [create("span", { textContent: line.text }), note], () => {
+    state.current.line = index;
+    markChosen(index, lineLabels);
+    write("text", line.text);
+    write("message", inWords(line));
+    showChoices(line.lines);
+    const list = element("lines");
+    list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
+  });
+  label.classList.toggle("unsure", Boolean(doubt(line)));
+  return label;
+}
+
+function tableOf(rows) {
+  const table = create("table");
+  rows.forEach((cells, index) => {
+    const [label, row] = [lineLabels[index], table.insertRow()];
+    for (const cell of cells) row.insertCell().textContent = cell;
+    row.insertCell().append(label.lastChild); // how sure it is
+    label.control.ariaLabel = state.shown.lines[index].text;
+    label.children[1].textContent = cells[0];
+    label.row = row;
+    row.cells[0].replaceChildren(label);
+    row.onclick = () => label.control.click();
+  });
+  return table;
+}
