@@ -1,15 +1,16 @@
 """Measure how well written fields are read, amounts, dates and times, with their format
 and without.
 
-    make formats [ARGS="--count 20 --only without"]
+    make formats [ARGS="--count 20 --only without --kind dates"]
     make formats ARGS="--folder DIR"
     make formats ARGS="--save DIR"
 
 The fields of `written_fields` are written with MNIST's test digits; `--save` only
 writes them, to a folder. A DIR of your own holds `images/` and `labels.csv`, with the
-columns filename, kind, label, value, format and date: the text as written, the value
-that it stands for, and how the field is asked for. `value` is a plain decimal number,
-an ISO date or a time such as 09:05; `date` is dmy, mdy or ymd, or empty.
+columns filename, kind, label, value, format, date and values: the text as written, the
+value that it stands for, and how the field is asked for. `value` is a plain decimal
+number, an ISO date or a time such as 09:05; `date` is dmy, mdy or ymd, or empty;
+`values` is a file in DIR with a list of what may be written, a line each, or empty.
 
 Without a format, digits and marks may stand in a field, as by default; in negative
 amounts, also parentheses. Everything runs on one core. Needs the extra `training`.
@@ -17,7 +18,7 @@ amounts, also parentheses. Everything runs on one core. Needs the extra `trainin
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -42,7 +43,7 @@ from measuring import (
     row,
 )
 from training.writing.alphabet import DIGITS, MARKS
-from written_fields import Entry, write_folder
+from written_fields import KINDS, Entry, write_folder
 
 WAYS = "without", "with"
 SIGNS = {"negatives": "()"}  # requested without a format, beside digits and marks
@@ -66,14 +67,20 @@ class Answer(NamedTuple):
     milliseconds: float
 
 
+def field_of(said: Mapping[str, str], folder: Path) -> Field:
+    """Return how a field is asked for."""
+    values = said.get("values") and (folder / said["values"]).read_text()
+    known = {"format": said["format"], "date": said["date"], "values": values}
+    return Field(**{name: each for name, each in known.items() if each})
+
+
 def scans_of(folder: Path) -> list[Scan]:
     """Find the fields of a folder."""
     scans = []
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
         for each in csv.DictReader(file):
             picture = folder / "images" / each["filename"]
-            field = Field(format=each["format"], date=each["date"] or None)
-            entry = Entry(each["label"], each["value"], field)
+            entry = Entry(each["label"], each["value"], field_of(each, folder))
             scans.append(Scan(picture, each["kind"], entry))
     return scans
 
@@ -103,16 +110,19 @@ def report(
     """Print a row of the table."""
     rights = []
     values = []
+    sure = 0
     unmarked = 0
     for scan, answer in zip(scans, answers, strict=True):
         is_right = answer.text == scan.entry.text
         rights.append(is_right)
         values.append(answer.value == scan.entry.value)
+        sure += answer.confidence >= SURE
         unmarked += not is_right and answer.confidence >= SURE
     share = f"{100 * np.mean(rights):.1f}"
     value = f"{100 * np.mean(values):.1f}" if way == "with" else ""
     milliseconds = np.median([answer.milliseconds for answer in answers])
-    row([kind, len(scans), way, share, value, unmarked, f"{milliseconds:.1f}"])
+    unseen = f"{100 * sure / len(scans):.1f}"
+    row([kind, len(scans), way, share, value, unseen, unmarked, f"{milliseconds:.1f}"])
 
 
 def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
@@ -124,6 +134,7 @@ def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
         "format",
         "as written, %",
         "right value, %",
+        f"at {SURE} or more, %",
         f"wrong at {SURE} or more",
         "processor, ms",
     )
@@ -144,6 +155,9 @@ def main(
         Literal["with", "without"] | None,
         typer.Option(help="Read only with or without format."),
     ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="A kind; may be repeated (all).")
+    ] = None,
     save: Save = None,
 ) -> None:
     """Measure fields with their format and without."""
@@ -151,7 +165,7 @@ def main(
     ways = (only,) if only else WAYS
 
     def write(to: Path) -> None:
-        write_folder(to, held_out(split), count, seed)
+        write_folder(to, held_out(split), count, seed, kind or KINDS)
 
     measure_written(folder, save, write, lambda those: measure(scans_of(those), ways))
 

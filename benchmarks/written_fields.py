@@ -7,7 +7,7 @@ heights.
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
@@ -49,6 +49,11 @@ GROUPS_AND_POINTS = (",", "."), (".", ","), ("", "."), ("", ",")
 FIRST_DAY = date(2000, 1, 1)
 DAYS = 10_000
 DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s}{d}"}
+
+
+OF_FIELD = "format", "date", "values"  # columns of labels.csv
+# A list of 500 ids, in which one is looked for.
+IDS = [f"{each:04}" for each in np.random.default_rng(0).permutation(10_000)[:500]]
 
 
 class Entry(NamedTuple):
@@ -184,12 +189,19 @@ def time(rng: Generator) -> Entry:
     return Entry(f"{text}:{second:02}", f"{value}:{second:02}", Field(format="time"))
 
 
+def identity(rng: Generator) -> Entry:
+    """Choose one of the ids."""
+    text = str(rng.choice(IDS))
+    return Entry(text, text, Field(values="\n".join(IDS)))
+
+
 KINDS: dict[str, Callable[[Generator], Entry]] = {
     "amounts": amount,
     "thousands": thousands,
     "negatives": negative,
     "dates": date_in_figures,
     "times": time,
+    "ids": identity,
 }
 
 
@@ -249,15 +261,20 @@ def write_field(
     return entry, scan(form, ink * pressure.clip(0.3, 1), height, rng)
 
 
-def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
-    """Write so many pictures of each kind to images/, with labels.csv."""
+def write_folder(
+    folder: Path, digits: Digits, count: int, seed: int, kinds: Iterable[str]
+) -> None:
+    """Write so many pictures of each kind to images/, with labels.csv and ids.txt."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
+    (folder / "ids.txt").write_text("\n".join(IDS))
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream)
-        rows.writerow(("filename", "kind", "label", "value", "format", "date"))
-        for kind in KINDS:
+        rows.writerow(("filename", "kind", "label", "value", *OF_FIELD))
+        for kind in kinds:
             for index in range(count):
                 (text, value, field), picture = write_field(kind, digits, seed, index)
                 path = folder / "images" / f"{kind}-{index:03}"
                 name = save_with_extension(path, picture).name
-                rows.writerow((name, kind, text, value, field.format, field.date))
+                values = "ids.txt" if field.values else None
+                said = field.format, field.date, values
+                rows.writerow((name, kind, text, value, *said))

@@ -183,7 +183,7 @@ def test_the_answer_has_the_value_of_each_line(client, digits):
         [("format", True), ("value", "7.22")],
     ]
     free = client.post("/read", content=amounts).json()
-    assert answer["confidence"] == pytest.approx(free["confidence"], abs=0.02)
+    assert answer["confidence"] > free["confidence"]
     assert "value" not in free
     assert "value" not in free["lines"][0]
 

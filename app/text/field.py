@@ -1,12 +1,28 @@
-"""What a user says of a field: its length, its characters and its format."""
+"""What a user says of a field: its length, its characters, its format, and what may
+stand there.
+"""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from app.text.conditions import (
+    Bounded,
+    Checked,
+    CheckName,
+    Condition,
+    Listed,
+    WithDecimals,
+    sorted_lines,
+)
 from app.text.formats import (
+    ANY_TEXT,
+    CODE,
     DATE_FORMATS,
     DIGITS,
     FORMATS,
+    NUMBER,
     DateOrder,
     FormatName,
     FormatRules,
@@ -17,6 +33,10 @@ if TYPE_CHECKING:
     from app.text.line_spec import LineSpec
 
 MAX_CHARACTERS = 100  # requested characters; all that are known are about half as many
+MAX_VALUES = 100_000
+MAX_DECIMALS = 6
+# The formats of which bounds may be known.
+NUMBERS = "integer", "decimal", "amount"
 
 
 class InvalidField(Exception):
@@ -39,25 +59,77 @@ class Field:
     date : str, optional
         The order of day, month and year, if the format is that of dates; by default
         any.
+    values : str, optional
+        What may be written, as it is written, a value a line.
+    min, max : float, optional
+        The lowest and the highest number.
+    digits : int, optional
+        The number of digits after the point.
+    check : str, optional
+        What the check digit of each number is computed by.
     """
 
     length: int | None = None
     characters: str | None = None
     format: FormatName | None = None
     date: DateOrder | None = None
+    values: str | None = None
+    min: float | None = None
+    max: float | None = None
+    digits: int | None = None
+    check: CheckName | None = None
 
     @property
     def rules(self) -> FormatRules | None:
-        """The rules of the format."""
+        """The rules of its texts, if something is known of them."""
+        rules = self.format_rules
+        if rules and self.conditions:
+            return replace(rules, conditions=self.conditions)
+        return rules
+
+    @property
+    def format_rules(self) -> FormatRules | None:
+        """The rules of the format, or those of numbers or texts if it has none."""
         if self.date:
             return DATE_FORMATS[self.date]
-        return FORMATS[self.format] if self.format else None
+        if self.format == "decimal" and self.digits == 0:
+            return FORMATS["integer"]
+        if self.format:
+            return FORMATS[self.format]
+        if self.is_bounded or self.digits is not None:
+            return NUMBER
+        if self.check:
+            return CODE
+        return None if self.values is None else ANY_TEXT
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the lowest or the highest number is known."""
+        return self.min is not None or self.max is not None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What its texts and values meet beside the format."""
+        conditions: list[Condition] = []
+        if self.values is not None:
+            conditions.append(Listed(self.values))
+        if self.is_bounded:
+            low = -math.inf if self.min is None else self.min
+            high = math.inf if self.max is None else self.max
+            conditions.append(Bounded(Decimal(str(low)), Decimal(str(high))))
+        if self.digits is not None:
+            conditions.append(WithDecimals(self.digits))
+        if self.check:
+            conditions.append(Checked(self.check))
+        return tuple(conditions)
 
     def signs(self, spec: "LineSpec") -> str:
         """Return the digits and signs that may stand in the text."""
         if self.characters is not None:
             return self.characters
-        return DIGITS + spec.marks + (self.rules.signs if self.rules else "")
+        needed = self.rules.signs if self.rules else ""
+        listed = "".join(sign for sign in spec.signs if sign in (self.values or ""))
+        return DIGITS + spec.marks + needed + listed
 
     def require_possible(self, spec: "LineSpec") -> None:
         """Raise InvalidField unless a line network can read something in it."""
@@ -65,8 +137,34 @@ class Field:
             raise InvalidField("date needs format=date.")
         if self.characters is not None:
             require_characters(self.characters, spec)
-        if self.rules:
+        if self.values is not None:
+            require_values(self.values, self.characters or spec.signs)
+        self.require_of_number()
+        if self.format and self.rules:
             self.require_consistent(self.rules)
+
+    def require_of_number(self) -> None:
+        """Raise InvalidField if what is said of a number fits no number, or a format
+        that has none.
+        """
+        bounds = [bound for bound in (self.min, self.max) if bound is not None]
+        if not all(map(math.isfinite, bounds)):
+            raise InvalidField("min and max must be numbers.")
+        if bounds != sorted(bounds):
+            raise InvalidField("min must not be greater than max.")
+        if self.digits is not None and not 0 <= self.digits <= MAX_DECIMALS:
+            raise InvalidField(f"digits must be 0 to {MAX_DECIMALS}.")
+        if bounds and self.format not in (None, *NUMBERS):
+            raise InvalidField(
+                "min and max need format=integer, decimal or amount, or no format."
+            )
+        if self.digits is not None and self.format not in (None, "decimal"):
+            raise InvalidField("digits needs format=decimal, or no format.")
+        if self.check and (self.digits or self.format not in (None, "integer")):
+            raise InvalidField(
+                "check needs format=integer, or no format, and no digits after the "
+                "point."
+            )
 
     def require_consistent(self, rules: FormatRules) -> None:
         """Raise InvalidField if the format contradicts the characters or the length."""
@@ -104,6 +202,17 @@ def require_characters(characters: str, spec: "LineSpec") -> None:
         raise InvalidField(
             f"characters must be among {spec.signs}, and not {unknown!r}."
         )
+
+
+def require_values(values: str, known: str) -> None:
+    """Raise InvalidField unless a list has values, and all consist of these signs."""
+    listed = sorted_lines(values)
+    if not 1 <= len(listed) <= MAX_VALUES:
+        raise InvalidField(f"values must be 1 to {MAX_VALUES:,}.")
+    if first_other("".join(listed), known) is None:
+        return
+    value = next(each for each in values.split() if first_other(each, known))
+    raise InvalidField(f"values must consist of {known}, and not be {value!r}.")
 
 
 def require_readable(label: str, spec: "LineSpec") -> None:

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple, get_args
 
 import regex
 
+from app.text.conditions import Condition
+
 FormatName = Literal["integer", "decimal", "amount", "date", "time", "phone"]
 DateOrder = Literal["dmy", "mdy", "ymd"]  # of day, month and year
 # Of a text that matches; it may raise ValueError.
@@ -48,7 +50,7 @@ class Meaning(NamedTuple):
     value : str
         The likeliest value.
     share : float
-        Its probability, given the text.
+        Its probability, given the text; in a transcript, given what the network sees.
     prior : float
         How likely texts like this one are in a field of this format, at most 1.
     """
@@ -77,6 +79,8 @@ class FormatRules:
         The fewest and the most digits of a text.
     is_spaced : bool
         Whether there may be spaces in a text.
+    conditions : tuple of Condition
+        What else is known of its texts.
     """
 
     patterns: Mapping[str, float]
@@ -85,6 +89,7 @@ class FormatRules:
     needed: str = ""
     digits: tuple[int, int] = (1, 64)
     is_spaced: bool = False
+    conditions: tuple[Condition, ...] = ()
 
     @cached_property
     def compiled(self) -> dict[regex.Pattern[str], float]:
@@ -94,6 +99,8 @@ class FormatRules:
 
     def can_begin(self, text: str) -> bool:
         """Return whether some text in this format begins like this."""
+        if not all(each.can_begin(text) for each in self.conditions):
+            return False
         return any(pattern.fullmatch(text, partial=True) for pattern in self.compiled)
 
     def meaning(self, text: str) -> Meaning | None:
@@ -105,7 +112,9 @@ class FormatRules:
         for pattern, weight in self.compiled.items():
             if match := pattern.fullmatch(text):
                 with suppress(ValueError):
-                    weights[self.value(match)] += weight
+                    value = self.value(match)
+                    if all(each.is_met(text, value) for each in self.conditions):
+                        weights[value] += weight
         if not weights:
             return None
         likeliest = max(weights, key=weights.__getitem__)
@@ -135,6 +144,11 @@ def iso_time(match: regex.Match[str]) -> str:
     """Return a time as in ISO 8601, with seconds if there are some."""
     parts = match.group("hour", "minute", "second")
     return ":".join(part.zfill(2) for part in parts if part)
+
+
+def digits_of(match: regex.Match[str]) -> str:
+    """Return the digits of a text."""
+    return "".join(filter(str.isdigit, match.group()))
 
 
 def dialled(match: regex.Match[str]) -> str:
@@ -195,3 +209,9 @@ FORMATS: dict[FormatName, FormatRules] = {
 DATE_FORMATS: dict[DateOrder, FormatRules] = {
     order: dates(order) for order in get_args(DateOrder)
 }
+# Of fields without a format of which something else is known.
+NUMBER = FormatRules(
+    signed({PLAIN: 1, rf"(?P<whole>\d*)[.,]{DECIMALS}": 1}), number, ".,-"
+)
+CODE = FormatRules({r"\d+([-./]\d+)*": 1}, digits_of, "-./")
+ANY_TEXT = FormatRules({".+": 1}, regex.Match.group, "", digits=(0, 64))

@@ -14,8 +14,9 @@ from app.text.line_spec import LineSpec
 from app.text.places import Place, places_of
 
 GAP = 0.9  # width of a space, in digit heights
-# Least confidence of a reading that has the format of its field, and prior probability
-# of one that has not.
+# Prior probability of texts without the format of their field. With 1, only 41 % of
+# written fields have a confidence of 0.9 or more, in place of 64 %; in both cases, less
+# than 1 % of these have a wrong value.
 LEAST = 0.05
 Word = list[Span]
 
@@ -84,9 +85,10 @@ class Transcript:
     @property
     def certainty(self) -> float:
         """The probability that this is written and meant, judging by all readings."""
-        meant = math.prod(meaning.share for meaning in self.meanings)
+        if self.meanings:
+            return self.agreed * math.prod(meaning.share for meaning in self.meanings)
         likely = self.prior * self.confidence
-        return self.agreed * meant * likely / (likely + 1 - self.confidence)
+        return self.agreed * likely / (likely + 1 - self.confidence)
 
     @property
     def prior(self) -> float:
