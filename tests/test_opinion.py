@@ -141,11 +141,15 @@ def test_the_service_asks_in_either_process(
     digits, classifier, line_network, decoders, opinion, make
 ):
     pictures = map(make, digits)
-    unsure = next(each for each in pictures if not read_digit(each, classifier).is_sure)
+    unsure = next(
+        each
+        for each in pictures
+        if read_digit(each, classifier, opinion).has_second_opinion
+    )
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
     opened = reader.open(unsure, AS_USUAL)
     assert opened.is_small == (make is small)
-    reading = asyncio.run(reader.read_digit(unsure, AS_USUAL))
+    reading = asyncio.run(opened.read())
     assert reading.model == f"{classifier.version}+{line_network.version}"
     expected = read_digit(unsure, classifier, opinion)
     np.testing.assert_equal(reading[:4], expected[:4])

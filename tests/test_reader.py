@@ -65,7 +65,7 @@ OTHER_FORMATS = ("WEBP", "AVIF", "HEIF", "TIFF")
 
 def read(reader: Reader, picture: bytes) -> Reading:
     assert reader.open(picture, AS_USUAL).is_small
-    return asyncio.run(reader.read_digit(picture, AS_USUAL))
+    return asyncio.run(reader.open(picture, AS_USUAL).read())
 
 
 @pytest.mark.parametrize("name", READ_HERE)
@@ -122,7 +122,7 @@ def read_together(
 
     async def read_all() -> list[Reading | BaseException]:
         tasks = [
-            asyncio.ensure_future(own.read_digit(encode(digit), AS_USUAL))
+            asyncio.ensure_future(own.open(encode(digit), AS_USUAL).read())
             for digit in digits
         ]
         await asyncio.sleep(0)  # all are queued, none is being read

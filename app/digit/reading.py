@@ -46,8 +46,6 @@ class Reading(NamedTuple):
         Probability that the picture shows one whole digit, and no other beside it.
     has_several : bool
         Whether there probably is another digit beside it, which lowers the legibility.
-    is_sure : bool
-        Whether further views are unlikely to give a better reading.
     has_second_opinion : bool
         Whether the line network was asked too.
     ink : Map or None
@@ -62,7 +60,6 @@ class Reading(NamedTuple):
     probabilities: Values
     legibility: float
     has_several: bool
-    is_sure: bool = True
     has_second_opinion: bool = False
     ink: Map | None = None
     model: str = ""
@@ -107,11 +104,14 @@ class DigitOptions:
         Whether the line network is asked about a doubtful digit.
     with_ink : bool
         Whether to return the ink of the whole picture with the reading.
+    must_be_legible : bool
+        Whether a `Reader` refuses a reading whose legibility is too low.
     """
 
     page: int | None = None
     has_opinion: bool = True
     with_ink: bool = False
+    must_be_legible: bool = True
 
 
 AS_USUAL = DigitOptions()
@@ -291,8 +291,8 @@ def judged(
     picture = decode_image(image, SIDE)
     watch.end("decode")
     choice = yield from search(picture)
-    best, shares, legible, has_several, is_sure, _ = choice
-    reading = Reading(best.frame, best.box, shares, legible, has_several, is_sure)
+    best, shares, legible, has_several, *_ = choice
+    reading = Reading(best.frame, best.box, shares, legible, has_several)
     if opinion and options.has_opinion and opinion.is_wanted(choice):
         shares, legible, sees_several = opinion(choice)
         reading = reading._replace(

@@ -24,12 +24,11 @@ from pyarrow.fs import FileSelector
 from app.answers.arrow import LINE_IN_CSV, SCHEMA
 from app.answers.columns import Kind, Record, is_unsure, widest
 from app.answers.responses import LEGIBLE
-from app.many.cells import row_of
 from app.many.errors import CannotGoOn
 from app.many.pictures import State
 from app.many.records import Csv
 from app.many.resume import Written
-from app.many.rows import Values
+from app.many.rows import Values, record_of
 from app.many.sources import Part
 from app.many.storage import Place
 from app.text.field import ANYTHING, Field
@@ -191,7 +190,7 @@ class Destination:
                 lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
                 place = batch.schema.get_field_index("lines")
                 batch = batch.set_column(place, "lines", lines)
-            yield from map(row_of, batch.to_pylist())
+            yield from map(record_of, batch.to_pylist())
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None

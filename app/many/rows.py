@@ -1,4 +1,4 @@
-"""Pictures and their answers → rows: the same in all files of results."""
+"""Pictures and their answers → rows: of CSV and JSON, and as cells of Parquet files."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ Answer = Prediction | Text
 Values = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+DECIMALS = 6  # of shares in answers, which float32 holds, but does not show
 
 
 def unanswered(error: Exception) -> Unanswered:
@@ -42,6 +43,43 @@ def row_of(picture: Picture, values: Values) -> Values:
     if state.modified is not None:
         known["modified"] = (EPOCH + state.modified * MICROSECOND).isoformat()
     return {"file": picture.path} | page | values | known
+
+
+def cells_of(picture: Picture, outcome: Values | Unanswered, model: str) -> Values:
+    """Return the cells of a picture or page: of its answer, or of why there is none."""
+    if isinstance(outcome, Unanswered):
+        error = {"type": outcome.problem, "detail": str(outcome)}
+        outcome = {"model": model, "error": error}
+    # An answer, too, has a size: that of a picture in it.
+    return outcome | {
+        "path": picture.path,
+        "key": picture.key,
+        "page": picture.page,
+        "pages": picture.pages,
+        **(picture.state or UNKNOWN)._asdict(),
+    }
+
+
+def record_of(cells: Values) -> Record:
+    """Return what CSV says of a picture or page."""
+    row: Values = {name: rounded(cell) for name, cell in cells.items()}
+    row["file"] = row.pop("path")
+    if error := row["error"]:
+        row |= {"error": error["detail"], "problem": error["type"]}
+    if modified := row.get("modified"):
+        row["modified"] = modified.isoformat()
+    return row
+
+
+def rounded(cell: object) -> object:
+    """Return a cell with its shares as in the answer."""
+    if isinstance(cell, float):
+        return round(cell, DECIMALS)
+    if isinstance(cell, list):
+        return list(map(rounded, cell))
+    if isinstance(cell, dict):
+        return {name: rounded(each) for name, each in cell.items()}
+    return cell
 
 
 def written_in(row: Record) -> Written:

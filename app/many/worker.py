@@ -8,30 +8,27 @@ is killed or crashes. Each page of a document is read as a picture.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import nullcontext
+from typing import NamedTuple
 
 from app.answers import conversion
-from app.digit.reading import DigitOptions, Reading
-from app.many.cells import cells_of
+from app.digit.reading import DigitOptions
 from app.many.errors import CannotGoOn, Unanswered
 from app.many.parquet import Destination, Pages, progress_of, written_in
 from app.many.pictures import Picture, State
 from app.many.resume import Written, discard_outdated
-from app.many.rows import Values, unanswered
+from app.many.rows import Values, cells_of, unanswered
 from app.many.sources import Part, Source
-from app.serving.decoders import Busy
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.reading import TURNS, TextOptions
 
 BATCH = 256  # pictures that are held and read together
-TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
+BUSY_SECONDS = 100.0  # to wait for a decoder process on a busy machine
 SECONDS = 10.0  # between writing the rows of a part so far; 60,000 rows take 0.2 s
 LOG = logging.getLogger("digits")
-
-Outcome = TypeVar("Outcome")
 Finished = tuple[Picture, Values | Unanswered]
 
 
@@ -91,7 +88,8 @@ class Worker:
                 f"On this node, {' or '.join(files)} differs from the model with which "
                 "the job was started."
             )
-        self.reader = Reader.of(settings, networks, decoders=1)
+        patient = settings.model_copy(update={"queue_seconds": BUSY_SECONDS})
+        self.reader = Reader.of(patient, networks, decoders=1)
         # What earlier workers have read of documents that they have not finished.
         self.pages = destination.pages()
 
@@ -135,73 +133,63 @@ class Worker:
                 for page in await self.pages_of(picture):
                     if page.page not in done[picture.path]:
                         pages.append(page)
-            small = [self.outcome_of(self.read_small, page) for page in pages]
-            for page, outcome in zip(pages, await asyncio.gather(*small), strict=True):
-                if outcome is None:
-                    yield page, await self.outcome_of(self.read_large, page)
-                else:
-                    yield page, outcome
+            decoding = asyncio.Lock()
+            reading = [self.read_page(page, decoding) for page in pages]
+            tasks = map(asyncio.ensure_future, reading)
+            for page, outcome in zip(pages, [*tasks], strict=True):
+                yield page, await outcome
 
     async def pages_of(self, picture: Picture) -> list[Picture]:
         """Return the pages of a document, or else the picture; with the error if its
         pages cannot be counted.
         """
-        count = await self.outcome_of(
-            lambda data, _page: self.reader.page_count(data), picture
-        )
-        if isinstance(count, Unanswered):
-            return [picture._replace(data=count)]
-        return picture.split(count)
+        try:
+            return picture.split(await self.reader.page_count(picture.read()))
+        except Exception as error:
+            return [picture._replace(data=self.reason(picture, error))]
 
-    async def read_small(self, data: bytes, page: int | None) -> Values | None:
-        """Read the digit in a small picture; return None for others, and for texts."""
-        if not self.is_of_digits:
-            return None
+    async def read_page(
+        self, picture: Picture, decoding: asyncio.Lock
+    ) -> Values | Unanswered:
+        """Return what is read in a picture or page, or why nothing is."""
+        read = self.read_digit if self.is_of_digits else self.read_text
+        try:
+            return await read(picture.read(), picture.page, decoding)
+        except Exception as error:
+            return self.reason(picture, error)
+
+    async def read_digit(
+        self, data: bytes, page: int | None, decoding: asyncio.Lock
+    ) -> Values:
+        """Read the digit in a picture; small ones need not wait for the decoder."""
         opened = self.reader.open(data, DigitOptions(page))
-        if not opened.is_small:
-            return None
-        reading = await opened.read()
-        return digit_in(reading.require_legible(self.settings.min_legibility))
+        async with nullcontext() if opened.is_small else decoding:
+            reading = await opened.read()
+        # Without the response model, which would take a tenth of the time per picture.
+        return {**conversion.values_of(reading), "model": reading.model}
 
-    async def read_large(self, data: bytes, page: int | None) -> Values:
-        """Read the digit in a picture of any size, or the text."""
-        if self.is_of_digits:
-            return digit_in(await self.reader.read_digit(data, DigitOptions(page)))
+    async def read_text(
+        self, data: bytes, page: int | None, decoding: asyncio.Lock
+    ) -> Values:
+        """Read the text in a picture."""
         field = self.destination.field
         options = TextOptions(field, page, TURNS[self.destination.rotate])
-        text = await self.reader.read_text(data, options)
+        async with decoding:
+            text = await self.reader.read_text(data, options)
         answer = conversion.text_of(
             text, with_frames=False, characters=field.characters
         )
         return answer.model_dump()
 
-    async def outcome_of(
-        self, read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Picture
-    ) -> Outcome | Unanswered:
-        """Read a picture or page, or return why not; try again while decoders are busy.
-
-        An unforeseen error is logged if it is the first of its type.
+    def reason(self, picture: Picture, error: Exception) -> Unanswered:
+        """Return why a picture has no answer; log an unforeseen error if it is the
+        first of its type.
         """
-        reason: Exception = Busy()
-        for _ in range(TRIES):
-            try:
-                return await read(picture.read(), picture.page)
-            except Exception as error:
-                reason = error
-            if not isinstance(reason, Busy):
-                break
-        found = unanswered(reason)
-        if found.problem == "internal-error" and type(reason) not in self.logged:
-            self.logged.add(type(reason))
-            LOG.error("%s could not be read.", picture.path, exc_info=reason)
+        found = unanswered(error)
+        if found.problem == "internal-error" and type(error) not in self.logged:
+            self.logged.add(type(error))
+            LOG.error("%s could not be read.", picture.path, exc_info=error)
         return found
-
-
-def digit_in(reading: Reading) -> Values:
-    """Return what a reading says, without the response model, which would take a tenth
-    of the time per picture.
-    """
-    return {**conversion.values_of(reading), "model": reading.model}
 
 
 def batches(pictures: Iterable[Picture], max_bytes: int) -> Iterator[list[Picture]]:

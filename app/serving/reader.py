@@ -53,7 +53,7 @@ class Opened(NamedTuple):
     is_small : bool
         Whether it is read at once, on the event loop's thread.
     read : callable
-        Reads the digit, whatever its legibility.
+        Reads the digit; raises PictureError, NotADigit, or Busy or Interrupted.
     """
 
     is_small: bool
@@ -109,14 +109,6 @@ class Reader:
             networks.files, decoders, limits, settings.queue_seconds, on_kill
         )
         return cls(networks, pool, settings.min_legibility, record)
-
-    async def read_digit(self, data: bytes, options: DigitOptions) -> Reading:
-        """Read the digit in a picture.
-
-        Raises PictureError, NotADigit, or Busy or Interrupted.
-        """
-        reading = await self.open(data, options).read()
-        return reading.require_legible(self.min_legibility)
 
     async def read_text(self, data: bytes, options: TextOptions) -> Transcription:
         """Read what is written in a picture, in a decoder process.
@@ -184,7 +176,7 @@ class Reader:
         watch.end("wait")
         classes = self.networks.digits(frames)
         watch.end("inference", len(frames))
-        alone = DigitOptions(has_opinion=False)
+        alone = DigitOptions(has_opinion=False, must_be_legible=False)
         readings: list[Reading] = []
         for frame, shares, legible in zip(frames, *classes, strict=True):
             reading = Reading(frame, WHOLE, shares, float(legible), False)
@@ -198,8 +190,13 @@ class Reader:
         stages: Sequence[Stage],
         is_small: bool,
     ) -> Reading:
-        """Record a reading; return it with the versions of the files that read it."""
+        """Record a reading; return it with the versions of the files that read it.
+
+        Raises NotADigit.
+        """
         self.record(reading, stages, is_small)
+        if options.must_be_legible:
+            reading.require_legible(self.min_legibility)
         networks = self.networks
         model = networks.digit_model if options.has_opinion else networks.digits.version
         return reading._replace(model=model)

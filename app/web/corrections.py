@@ -127,7 +127,8 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    reading = await service.read_any(request, picture, DigitOptions(page))
+    options = DigitOptions(page, must_be_legible=False)
+    reading = await service.read_uncounted(request, picture, options)
     answer = conversion.prediction_of(reading, with_frame=False)
     return answer.model_dump()
 

@@ -50,19 +50,18 @@ class Service:
         deadline: Deadline | None = None,
     ) -> Reading:
         """Read the digit in a picture, which may be one of several of a request."""
-        reading = await self.read_any(request, picture, options, deadline)
-        reading.require_legible(self.settings.min_legibility)
+        reading = await self.read_uncounted(request, picture, options, deadline)
         count(self.metrics, [reading])
         return reading
 
-    async def read_any(
+    async def read_uncounted(
         self,
         request: Request,
         picture: bytes,
         options: DigitOptions,
         deadline: Deadline | None = None,
     ) -> Reading:
-        """Read the digit in a picture, whatever its legibility."""
+        """Read the digit in a picture, which the metrics do not count as answered."""
         deadline = deadline or Deadline(math.inf)
         async with self.admission.parsing:
             deadline.check()
