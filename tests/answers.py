@@ -1,5 +1,10 @@
 """Answers of the service: examples, and what every one keeps."""
 
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 # Texts, and what they are in CSV for a spreadsheet, which would run some as formulas.
@@ -77,3 +82,11 @@ HEALTH = {
         "pages": {"version": "c2710e95d4ab"},
     },
 }
+
+
+def rows_in(path: Path) -> list[dict]:
+    """Return the rows of a file of results, whose columns are all texts in CSV."""
+    text = path.read_bytes().decode(errors="surrogateescape")
+    if path.suffix == ".csv":
+        return [*csv.DictReader(StringIO(text, newline=""))]
+    return [json.loads(line) for line in text.splitlines()]

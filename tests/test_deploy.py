@@ -48,7 +48,7 @@ def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
         assert versions[name] in specifier, "make lock"
 
 
-CONFIG = "docker compose --profile monitoring config --quiet"
+CONFIG = "docker compose --profile monitoring --profile watch config --quiet"
 SCHEMA = "check-jsonschema --builtin-schema vendor.github"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from answers import LINE, NUMBER, SEVEN
+from answers import LINE, NUMBER, SEVEN, rows_in
 from app.answers.responses import TRANSIENT
 from app.many.client import Client
 from app.many.errors import NoService
@@ -24,14 +24,6 @@ from stand_ins import Clock, Killable, answering
 
 ENDINGS = pytest.mark.parametrize("ending", ["csv", "jsonl"])
 REFUSED = "not-an-image", "too-much-writing", "blank-image", "no-such-page"
-
-
-def rows_in(path: Path) -> list[dict]:
-    """Return the rows of a file of results, whose columns are all texts in CSV."""
-    text = path.read_bytes().decode(errors="surrogateescape")
-    if path.suffix == ".csv":
-        return [*csv.DictReader(StringIO(text, newline=""))]
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def names_in(path: Path) -> list[str]:

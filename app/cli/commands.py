@@ -88,6 +88,7 @@ def predict(
     as_csv: options.AsCsv = False,
     file: options.OutputFile = None,
     resume: options.Resume = False,
+    watch: options.Watch = None,
     min_confidence: options.MinConfidence = 0.0,
     jobs: options.Jobs = None,
     patience: options.Patience = BUSY_MINUTES,
@@ -100,14 +101,23 @@ def predict(
 
     If the service is busy, the picture is sent again, and fewer at once. If a
     picture cannot be read, standard error says why, and the exit code is 1.
+
+    With --watch, a file is read once it has the same size and time in two looks,
+    and again if it changes. Whenever the command is started again, it goes on.
     """
     from app.many.output import Output
     from app.many.pictures import whole_files
+    from app.many.watch import Watch
+    from app.picture.file_formats import PICTURE_ENDINGS
 
-    output = Output(as_json, as_csv, file, resume, min_confidence)
+    output = Output(as_json, as_csv, file, resume, min_confidence, watch=watch)
     models = {"model": model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
-        failed = output.write("digit", reader.digits, whole_files(files, page))
+        pictures_of = partial(whole_files, page=page)
+        if watch:
+            endless = Watch(files, PICTURE_ENDINGS, watch)
+            output.follow("digit", reader.digits, endless, pictures_of)
+        failed = output.write("digit", reader.digits, pictures_of(files))
     raise Exit(failed > 0)
 
 
@@ -131,6 +141,7 @@ def read(
     as_csv: options.AsCsv = False,
     file: options.OutputFile = None,
     resume: options.Resume = False,
+    watch: options.Watch = None,
     min_confidence: options.MinConfidence = 0.0,
     spreadsheet: options.Spreadsheet = False,
     jobs: options.Jobs = None,
@@ -143,14 +154,20 @@ def read(
     """
     from app.many.output import Output
     from app.many.pictures import all_pages
+    from app.many.watch import Watch
+    from app.picture.file_formats import ENDINGS
 
-    output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
+    output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet, watch)
     field = Field(length, characters, format, date)
     how = ReadOptions(field, marks, rotate, alternatives)
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         texts = partial(reader.texts, options=how)
-        failed = output.write("text", texts, all_pages(files, page))
+        pictures_of = partial(all_pages, page=page)
+        if watch:
+            endless = Watch(files, ENDINGS, watch)
+            output.follow("text", texts, endless, pictures_of)
+        failed = output.write("text", texts, pictures_of(files))
     raise Exit(failed > 0)
 
 

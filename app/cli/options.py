@@ -132,6 +132,16 @@ Resume = Annotated[
     bool,
     Option("--resume", help="Read only what is missing, changed or failed for now."),
 ]
+Watch = Annotated[
+    float | None,
+    Option(
+        metavar="SECONDS",
+        min=0.1,
+        max=86_400,
+        show_default=False,
+        help="Add what arrives to --output, until Ctrl-C.",
+    ),
+]
 MinConfidence = Annotated[
     float,
     Option(

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Union
 from typer import BadParameter
 
 from app.answers.columns import Kind
+from app.answers.responses import TRANSIENT
 from app.many.errors import NoService, Unanswered
 from app.many.messages import say, tolerate_encoding_errors
 from app.many.pictures import Picture
 from app.many.records import Csv, Json, PrintedCsv
 from app.many.results import Results
 from app.many.rows import Answer
+from app.many.watch import Watch
 from app.printable import printable
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Output:
     resume: bool
     least: float
     for_spreadsheet: bool = False
+    watch: float | None = None
 
     def __post_init__(self) -> None:
         if self.as_json and self.as_csv:
@@ -81,6 +84,8 @@ class Output:
             )
         if self.resume and not self.file:
             raise BadParameter("--resume needs --output.")
+        if self.watch and not self.file:
+            raise BadParameter("--watch needs --output.")
 
     def write(self, kind: Kind, read: Read, pictures: Sequence[Picture]) -> int:
         """Write the answer for each picture; return the number of failures, including
@@ -120,8 +125,7 @@ class Output:
         tally: Tally,
     ) -> None:
         """Add the answers that a file lacks; if interrupted, say how to go on."""
-        csv = Csv(kind, self.least, self.for_spreadsheet)
-        format = csv if path.suffix.lower() == ".csv" else Json(self.least)
+        format = self.format_of(path, kind)
         with Results(path, format, self.resume) as results:
             problems = results.resume(pictures)
             left = [each for each in pictures if each.location not in problems]
@@ -137,6 +141,40 @@ class Output:
             except KeyboardInterrupt:
                 say(tally.way_on(), err=True)
                 raise
+
+    def format_of(self, path: Path, kind: Kind) -> Csv | Json:
+        """Return the format of a file, by its ending."""
+        if path.suffix.lower() == ".csv":
+            return Csv(kind, self.least, self.for_spreadsheet)
+        return Json(self.least)
+
+    def follow(
+        self,
+        kind: Kind,
+        read: Read,
+        watch: Watch,
+        pictures_of: Callable[[Sequence[str]], Sequence[Picture]],
+    ) -> None:
+        """Add the answers that a file lacks, as files become due, without end."""
+
+        def read_and_note(pictures: Sequence[Picture]) -> Iterator[Answer | Unanswered]:
+            for picture, answer in zip(pictures, read(pictures), strict=True):
+                if isinstance(answer, Unanswered) and answer.problem in TRANSIENT:
+                    watch.retry(picture.path)
+                yield answer
+
+        assert self.file  # since `watch` is set
+        format = self.format_of(self.file, kind)
+        with_rows: set[str] | None = None  # not known yet
+        for names in watch.batches():
+            left = pictures_of(names)
+            with Results(self.file, format, is_resumed=True) as results:
+                if with_rows is None or not with_rows.isdisjoint(names):
+                    done = results.resume(left)
+                    with_rows = {file for file, _ in done}
+                    left = [each for each in left if each.location not in done]
+                with_rows.update(names)
+                write(read_and_note, left, format, results.add, Tally(len(left)))
 
 
 def write(

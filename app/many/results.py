@@ -26,13 +26,19 @@ class Results:
             )
         self.path = path.resolve()
         self.format = format
-        self.header = ""
         self.lines: list[Line] = []  # those of earlier runs
         self.open()
+        self.header = self.header_in_file()
 
     def open(self) -> None:
         """Open the file to add to it; newlines in names stay as they are."""
         self.file = self.path.open("a", encoding="utf-8", errors=LENIENT, newline="")
+
+    def header_in_file(self) -> str:
+        """Return the header if the file has that of the format, else nothing."""
+        with self.path.open(encoding="utf-8", errors=LENIENT, newline="") as file:
+            first = file.readline()
+        return first if first == self.format.header else ""
 
     def __enter__(self) -> Self:
         return self
