@@ -280,6 +280,25 @@ def test_results_are_named_as_in_earlier_versions(destination):
     assert others.prefix == "text-of-5119a736a12c0374-1f0c2a9b7d3e-"
 
 
+def test_results_of_another_field_have_another_name(destination):
+    fields = [
+        {},
+        {"values": "1\n2"},
+        {"values": "12"},
+        {"min": 1},
+        {"max": 1},
+        {"digits": 0},
+        {"check": "luhn"},
+    ]
+    names = {replace(destination, field=Field(**known)).prefix for known in fields}
+    assert len(names) == len(fields)
+    one, other = (Field(values=values) for values in ("1\n2", "2\r\n\n1\n"))
+    assert (
+        replace(destination, field=one).prefix
+        == replace(destination, field=other).prefix
+    )
+
+
 @dataclass(frozen=True)
 class Observed(Files):
     """Files that keep what is asked for, and of which only some can be read before the

@@ -368,6 +368,12 @@ def test_a_form_and_other_texts_are_as_over_http(where, url, digits, tmp_path):
     assert (answer["value"], len(answer["lines"][0]["alternatives"])) == ("12.50", 2)
     assert read(date, "--format", "date", "--date", "dmy")["value"] == "2026-11-24"
     assert read(date, "--format", "date", "--date", "mdy")["confidence"] < 0.5
+    assert read(amount, "--min", 800, "--digits", 2)["value"] is None
+    ids = tmp_path / "ids.csv"
+    ids.write_text('12.50,Anna\n"12,50",Bert\n')
+    assert read(amount, "--values", ids)["value"] == "12.50"
+    ids.write_text("98.40,Anna\n31\n")
+    assert read(amount, "--values", ids)["value"] is None
     refused = invoked("read", date, "--format", "date", "--length", 3, *where)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert (
@@ -498,6 +504,7 @@ def test_a_csv_of_an_earlier_version_gets_the_missing_columns(
             f"characters must be among {CHARACTERS.replace(SPACE, '')}, and not 'é'.",
         ),
         (["--date", "dmy"], "date needs format=date."),
+        (["--min", "2", "--max", "1"], "min must not be greater than max."),
         (["--format", "time", "--date", "dmy"], "date needs format=date."),
         (
             ["--format", "date", "--characters", "0123456789"],
@@ -639,6 +646,8 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
         ("predict 7.png --json --csv", 2, "--json and --csv cannot be used together"),
         ("bulk in out --characters 7", 2, "--characters needs --read"),
         ("bulk in out --format date", 2, "--format needs --read"),
+        ("bulk in out --min 0", 2, "--min needs --read"),
+        ("read 7.png --values none.txt", 2, "none.txt cannot be read"),
         ("bulk in out --date dmy", 2, "--date needs --read"),
         (
             "read 7.png --format money",

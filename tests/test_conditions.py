@@ -138,7 +138,13 @@ def test_what_is_in_the_list_is_read_and_is_surer_if_nothing_else_is_like_it(dig
 
 @pytest.mark.parametrize(
     "known",
-    [{"values": "71\n82"}, {"min": 73}, {"max": 1.5}, {"digits": 1}, {"check": "luhn"}],
+    [
+        {"values": "71\n82"},
+        {"min": 800},
+        {"max": 1.5},
+        {"digits": 1},
+        {"check": "luhn"},
+    ],
 )
 def test_what_is_clearly_written_otherwise_is_returned_without_a_value(digits, known):
     free, text = read([*digits[[350, 120]]]), read([*digits[[350, 120]]], **known)

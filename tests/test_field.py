@@ -1,6 +1,7 @@
 """What a user says of a field: its characters, and the format of its numbers."""
 
 import math
+from time import process_time
 from typing import get_args
 from urllib.parse import quote
 
@@ -244,6 +245,13 @@ format=time&length=7: length must be 3 to 6 with format=time, or be left out.
 format=integer&characters=.,: characters must have one of {ALL} with format=integer
 format=date&characters={ALL}: characters must have one of ./- with format=date
 format=amount&characters={ALL}-: characters must have one of ., with format=amount
+values=12,A7: values must consist of 0123456789
+values=12,7.5&characters={ALL}: values must consist of 0123456789, and not be '7.5'.
+min=low: min must be a number, and not 'low'.
+min=2&max=1: min must not be greater than max.
+max=1&format=time: min and max need format=integer, decimal or amount, or no format.
+digits=7: digits must be at most 6, and not '7'.
+check=crc: check must be 'luhn', 'mod97', 'mod11' or 'ean', and not 'crc'.
 """
 
 
@@ -269,3 +277,77 @@ def test_numbers_far_apart_in_one_line_are_a_field_in_doubt(client, digits):
     (free,) = client.post("/read", content=row).json()["lines"]
     assert (line["value"], " " in free["text"]) == (free["text"].replace(" ", ""), True)
     assert line["confidence"] < 0.7 < free["confidence"]
+
+
+def form(picture: bytes, values: bytes | str, name: str | None = "ids.txt") -> dict:
+    """Return the parts of a form with a list, as a file or, without a name, a text."""
+    return {"file": ("a.png", picture), "values": (name, values)}
+
+
+def test_a_list_may_be_in_the_query_or_in_the_form(client, digits):
+    picture = encode(number(digits[[350, 120]]))
+    in_query = client.post("/read?values=71,72,-5", content=picture).json()
+    assert (in_query["value"], in_query["lines"][0]["format"]) == ("72", True)
+    for values in (b"71\r\n72\r\n\r\n-5", b"\xef\xbb\xbf71\n72\n-5\n"):
+        for name in ("ids.txt", None):
+            sent = client.post("/read", files=form(picture, values, name)).json()
+            assert sent == in_query
+    batch = [("files", picture), ("values", b"82\n81"), ("files", picture)]
+    for answer in client.post("/read/batch", files=batch).json()["results"]:
+        assert (answer["text"], answer["lines"][0]["format"]) == ("72", False)
+
+
+def test_a_value_of_a_list_in_the_form_may_have_a_comma(client, digits):
+    comma = np.pad(POINT, ((0, 2), (0, 0)))[2:]
+    picture = encode(number([digits[350], comma, *digits[[120, 120]]]))
+    answer = client.post("/read", files=form(picture, "7,22\n722")).json()
+    assert answer["value"] in ("7,22", "722")
+    assert client.post("/read?values=7,22", content=picture).json()["value"] is None
+
+
+def test_bounds_digits_and_a_check_digit_are_parameters(client, digits):
+    picture = encode(number([*digits[[350, 120]], POINT, digits[0]]))
+    for query, value in {
+        "min=70.5&max=99": "72.0",
+        "digits=1&format=decimal": "72.0",
+        "min=800": None,
+        "digits=2": None,
+    }.items():
+        assert client.post(f"/read?{query}", content=picture).json()["value"] == value
+    checked = encode(number(digits[[50, 400]]))  # 18, as 1 + 2 · 0 … of Luhn's formula
+    for check, value in {"luhn": "18", "ean": None}.items():
+        query = f"/read?check={check}"
+        assert client.post(query, content=checked).json()["value"] == value
+
+
+def test_a_list_that_cannot_be_read_is_refused(client, digits):
+    picture = encode(number(digits[[350, 120]]))
+    for files, query, detail in (
+        (form(picture, b"7\xff"), "", "values must be a text in UTF-8, a value a line"),
+        (
+            form(picture, "72"),
+            "?values=72",
+            "values must be in the query or in the form",
+        ),
+        (form(picture, ""), "", "values must be 1 to 100,000."),
+        (form(picture, "72\n" * 100_001), "", "values must be 1 to 100,000."),
+        (form(picture, "room\n72"), "", "values must consist of "),
+    ):
+        answer = client.post(f"/read{query}", files=files)
+        assert_problem(answer, 422, "invalid-parameter", "/read")
+        assert answer.json()["detail"].startswith(detail)
+
+
+def test_a_list_of_100_000_values_takes_less_than_the_reading(digits):
+    picture = encode(number(digits[[350, 120, 0, 50]]))
+    values = "\n".join(map(str, range(100_000)))
+    few, many = Field(values="7201\n31"), Field(values=values)
+
+    def seconds(field: Field) -> float:
+        begin = process_time()
+        text = read_text(picture, line_network(), options=TextOptions(field))
+        assert text.value == "7201"
+        return process_time() - begin
+
+    seconds(many)  # sorts it
+    assert min(map(seconds, [many] * 5)) < 2 * min(map(seconds, [few] * 5)) + 0.005

@@ -111,6 +111,13 @@ def sent(package, pictures) -> SimpleNamespace:
     def forms(*pictures: str) -> Any:
         return package.models.PicturesForm([file(picture) for picture in pictures])
 
+    def of_text(picture: str, values: bytes = b"72\n7") -> Any:
+        listed = package.types.File(BytesIO(values), "ids.txt")
+        return package.models.TextForm(file(picture), listed)
+
+    def of_texts(*pictures: str) -> Any:
+        return package.models.TextsForm([file(picture) for picture in pictures])
+
     def tensor(picture: str) -> Any:
         tensor = {
             "name": "picture",
@@ -123,7 +130,13 @@ def sent(package, pictures) -> SimpleNamespace:
         return package.models.InferRequest.from_dict(request)
 
     return SimpleNamespace(
-        file=file, encoded=encoded, form=form, forms=forms, tensor=tensor
+        file=file,
+        encoded=encoded,
+        form=form,
+        forms=forms,
+        of_text=of_text,
+        of_texts=of_texts,
+        tensor=tensor,
     )
 
 
@@ -137,7 +150,8 @@ def test_every_operation_of_the_python_client_runs(
     row = b'{"text": "007"}'
     bodies = {
         "predict_batch": lambda: sent.forms("seven", "number"),
-        "read_batch": lambda: sent.forms("seven", "number"),
+        "read": lambda: sent.of_text("seven"),
+        "read_batch": lambda: sent.of_texts("seven", "number"),
         "infer": lambda: sent.tensor("seven"),
         "infer_of_version": lambda: sent.tensor("seven"),
         "write_csv": lambda: package.types.File(row, "rows.jsonl"),
@@ -165,15 +179,19 @@ def test_every_operation_of_the_python_client_runs(
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("kind", ["form", "encoded", "file"])
-def test_the_python_client_sends_a_picture_in_each_kind_of_body(call, sent, kind):
-    body = getattr(sent, kind)
-    prediction = call("predict", body=body("seven"), frame=True)
+@pytest.mark.parametrize(
+    ("kind", "of_text"), [("form", "of_text"), ("encoded", "encoded"), ("file", "file")]
+)
+def test_the_python_client_sends_a_picture_in_each_kind_of_body(
+    call, sent, kind, of_text
+):
+    prediction = call("predict", body=getattr(sent, kind)("seven"), frame=True)
     assert prediction.digit == 7
     assert not prediction.second_opinion
     assert prediction.frame.startswith("data:image/png;base64,")
     assert prediction.box.height > prediction.box.width > 0
-    text = call("read", body=body("number"), length=2, frame=True)
+    body = getattr(sent, of_text)("number")
+    text = call("read", body=body, length=2, frame=True)
     assert text.text == "72"
     assert [digit.digit for digit in text.lines[0].digits] == [7, 2]
     assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
@@ -181,7 +199,8 @@ def test_the_python_client_sends_a_picture_in_each_kind_of_body(call, sent, kind
 
 def test_the_python_client_reads_answers_of_every_kind(call, sent):
     models = call("health").models
-    text = call("read", body=sent.form("number"))
+    text = call("read", body=sent.of_text("number"), max_=80)
+    assert (text.value, text.lines[0].format_) == ("72", True)
     assert text.model == f"{models.lines.version}+{models.pages.version}"
     document = call("read", body=sent.file("pages"))
     kinds = [type(page).__name__ for page in document.pages]

@@ -130,6 +130,11 @@ def read(
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
+    values: options.Values = None,
+    min: options.Min = None,
+    max: options.Max = None,
+    digits: options.Decimals = None,
+    check: options.Check = None,
     alternatives: options.Alternatives = 0,
     page: options.OnlyPage = None,
     rotate: options.Rotate = "none",
@@ -158,7 +163,7 @@ def read(
     from app.picture.file_formats import ENDINGS
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet, watch)
-    field = Field(length, characters, format, date)
+    field = Field(length, characters, format, date, values, min, max, digits, check)
     how = ReadOptions(field, marks, rotate, alternatives)
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
@@ -215,6 +220,11 @@ def bulk(
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
+    values: options.Values = None,
+    min: options.Min = None,
+    max: options.Max = None,
+    digits: options.Decimals = None,
+    check: options.Check = None,
     rotate: options.Rotate = "none",
     column: Annotated[
         str | None,
@@ -250,7 +260,7 @@ def bulk(
     stopped, if pictures are left because the machine was too busy or an
     unexpected error occurred, or if a row has an error.
     """
-    field = Field(None, characters, format, date)
+    field = Field(None, characters, format, date, values, min, max, digits, check)
     of_texts = vars(field) | {"rotate": None if rotate == "none" else rotate}
     for name, given in of_texts.items():
         if given is not None and not read:

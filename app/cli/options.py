@@ -1,14 +1,18 @@
 """Options and arguments that several commands share, and their validation."""
 
+import csv
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from typer import Argument, Exit, Option
+from typer import Argument, BadParameter, Exit, Option
 
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES
+from app.printable import printable
 from app.text import formats
+from app.text.conditions import CheckName
+from app.text.field import MAX_DECIMALS
 from app.text.limits import MAX_DIGITS
 
 AT_ONCE = 16
@@ -33,6 +37,20 @@ def say_version(is_asked: bool) -> None:
 
         say(f"digits {version('digits')}")
         raise Exit
+
+
+def values_in(path: str) -> str:
+    """Return the lines of a file, or the first column of a .csv file, a cell a line.
+
+    Raises BadParameter.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            if not path.lower().endswith(".csv"):
+                return file.read()
+            return "\n".join(row[0] for row in csv.reader(file) if row)
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise BadParameter(printable(f"{path} cannot be read ({error}).")) from error
 
 
 Version = Annotated[
@@ -100,6 +118,32 @@ Format = Annotated[
 Date = Annotated[
     formats.DateOrder | None,
     Option(show_default="any", help="Order of each date, with --format date."),
+]
+Values = Annotated[
+    str | None,
+    Option(
+        metavar="FILE",
+        parser=values_in,
+        show_default="any",
+        help="What may be written. The first column of a .csv, else a value a line.",
+    ),
+]
+Min = Annotated[
+    float | None, Option(metavar="NUMBER", help="Lowest number that may be written.")
+]
+Max = Annotated[
+    float | None, Option(metavar="NUMBER", help="Highest number that may be written.")
+]
+Decimals = Annotated[
+    int | None,
+    number("--digits", min=0, max=MAX_DECIMALS, help="Digits after the point."),
+]
+Check = Annotated[
+    CheckName | None,
+    Option(
+        metavar="KIND",
+        help=f"Check digit of each number. One of {', '.join(get_args(CheckName))}.",
+    ),
 ]
 Alternatives = Annotated[
     int,

@@ -162,14 +162,17 @@ class Client(Engine):
         self, picture: bytes, page: int | None = None, options: ReadOptions = AS_WRITTEN
     ) -> Text | Unanswered:
         """Return the text in a picture, or why there is no answer."""
+        field = asdict(options.field)
+        values = field.pop("values")  # it may be too long for a URL
         parameters = {
             "page": page,
-            **asdict(options.field),
+            **field,
             "marks": None if options.marks else "false",
             "rotate": None if options.rotate == "none" else options.rotate,
             "alternatives": options.alternatives or None,
         }
-        answer = self.answer(path_with("read", parameters), TextOrDocument, picture)
+        path = path_with("read", parameters)
+        answer = self.answer(path, TextOrDocument, picture, values)
         if isinstance(answer, Unanswered):
             return answer
         if isinstance(answer.root, Document):
@@ -186,10 +189,14 @@ class Client(Engine):
         return self.content(response, Health).model_dump()
 
     def answer(
-        self, path: str, model: type[Content], picture: bytes
+        self, path: str, model: type[Content], picture: bytes, values: str | None = None
     ) -> Content | Unanswered:
         """Return the answer for one picture, or why there is none."""
-        request = self.client.build_request("POST", path, content=picture, headers=RAW)
+        post = partial(self.client.build_request, "POST", path)
+        if values is None:
+            request = post(content=picture, headers=RAW)
+        else:
+            request = post(files={"file": picture, "values": values.encode()})
         try:
             return self.content(self.post(request), model)
         except Unanswered as error:

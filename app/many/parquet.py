@@ -31,6 +31,7 @@ from app.many.resume import Written
 from app.many.rows import Values, record_of
 from app.many.sources import Part
 from app.many.storage import Place
+from app.text.conditions import sorted_lines
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
@@ -71,11 +72,16 @@ class Destination:
     @property
     def prefix(self) -> str:
         """Prefix of the file names."""
-        if self.field == ANYTHING and self.rotate == "none":
+        field = self.field
+        if field == ANYTHING and self.rotate == "none":
             return f"{self.kind}-{self.model}-"
-        characters = sorted({*(self.field.characters or "")})
+        characters = sorted({*(field.characters or "")})
         turned = "rotate" if self.rotate == "auto" else None
-        said = [*characters, self.field.format, self.field.date, turned]
+        values = sorted_lines(field.values or "")
+        known = field.min, field.max, field.digits, field.check
+        said = [*characters, field.format, field.date, turned, *values]
+        if known != (None,) * len(known):
+            said.append(f"{known}")
         digest = digest_of("\n".join(filter(None, said)))
         return f"{self.kind}-of-{digest}-{self.model}-"
 
@@ -91,8 +97,9 @@ class Destination:
             if not name.startswith(self.prefix):
                 raise CannotGoOn(
                     f"{self.place} holds {name}, which is not a result of this model "
-                    "with these values of --read, --characters, --format, --date and "
-                    "--rotate. Choose another folder."
+                    "with these values of --read, --characters, --format, --date, "
+                    "--values, --min, --max, --digits, --check and --rotate. Choose "
+                    "another folder."
                 )
 
     def paths(self) -> set[str]:

@@ -154,4 +154,10 @@ CHECKS: dict[CheckName, Callable[[list[int]], bool]] = {
 @lru_cache(LISTS)
 def sorted_lines(text: str) -> list[str]:
     """Return the lines of a text, sorted, without those that are blank."""
-    return sorted(filter(None, map(str.strip, text.splitlines())))
+    return sorted(filter(None, map(str.strip, text.split("\n"))))
+
+
+@lru_cache(LISTS)
+def characters_in(text: str) -> frozenset[str]:
+    """Return the characters of the lines of a text."""
+    return frozenset("".join(sorted_lines(text)))

@@ -3,6 +3,7 @@ stand there.
 """
 
 import math
+import reprlib
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from app.text.conditions import (
     Condition,
     Listed,
     WithDecimals,
+    characters_in,
     sorted_lines,
 )
 from app.text.formats import (
@@ -66,7 +68,7 @@ class Field:
     digits : int, optional
         The number of digits after the point.
     check : str, optional
-        What the check digit of each number is computed by.
+        How the check digit of each number is computed.
     """
 
     length: int | None = None
@@ -128,8 +130,7 @@ class Field:
         if self.characters is not None:
             return self.characters
         needed = self.rules.signs if self.rules else ""
-        listed = "".join(sign for sign in spec.signs if sign in (self.values or ""))
-        return DIGITS + spec.marks + needed + listed
+        return DIGITS + spec.marks + needed + "".join(characters_in(self.values or ""))
 
     def require_possible(self, spec: "LineSpec") -> None:
         """Raise InvalidField unless a line network can read something in it."""
@@ -206,13 +207,16 @@ def require_characters(characters: str, spec: "LineSpec") -> None:
 
 def require_values(values: str, known: str) -> None:
     """Raise InvalidField unless a list has values, and all consist of these signs."""
-    listed = sorted_lines(values)
-    if not 1 <= len(listed) <= MAX_VALUES:
+    lines = values.count("\n")
+    if lines > MAX_VALUES or not 1 <= len(sorted_lines(values)) <= MAX_VALUES:
         raise InvalidField(f"values must be 1 to {MAX_VALUES:,}.")
-    if first_other("".join(listed), known) is None:
-        return
-    value = next(each for each in values.split() if first_other(each, known))
-    raise InvalidField(f"values must consist of {known}, and not be {value!r}.")
+    others = characters_in(values) - {*known}
+    if others:
+        listed = map(str.strip, values.split("\n"))
+        value = next(each for each in listed if others & {*each})
+        raise InvalidField(
+            f"values must consist of {known}, and not be {reprlib.repr(value)}."
+        )
 
 
 def require_readable(label: str, spec: "LineSpec") -> None:

@@ -14,7 +14,13 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core.core_schema import WithDefaultSchema
 
 from app.web.middleware import POLICY
-from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
+from app.web.payloads import (
+    EncodedPicture,
+    PictureForm,
+    PicturesForm,
+    TextForm,
+    TextsForm,
+)
 from app.web.tensors import InferRequest
 
 STYLE = """
@@ -29,7 +35,7 @@ sans-serif; color: #3452c7; }
 }
 """
 # The bodies of requests.
-BODIES = PictureForm, PicturesForm, EncodedPicture, InferRequest
+BODIES = (PictureForm, PicturesForm, TextForm, TextsForm, EncodedPicture, InferRequest)
 LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # within a paragraph
 HERE = Path(__file__).parent
 SWAGGER = HERE / "swagger"  # its files, from npm

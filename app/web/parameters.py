@@ -4,20 +4,23 @@ validation errors, in words.
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from dataclasses import fields
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import Query
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict
 from pydantic import Field as Parameter
 
 from app.answers.responses import Described, OneOrMore, Share
 from app.corrections import LABEL
-from app.text.field import MAX_CHARACTERS, Field
+from app.text.conditions import CheckName
+from app.text.field import MAX_CHARACTERS, MAX_DECIMALS, Field, InvalidField
 from app.text.formats import DateOrder, FormatName
 from app.text.limits import MAX_DIGITS
 from app.text.reading import TURNS, TextOptions
 from app.web.documents import PAGES
 
+OF_FIELD = {each.name for each in fields(Field)}
 MAX_ERRORS = 3  # that are described
 MAX_NAME = 60  # characters of the name of a parameter
 # What a value must be, by the type of Pydantic's error or by the pattern that it lacks,
@@ -38,6 +41,11 @@ RULES = {
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
+
+
+def a_line_each(values: str) -> str:
+    """Put each value of a list with commas on a line."""
+    return values.replace(",", "\n")
 
 
 class Parameters(Described):
@@ -100,6 +108,20 @@ class OfText(Parameters):
     """With `format=date`: the order of day, month and year. Without it, any; where a
     date may be in several, the confidence shows the doubt.
     """
+    values: Annotated[str, AfterValidator(a_line_each)] | None = None
+    """What may be written, separated by commas, such as `101,102,204`. A longer list,
+    or one of values with commas, is the part `values` of the form, a value a line.
+    """
+    min: float | None = None
+    """The lowest number that may be written."""
+    max: float | None = None
+    """The highest number that may be written."""
+    digits: int | None = Parameter(default=None, ge=0, le=MAX_DECIMALS)
+    """Number of digits after the point."""
+    check: CheckName | None = None
+    """How the check digit at the end of each number is computed: by Luhn's formula, by
+    ISO 7064 MOD 97-10, modulo 11 as in ISBN-10 but without `X`, or as in EAN.
+    """
     frame: bool = False
     """Also return each digit's frame, 28×28, white on black."""
     rotate: Literal["none", "auto"] = "none"
@@ -135,7 +157,15 @@ class OfText(Parameters):
     @property
     def field(self) -> Field:
         """What may be written in the picture."""
-        return Field(self.length, self.characters, self.format, self.date)
+        return Field(**self.model_dump(include=OF_FIELD))
+
+    def with_values(self, values: str | None) -> Self:
+        """Add the list of a form, a value a line, if there is one."""
+        if values is None:
+            return self
+        if self.values is not None:
+            raise InvalidField("values must be in the query or in the form, not both.")
+        return self.model_copy(update={"values": values})
 
 
 PictureParameters = Annotated[OfPicture, Query()]

@@ -25,6 +25,18 @@ class PicturesForm(BaseModel):
     files: list[File] = Field(min_length=1, max_length=MAX_PICTURES)
 
 
+class TextForm(PictureForm):
+    """A form with a picture, and what may be written in it: a value a line."""
+
+    values: File | None = None
+
+
+class TextsForm(PicturesForm):
+    """A form with several pictures, and what may be written in them: a value a line."""
+
+    values: File | None = None
+
+
 class EncodedPicture(BaseModel):
     """A picture in JSON."""
 

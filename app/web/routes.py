@@ -31,7 +31,7 @@ from app.web.parameters import (
 from app.web.problems import problem_of
 from app.web.service import Service, Serving
 from app.web.several import AT_ONCE, Deadline, read_several
-from app.web.uploads import Upload, Uploads
+from app.web.uploads import OneSent, SeveralSent, Upload, Uploads
 
 Answer = TypeVar("Answer", responses.Prediction, responses.Text)
 guarded = APIRouter()  # its endpoints require an API key if any are set
@@ -151,7 +151,7 @@ def unit_weights(service: Serving, unit: int) -> responses.Unit:
     responses=problems.documentation("/read", *OF_READ),
 )
 async def read(
-    request: Request, service: Serving, parameters: TextParameters, picture: Upload
+    request: Request, service: Serving, parameters: TextParameters, sent: OneSent
 ) -> responses.Text | Response:
     """Read the handwritten numbers in a picture as they are written, line by line;
     without any, the text is empty.
@@ -160,8 +160,9 @@ async def read(
     `Accept: application/x-ndjson`, each page is a line of JSON, sent as soon as it is
     read.
     """
+    parameters = parameters.with_values(sent.values)
     parameters.field.require_possible(service.reader.networks.lines.spec)
-    answer = await answer_with_text(request, service, parameters, picture)
+    answer = await answer_with_text(request, service, parameters, sent.picture)
     return results.respond_with(request, answer)
 
 
@@ -172,7 +173,7 @@ async def read(
     responses=problems.documentation("/read/batch", *OF_BATCH),
 )
 async def read_batch(
-    request: Request, service: Serving, parameters: TextParameters, pictures: Uploads
+    request: Request, service: Serving, parameters: TextParameters, sent: SeveralSent
 ) -> Response:
     """Read the handwritten numbers in each of up to 256 pictures, sent as form fields
     `files`, in the order sent.
@@ -180,13 +181,14 @@ async def read_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
+    parameters = parameters.with_values(sent.values)
     parameters.field.require_possible(service.reader.networks.lines.spec)
 
     async def answer(picture: bytes) -> responses.Text | Document:
         read = partial(answer_with_text, request, service, parameters, picture)
         return await service.admission.patiently(read)
 
-    return results.respond(request, read_several(request, pictures, answer))
+    return results.respond(request, read_several(request, sent.pictures, answer))
 
 
 async def answer_with_text(

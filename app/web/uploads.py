@@ -1,4 +1,5 @@
-"""Request → the bytes of its pictures, from form fields, JSON or the raw body.
+"""Request → the bytes of its pictures, from form fields, JSON or the raw body; and the
+list of values in a form.
 
 The body is kept in memory; nothing is written to disk. The declared type only tells
 forms and JSON from a raw body.
@@ -9,7 +10,7 @@ import math
 import re
 import string
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends
 from pydantic_core import from_json
@@ -25,6 +26,7 @@ from app.answers.errors import (
     SeveralFiles,
     TooManyPictures,
 )
+from app.text.field import InvalidField
 from app.web.bodies import MAX_HEADER_BYTES, Arriving, Body
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
@@ -34,6 +36,7 @@ JSON = b"application/json"
 (FIELD,) = PictureForm.model_fields
 (SEVERAL,) = PicturesForm.model_fields
 (IMAGE,) = EncodedPicture.model_fields
+VALUES = b"values"  # the field of `TextForm` with a list
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
 # In a JSON object with a picture; each may take a hundred times its length in memory.
 MAX_VALUES = 1000
@@ -52,14 +55,30 @@ FORM_CONFIG = {
 }
 
 
+class Sent(NamedTuple):
+    """The pictures in a request, and the list of values, a value a line, if any."""
+
+    pictures: list[bytes]
+    values: str | None = None
+
+    @property
+    def picture(self) -> bytes:
+        """The only picture."""
+        (picture,) = self.pictures
+        return picture
+
+
 class Form:
-    """The files in one field of a multipart form, which are added as they arrive."""
+    """The files in one field of a multipart form, and a list of values, which are added
+    as they arrive.
+    """
 
     def __init__(self, field: str, max_parts: int) -> None:
         self.field = field
         self.max_parts = max_parts
         self.parts = 0
         self.files: list[File] = []
+        self.values: Field | File | None = None
         self.is_complete = False
 
     def add(self, part: Field | File) -> None:
@@ -67,6 +86,8 @@ class Form:
         self.parts += 1
         if isinstance(part, File) and part.field_name == self.field.encode():
             self.files.append(part)
+        elif part.field_name == VALUES:
+            self.values = part
         check_count(len(self.files))
         self.check_parts(self.parts)
 
@@ -81,8 +102,8 @@ class Form:
         """Note that the closing boundary has arrived."""
         self.is_complete = True
 
-    def pictures(self) -> list[bytes]:
-        """Return the content of each file; raise MalformedMultipart or NoFile."""
+    def sent(self) -> Sent:
+        """Return the content; raise MalformedMultipart, NoFile or InvalidField."""
         if not self.is_complete:
             raise MalformedMultipart(
                 "The multipart form is incomplete: send all of it."
@@ -92,7 +113,25 @@ class Form:
                 f"The form has no file in its field '{self.field}': with curl, use -F "
                 f"{self.field}=@picture.png."
             )
-        return [file.file_object.getvalue() for file in self.files]  # type: ignore[union-attr]  # it is a BytesIO
+        values = None if self.values is None else text_of(self.values)
+        return Sent([*map(content_of, self.files)], values)
+
+
+def content_of(part: Field | File) -> bytes:
+    """Return the content of a part of a form."""
+    if isinstance(part, File):
+        return part.file_object.getvalue()  # type: ignore[union-attr]  # it is a BytesIO
+    return part.value or b""
+
+
+def text_of(part: Field | File) -> str:
+    """Return a list of values; raise InvalidField if it is no text."""
+    try:
+        return content_of(part).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidField(
+            f"values must be a text in UTF-8, a value a line ({error.reason})."
+        ) from error
 
 
 def check_count(pictures: int) -> None:
@@ -104,33 +143,43 @@ def check_count(pictures: int) -> None:
         )
 
 
-async def read_picture(body: Arriving) -> bytes:
-    """Return the bytes of a request's only picture; see `Body.read` for the errors."""
+async def read_one(body: Arriving) -> Sent:
+    """Return the only picture of a request, and values; see `Body.read` for errors."""
     if body.media_type.startswith(MULTIPART):
-        pictures = await read_form(body, FIELD, MAX_PARTS)
-        if len(pictures) > 1:
+        sent = await read_form(body, FIELD, MAX_PARTS)
+        if len(sent.pictures) > 1:
             raise SeveralFiles(
-                f"The form has {len(pictures)} fields '{FIELD}': send one picture per "
-                "request."
+                f"The form has {len(sent.pictures)} fields '{FIELD}': send one picture "
+                "per request."
             )
-        return pictures[0]
+        return sent
     raw = await read_raw(body)
     if not raw:
         raise NoFile(
             f"The request has no body: send a picture as the form field '{FIELD}', or "
             "as the body itself."
         )
-    return picture_in_json(raw) if body.media_type == JSON else raw
+    return Sent([picture_in_json(raw) if body.media_type == JSON else raw])
 
 
-async def read_pictures(body: Arriving) -> list[bytes]:
-    """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
+async def read_several(body: Arriving) -> Sent:
+    """Return all pictures in a form, and values; see `Body.read` for the errors."""
     if not body.media_type.startswith(MULTIPART):
         raise NoFile(
             "The request is not a form: send the pictures as form fields "
             f"'{SEVERAL}', as curl -F does."
         )
     return await read_form(body, SEVERAL, MAX_PICTURES + MAX_PARTS)
+
+
+async def read_picture(body: Arriving) -> bytes:
+    """Return the bytes of a request's only picture; see `Body.read` for the errors."""
+    return (await read_one(body)).picture
+
+
+async def read_pictures(body: Arriving) -> list[bytes]:
+    """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
+    return (await read_several(body)).pictures
 
 
 async def read_raw(body: Body) -> bytes:
@@ -140,8 +189,8 @@ async def read_raw(body: Body) -> bytes:
     return content.getvalue()  # without a copy
 
 
-async def read_form(body: Body, field: str, max_parts: int) -> list[bytes]:
-    """Return the files in one field of a form, at least one."""
+async def read_form(body: Body, field: str, max_parts: int) -> Sent:
+    """Return the files in one field of a form, at least one, and values."""
     boundary = body.options.get(b"boundary")
     form = Form(field, max_parts)
     delimiters = 0
@@ -171,7 +220,7 @@ async def read_form(body: Body, field: str, max_parts: int) -> list[bytes]:
         raise MalformedMultipart(
             f"The multipart form is damaged ({error}): send it as curl -F does."
         ) from error
-    return form.pictures()
+    return form.sent()
 
 
 def picture_in_json(body: bytes) -> bytes:
@@ -228,3 +277,5 @@ def bytes_of(text: object) -> bytes:
 
 Upload = Annotated[bytes, Depends(read_picture)]
 Uploads = Annotated[list[bytes], Depends(read_pictures)]
+OneSent = Annotated[Sent, Depends(read_one)]
+SeveralSent = Annotated[Sent, Depends(read_several)]
