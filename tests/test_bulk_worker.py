@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -24,8 +22,8 @@ from app.many.parquet import Destination, Summary
 from app.many.pictures import UNKNOWN, Picture
 from app.many.sources import Files, Part, Source
 from app.many.storage import place_of
-from app.many.worker import BATCH, Job, Worker, batches
-from app.serving.decoders import Busy, Interrupted, new_pool
+from app.many.worker import BATCH, TRIES, Job, Worker, batches
+from app.serving.decoders import Busy, Interrupted
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
@@ -159,51 +157,31 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
 
 
 @pytest.mark.parametrize(
-    ("failure", "problem"),
+    ("failures", "expected", "tries"),
     [
-        (Busy(), "overloaded"),
-        (Interrupted(), "interrupted"),
-        (RuntimeError("a fault of ours"), "internal-error"),
+        ([Busy()] * 3, "7", 4),
+        ([Busy()] * TRIES, "overloaded", TRIES),
+        ([Interrupted()], "interrupted", 1),
+        ([RuntimeError("a fault of ours")], "internal-error", 1),
     ],
 )
-def test_an_error_affects_one_picture(numbers, failure, problem):
-    source, destination = numbers
-    part = only_part(source)
-    failing = Path([*part][2]).read_bytes()
+def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(
+    numbers, failures, expected, tries
+):
+    asked = []
+    left = iter(failures)
 
-    def check(data, page):
-        if data == failing:
+    async def read(data, page):
+        asked.append(page)
+        for failure in left:
             raise failure
+        return data.decode()
 
-    worker = Worker(Job(source, destination, Settings()))
-    worker.reader = Failing(worker.reader, check)
-
-    async def outcomes() -> list[str | int]:
-        found = worker.outcomes(part, defaultdict(set))
-        return [
-            getattr(each, "problem", None) or each["digit"] async for _, each in found
-        ]
-
-    try:
-        assert asyncio.run(outcomes()) == [0, 1, problem, 3, 4]
-    finally:
-        worker.reader.decoders.close()
-
-
-def test_a_busy_machine_has_time_to_start_a_decoder(numbers, monkeypatch):
-    """More than a request of the service may wait."""
-    source, destination = numbers
-
-    def start_late(*given):
-        pool = new_pool(*given)
-        pool.schedule(time.sleep, (0.5,))
-        return pool
-
-    settings = Settings(queue_seconds=0.1)
-    worker = Worker(Job(source, destination, settings))
-    worker.reader.decoders.start_pool = start_late
-    assert asyncio.run(worker.read(only_part(source))) == 5
-    assert destination.summary() == Summary(5, 0, {})
+    worker = Worker(Job(*numbers, Settings()))
+    picture = Picture("7.png", 2, 3, data=b"7")
+    outcome = asyncio.run(worker.outcome_of(read, picture))
+    assert getattr(outcome, "problem", outcome) == expected
+    assert asked == [2] * tries
 
 
 def test_a_batch_is_limited_in_pictures_and_bytes():

@@ -8,9 +8,10 @@ is killed or crashes. Each page of a document is read as a picture.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import nullcontext
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from app.answers import conversion
 from app.digit.reading import DigitOptions
@@ -20,15 +21,18 @@ from app.many.pictures import Picture, State
 from app.many.resume import Written, discard_outdated
 from app.many.rows import Values, cells_of, unanswered
 from app.many.sources import Part, Source
+from app.serving.decoders import Busy
 from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.reading import TURNS, TextOptions
 
 BATCH = 256  # pictures that are held and read together
-BUSY_SECONDS = 100.0  # to wait for a decoder process on a busy machine
+TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
 SECONDS = 10.0  # between writing the rows of a part so far; 60,000 rows take 0.2 s
 LOG = logging.getLogger("digits")
+
+Outcome = TypeVar("Outcome")
 Finished = tuple[Picture, Values | Unanswered]
 
 
@@ -88,8 +92,7 @@ class Worker:
                 f"On this node, {' or '.join(files)} differs from the model with which "
                 "the job was started."
             )
-        patient = settings.model_copy(update={"queue_seconds": BUSY_SECONDS})
-        self.reader = Reader.of(patient, networks, decoders=1)
+        self.reader = Reader.of(settings, networks, decoders=1)
         # What earlier workers have read of documents that they have not finished.
         self.pages = destination.pages()
 
@@ -133,8 +136,8 @@ class Worker:
                 for page in await self.pages_of(picture):
                     if page.page not in done[picture.path]:
                         pages.append(page)
-            decoding = asyncio.Lock()
-            reading = [self.read_page(page, decoding) for page in pages]
+            read = partial(self.answer_to, decoding=asyncio.Lock())
+            reading = [self.outcome_of(read, page) for page in pages]
             tasks = map(asyncio.ensure_future, reading)
             for page, outcome in zip(pages, [*tasks], strict=True):
                 yield page, await outcome
@@ -143,35 +146,25 @@ class Worker:
         """Return the pages of a document, or else the picture; with the error if its
         pages cannot be counted.
         """
-        try:
-            return picture.split(await self.reader.page_count(picture.read()))
-        except Exception as error:
-            return [picture._replace(data=self.reason(picture, error))]
+        count = await self.outcome_of(
+            lambda data, _page: self.reader.page_count(data), picture
+        )
+        if isinstance(count, Unanswered):
+            return [picture._replace(data=count)]
+        return picture.split(count)
 
-    async def read_page(
-        self, picture: Picture, decoding: asyncio.Lock
-    ) -> Values | Unanswered:
-        """Return what is read in a picture or page, or why nothing is."""
-        read = self.read_digit if self.is_of_digits else self.read_text
-        try:
-            return await read(picture.read(), picture.page, decoding)
-        except Exception as error:
-            return self.reason(picture, error)
-
-    async def read_digit(
+    async def answer_to(
         self, data: bytes, page: int | None, decoding: asyncio.Lock
     ) -> Values:
-        """Read the digit in a picture; small ones need not wait for the decoder."""
-        opened = self.reader.open(data, DigitOptions(page))
-        async with nullcontext() if opened.is_small else decoding:
-            reading = await opened.read()
-        # Without the response model, which would take a tenth of the time per picture.
-        return {**conversion.values_of(reading), "model": reading.model}
-
-    async def read_text(
-        self, data: bytes, page: int | None, decoding: asyncio.Lock
-    ) -> Values:
-        """Read the text in a picture."""
+        """Read the digit or the text in a picture or page; only small pictures need not
+        wait for the decoder.
+        """
+        if self.is_of_digits:
+            opened = self.reader.open(data, DigitOptions(page))
+            async with nullcontext() if opened.is_small else decoding:
+                reading = await opened.read()
+            # The response model would take a tenth of the time per picture.
+            return {**conversion.values_of(reading), "model": reading.model}
         field = self.destination.field
         options = TextOptions(field, page, TURNS[self.destination.rotate])
         async with decoding:
@@ -181,14 +174,25 @@ class Worker:
         )
         return answer.model_dump()
 
-    def reason(self, picture: Picture, error: Exception) -> Unanswered:
-        """Return why a picture has no answer; log an unforeseen error if it is the
-        first of its type.
+    async def outcome_of(
+        self, read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Picture
+    ) -> Outcome | Unanswered:
+        """Read a picture or page, or return why not; try again while decoders are busy.
+
+        An unforeseen error is logged if it is the first of its type.
         """
-        found = unanswered(error)
-        if found.problem == "internal-error" and type(error) not in self.logged:
-            self.logged.add(type(error))
-            LOG.error("%s could not be read.", picture.path, exc_info=error)
+        reason: Exception = Busy()
+        for _ in range(TRIES):
+            try:
+                return await read(picture.read(), picture.page)
+            except Exception as error:
+                reason = error
+            if not isinstance(reason, Busy):
+                break
+        found = unanswered(reason)
+        if found.problem == "internal-error" and type(reason) not in self.logged:
+            self.logged.add(type(reason))
+            LOG.error("%s could not be read.", picture.path, exc_info=reason)
         return found
 
 
