@@ -26,6 +26,7 @@ from app.web import (
     corrections,
     course,
     docs,
+    forms,
     infer,
     open_inference,
     problems,
@@ -105,7 +106,7 @@ def create_app(
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=guard)
         app.include_router(module.unguarded)
-    for module in (corrections, rows):
+    for module in (corrections, forms, rows):
         app.include_router(module.guarded, dependencies=guard)
     app.include_router(docs.router)
     app.include_router(course.router)

@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     """Minimum legibility, except for `/read` and `/corrections`. Pictures below it get
     the error `not-a-digit`.
     """
+    forms_dir: DirectoryPath | None = None
+    """Folder of forms, such as `meter.json` for `?form=meter`; it must exist."""
     corrections_dir: DirectoryPath | None = None
     """Folder for corrections. If it is set, `/corrections` stores pictures in it; it
     must exist.

@@ -1,7 +1,7 @@
 """Readings → response models."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -14,11 +14,15 @@ from app.answers.responses import (
     Box,
     Digit,
     Explanation,
+    FieldReading,
+    FilledSheet,
     Layer,
     Line,
     Mark,
     Page,
     Prediction,
+    SheetFields,
+    SheetPage,
     Size,
     Text,
     Together,
@@ -28,7 +32,9 @@ from app.digit.classifier import Classifier
 from app.digit.inside import layers
 from app.digit.occlusion import evidence
 from app.digit.reading import Reading
+from app.form import reading
 from app.picture import maps
+from app.picture.shown import Shown
 from app.text import transcription
 
 
@@ -92,10 +98,65 @@ def text_of(
     if characters is not None:
         answer.characters = characters
     if read.picture:
-        encoded = base64.b64encode(read.picture.jpeg).decode()
-        answer.picture = f"data:image/jpeg;base64,{encoded}"
+        answer.picture = jpeg_of(read.picture)
         answer.size = Size(width=read.picture.width, height=read.picture.height)
     return answer
+
+
+def sheet_of(read: reading.FilledSheet) -> FilledSheet:
+    """Convert a sheet to its response."""
+    answer = FilledSheet(
+        form=read.form,
+        fit=round(read.fit, 6),
+        fields={each.field.name: field_of(each) for each in read.fields},
+        confidence=round(read.confidence, 6),
+        model=read.model,
+    )
+    if read.turn:
+        answer.turn = read.turn
+    if read.picture:
+        answer.picture = jpeg_of(read.picture)
+        answer.size = Size(width=read.picture.width, height=read.picture.height)
+    return answer
+
+
+def field_of(read: reading.FieldText) -> FieldReading:
+    """Convert a field of a sheet to its response."""
+    text = read.text
+    answer = FieldReading(
+        text=text.text,
+        value=read.value,
+        confidence=round(read.confidence, 6),
+        empty=round(read.empty, 6),
+        box=box_of(read.box),
+    )
+    if text.lines and text.has_format is not None:
+        answer.format = text.has_format
+    if read.alternatives is not None:
+        answer.alternatives = alternatives_of(read.alternatives)
+    if read.picture:
+        answer.picture = jpeg_of(read.picture)
+    return answer
+
+
+def alternatives_of(others: Iterable[tuple[str, float]]) -> list[Alternative]:
+    """Convert other texts, with their probabilities."""
+    return [
+        Alternative(text=written, confidence=round(share, 6))
+        for written, share in others
+    ]
+
+
+def jpeg_of(picture: Shown) -> str:
+    """Encode a picture for people to look at as a data URI."""
+    encoded = base64.b64encode(picture.jpeg).decode()
+    return f"data:image/jpeg;base64,{encoded}"
+
+
+def sheet_page_of(answer: FilledSheet, page: int) -> SheetPage:
+    """Convert the answer for a sheet to its part of that for the document."""
+    said = {name: getattr(answer, name) for name in SheetFields.model_fields}
+    return SheetPage(page=page, **said)
 
 
 def page_of(answer: Text, page: int) -> Page:
@@ -130,10 +191,7 @@ def line_of(line: transcription.TextLine, with_frames: bool) -> Line:
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
     if line.alternatives is not None:
-        answer.alternatives = [
-            Alternative(text=written, confidence=round(share, 6))
-            for written, share in line.alternatives
-        ]
+        answer.alternatives = alternatives_of(line.alternatives)
     if line.has_format is not None:
         answer.format = line.has_format
         answer.value = line.value

@@ -6,7 +6,7 @@ The type of a problem is the name of its class: `upload-too-large` for UploadToo
 from collections.abc import Mapping
 from typing import ClassVar
 
-from app.answers.responses import Prediction, Text
+from app.answers.responses import FilledSheet, Prediction, Text
 
 
 class WebError(Exception):
@@ -85,6 +85,20 @@ class CorrectionsOff(WebError):
     title = "The service stores no corrections"
 
 
+class UnknownForm(WebError):
+    """The service has no such form."""
+
+    status = 404
+    title = "The service has no such form"
+
+
+class NoPageNetwork(WebError):
+    """There is no network for pages, so sheets cannot be found."""
+
+    status = 404
+    title = "The service reads no forms"
+
+
 class UploadTooSlow(WebError):
     """The body does not arrive in time."""
 
@@ -147,7 +161,7 @@ class NotSure(WebError):
     status = 422
     title = "The answer is not sure enough"
 
-    def __init__(self, message: str, reading: Prediction | Text) -> None:
+    def __init__(self, message: str, reading: Prediction | Text | FilledSheet) -> None:
         super().__init__(message)
         self.reading = reading
 

@@ -9,6 +9,7 @@ from app.answers import errors as web
 from app.answers.responses import Problem
 from app.corrections import NotStored
 from app.digit.reading import NotADigit
+from app.form.form import InvalidForm, NotThisForm
 from app.picture import errors as picture
 from app.serving.decoders import Busy, Interrupted
 from app.text.field import InvalidField
@@ -45,6 +46,8 @@ DOMAIN: dict[type[Exception], tuple[int, str, str]] = {
         "impossible-length",
         "The picture cannot be read as a number of this length",
     ),
+    InvalidForm: (422, "invalid-form", "The form is invalid"),
+    NotThisForm: (422, "not-this-form", "The picture shows no sheet of the form"),
     InvalidField: (422, "invalid-parameter", "A parameter is invalid"),
     Exception: (500, "internal-error", "An unexpected error occurred"),
     Busy: (503, "overloaded", "The service is overloaded"),

@@ -263,6 +263,63 @@ class Page(Written, Numbered):
     """What is written on a page of a document, as in a picture."""
 
 
+class FieldReading(Described):
+    """What is written in a field of a form."""
+
+    text: str
+    """As written; empty if nothing is, or nothing can be read."""
+    value: str | None
+    """What it means in the field's format, or else the text; null if it does not have
+    the format.
+    """
+    confidence: Share
+    """Probability that the text is complete and right; of an empty one, that nothing is
+    written there.
+    """
+    empty: Share
+    """Probability that nothing is written there."""
+    format: bool | MISSING = MISSING
+    """Whether it has the field's format, and is what may stand there."""
+    box: Box
+    alternatives: list[Alternative] | MISSING = MISSING
+    """With ?alternatives=3: other texts, the most probable first."""
+    picture: str | MISSING = MISSING
+    """With ?picture=true: the field, a JPEG as a data URI."""
+
+
+class SheetFields(Described):
+    """The fields of a sheet."""
+
+    form: str
+    """The name of the form."""
+    fit: Share
+    """Share of the form's landmarks that are on the sheet."""
+    turn: int | MISSING = MISSING
+    """By how many degrees the picture was turned counter-clockwise to be upright, if it
+    was. Boxes are in pixels of the turned picture.
+    """
+    fields: dict[str, FieldReading]
+    """By name, in the form's order."""
+    confidence: Share
+    """Probability that all fields are right."""
+    picture: str | MISSING = MISSING
+    """With ?picture=true: the upright sheet, at most 1,600 pixels wide and high: a JPEG
+    as a data URI.
+    """
+    size: Size | MISSING = MISSING
+    """With ?picture=true: the size of the upright sheet, to which boxes refer."""
+
+
+class FilledSheet(SheetFields):
+    """What is written in the fields of a filled sheet of a form."""
+
+    model: Model
+
+
+class SheetPage(SheetFields, Numbered):
+    """The sheet on a page of a document."""
+
+
 class Problem(Described):
     """Why a request failed (RFC 9457)."""
 
@@ -280,7 +337,7 @@ class Problem(Described):
     """The id of the request, which is also in the X-Request-ID header and the log."""
     error: str | MISSING = MISSING
     """Under /v2: the detail, where clients of the protocol expect it."""
-    reading: Prediction | Text | MISSING = MISSING
+    reading: Prediction | Text | FilledSheet | MISSING = MISSING
     """The answer that is not sure enough."""
 
 
@@ -310,6 +367,21 @@ class Document(Together):
 
     pages: list[Page | FailedPage] = Field(min_length=1)
     """All of them, or those that were asked for, in order."""
+
+
+class Sheets(Described):
+    """What is written on the sheets of a form, the pages of a PDF or TIFF."""
+
+    sheets: list[SheetPage | FailedPage] = Field(min_length=1)
+    """In order."""
+    model: Model
+
+
+class Forms(Described):
+    """The forms of the service."""
+
+    forms: list[str]
+    """The names that `/read?form=` takes."""
 
 
 class Predictions(Described):

@@ -17,6 +17,9 @@ from PIL import Image
 
 from app import malloc
 from app.digit.reading import DigitOptions, Reading, digit_in, read_digit
+from app.form.form import Form
+from app.form.proposal import proposed
+from app.form.reading import FilledSheet, FormOptions, sheet_in
 from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.opening import open_image, page_count
@@ -31,6 +34,7 @@ SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with oth
 LOCK_SECONDS = 5.0
 # CPU time to read strips, by their width: more than twice of what a small server takes.
 SECONDS_PER_PIXEL = 1e-4
+SECONDS_PER_FIELD = 0.2  # the same for a field of a form
 HAS_LIMITS = sys.platform == "linux"
 Outcome = TypeVar("Outcome")
 Work = Callable[["Limits", bytes], Outcome]  # on the bytes of a file
@@ -57,6 +61,8 @@ class Limits:
         Wall-clock time.
     width : float
         Of the strips of a page, in pixels.
+    fields : float
+        Of a form's sheet.
     max_pixels : int
         Maximum number of pixels, as for `open_image`.
     is_exclusive : bool
@@ -67,6 +73,7 @@ class Limits:
     processor_seconds: float = 2.0
     seconds: float = 20.0
     width: float = math.inf
+    fields: float = math.inf
     max_pixels: int = MAX_PIXELS
     is_exclusive: bool = True
 
@@ -88,6 +95,12 @@ class Limits:
             raise NeedsExclusiveDecoder
         limit_processor_time(self.processor_seconds + SECONDS_PER_PIXEL * width)
 
+    def for_fields(self, count: int) -> None:
+        """Give a sheet time for so many fields; or raise NeedsExclusiveDecoder."""
+        if count > self.fields:
+            raise NeedsExclusiveDecoder
+        limit_processor_time(self.processor_seconds + SECONDS_PER_FIELD * count)
+
 
 # The memory suffices for a photo of a page. Much writing would keep others waiting.
 SHARED = Limits(
@@ -95,6 +108,7 @@ SHARED = Limits(
     processor_seconds=1.0,
     seconds=5.0,
     width=10_000,
+    fields=50,
     is_exclusive=False,
 )
 
@@ -154,6 +168,28 @@ def text_within(
     text = text_in(picture, networks.lines, networks.pages, options, limits.extend)
     watch.end("inference")
     return text, watch.stages
+
+
+def sheet_within(
+    limits: Limits, data: bytes, options: FormOptions
+) -> tuple[FilledSheet, list[Stage]]:
+    """Read the fields of a filled sheet; else as `digit_within`."""
+    watch = Stopwatch()
+    watch.end("wait")
+    picture = decoded(limits.open(data, options.page))
+    watch.end("decode")
+    assert networks.pages is not None  # or the service refuses forms
+    sheet = sheet_in(
+        picture, networks.lines, networks.pages, options, limits.for_fields
+    )
+    watch.end("inference")
+    return sheet, watch.stages
+
+
+def form_within(limits: Limits, data: bytes, page: int | None) -> Form:
+    """Propose a form for an empty sheet in this process."""
+    assert networks.pages is not None  # or the service refuses forms
+    return proposed(decoded(limits.open(data, page)), networks.pages)
 
 
 def pages_within(_: Limits, data: bytes) -> int:

@@ -15,12 +15,21 @@ from PIL import Image
 
 from app.digit.candidates import WHOLE
 from app.digit.reading import SIDE, DigitOptions, Reading, judged
+from app.form.form import Form
+from app.form.reading import FilledSheet, FormOptions
 from app.picture.errors import NotAnImage
 from app.picture.file_formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
 from app.picture.opening import open_image
 from app.serving.batcher import Batcher
-from app.serving.decoder import Limits, digit_within, pages_within, text_within
+from app.serving.decoder import (
+    Limits,
+    digit_within,
+    form_within,
+    pages_within,
+    sheet_within,
+    text_within,
+)
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
 from app.settings import Settings
@@ -34,14 +43,13 @@ SIMPLE = ("PNG", "JPEG", "GIF", "BMP")  # formats whose headers do not lie
 SMALL_SIDE = 128  # longer side of a small picture, in pixels
 JPEG_BYTES = 65_536  # the same limits, for JPEGs
 JPEG_SIDE = 2 * SIDE
+Read = Reading | Transcription | FilledSheet
 # Told of each picture that was read: its reading or text, the stages of reading it, and
 # whether it was small.
-Record = Callable[[Reading | Transcription, Sequence[Stage], bool], object]
+Record = Callable[[Read, Sequence[Stage], bool], object]
 
 
-def unrecorded(
-    read: Reading | Transcription, stages: Sequence[Stage], is_small: bool
-) -> None:
+def unrecorded(read: Read, stages: Sequence[Stage], is_small: bool) -> None:
     """Record nothing."""
 
 
@@ -120,6 +128,26 @@ class Reader:
         text = text._replace(model=self.networks.text_model)
         self.record(text, [*since(watch, stages)], False)
         return text
+
+    async def read_sheet(self, data: bytes, options: FormOptions) -> FilledSheet:
+        """Read the fields of a filled sheet, in a decoder process.
+
+        Raises PictureError, including NotThisForm, or Busy or Interrupted.
+        """
+        watch = Stopwatch()
+        sheet, stages = await self.decoders(
+            data, partial(sheet_within, options=options)
+        )
+        sheet = sheet._replace(model=self.networks.text_model)
+        self.record(sheet, [*since(watch, stages)], False)
+        return sheet
+
+    async def propose_form(self, data: bytes, page: int | None) -> Form:
+        """Propose a form for an empty sheet, in a decoder process.
+
+        Raises PictureError, or Busy or Interrupted.
+        """
+        return await self.decoders(data, partial(form_within, page=page))
 
     async def page_count(self, data: bytes) -> int:
         """Count the pages of a file, in a decoder process if its format has pages."""

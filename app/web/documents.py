@@ -4,9 +4,11 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from app.answers import conversion
 from app.answers.errors import TooManyPages
-from app.answers.responses import FailedPage, Page
+from app.answers.responses import FailedPage, Page, SheetPage
 from app.picture.errors import NoSuchPage
 from app.text.field import InvalidField
 
@@ -22,7 +24,7 @@ class Document:
 
     Attributes
     ----------
-    pages : AsyncIterator of Page or FailedPage
+    pages : AsyncIterator of Page, SheetPage or FailedPage
         The pages, as they are read.
     count : int
         Number of pages of the file.
@@ -32,7 +34,7 @@ class Document:
         The characters that may stand in them, if they were given.
     """
 
-    pages: AsyncIterator[Page | FailedPage]
+    pages: AsyncIterator[Page | SheetPage | FailedPage]
     count: int
     model: str
     characters: str | None = None
@@ -87,3 +89,18 @@ def numbers_in(listed: str, count: int) -> Iterator[int]:
         if begin > end:
             raise InvalidField(f"page must not go back, as in {begin}-{end}.")
         yield from range(begin, end + 1)
+
+
+@dataclass(frozen=True)
+class SheetsOfDocument(Document):
+    """The answer for a document of filled sheets, which are read as they are asked
+    for.
+    """
+
+    async def in_one_object(self, end: str = "") -> AsyncGenerator[str]:
+        """Yield the parts of one JSON object, and what follows it."""
+        before = '{"sheets":['
+        async for sheet in self.pages:
+            yield before + sheet.model_dump_json()
+            before = ","
+        yield f'],"model":{to_json(self.model).decode()}}}{end}'

@@ -23,6 +23,7 @@ from app.web.documents import PAGES
 OF_FIELD = {each.name for each in fields(Field)}
 MAX_ERRORS = 3  # that are described
 MAX_NAME = 60  # characters of the name of a parameter
+MAX_FORM_NAMES = 500  # characters
 # What a value must be, by the type of Pydantic's error or by the pattern that it lacks,
 # with the error's context.
 RULES = {
@@ -33,6 +34,7 @@ RULES = {
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
     "too_short": "must have at least {min_length}",
+    "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
     LABEL: "must be what is written, without spaces around it, up to 200 characters, "
@@ -134,6 +136,11 @@ class OfText(Parameters):
     """
     alternatives: int = Parameter(default=0, ge=0, le=10)
     """Number of other texts to return for each line."""
+    form: str | None = Parameter(default=None, max_length=MAX_FORM_NAMES)
+    """Read a filled sheet of this form, which `GET /forms` lists, or of one of several,
+    as in `meter,exam`: the answer has its fields. A form can also be sent, as the part
+    `form`.
+    """
     min_confidence: Share = 0
     """An answer with a lower confidence gets the error `not-sure`, with the answer in
     it.
@@ -168,6 +175,7 @@ class OfText(Parameters):
         return self.model_copy(update={"values": values})
 
 
+OnePageParameters = Annotated[OfOnePage, Query()]
 PictureParameters = Annotated[OfPicture, Query()]
 DigitParameters = Annotated[OfDigit, Query()]
 TextParameters = Annotated[OfText, Query()]

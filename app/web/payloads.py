@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, WithJsonSchema
 
 MAX_PICTURES = 256
+MAX_FORMS = 8
 # Generators of clients know this better than OpenAPI 3.1's own.
 File = Annotated[bytes, WithJsonSchema({"type": "string", "format": "binary"})]
 
@@ -26,9 +27,12 @@ class PicturesForm(BaseModel):
 
 
 class TextForm(PictureForm):
-    """A form with a picture, and what may be written in it: a value a line."""
+    """A form with a picture, and what may be written in it: a value a line; or the
+    printed forms, as JSON, of one of which it shows a filled sheet.
+    """
 
     values: File | None = None
+    form: list[str] = Field(default=[], max_length=MAX_FORMS)
 
 
 class TextsForm(PicturesForm):

@@ -7,18 +7,17 @@ from time import perf_counter_ns, time_ns
 from opentelemetry import trace
 
 from app.digit.reading import Reading
+from app.form.reading import FilledSheet
 from app.metrics import Metrics
+from app.serving.reader import Read
 from app.stopwatch import Stage
-from app.text.transcription import TextDigit, Transcription
+from app.text.transcription import TextDigit
 
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
 def record(
-    metrics: Metrics,
-    read: Reading | Transcription,
-    stages: Sequence[Stage],
-    is_small: bool,
+    metrics: Metrics, read: Read, stages: Sequence[Stage], is_small: bool
 ) -> None:
     """Record a picture that was read; see `Reader`."""
     seconds = Counter[str]()
@@ -35,7 +34,12 @@ def record(
     if isinstance(read, Reading):
         metrics.legibility.observe(read.legibility)
         return
-    digits = [digit for line in read.lines for digit in line.digits]
+    texts = (
+        [field.text for field in read.fields]
+        if isinstance(read, FilledSheet)
+        else [read]
+    )
+    digits = [digit for text in texts for line in text.lines for digit in line.digits]
     metrics.text_length.observe(len(digits))
     for digit in digits:
         metrics.legibility.observe(digit.legibility)

@@ -6,6 +6,7 @@ The answer may be larger than all pictures together, so it is not held in memory
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from decimal import Decimal
 from typing import TypeVar
 
 from fastapi import Request, Response
@@ -13,11 +14,13 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 
+from app.answers import errors, responses
 from app.answers.responses import Failure
 from app.web import problems
 from app.web.documents import Document
 
 Model = TypeVar("Model", bound=BaseModel)
+Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.FilledSheet)
 # From the most specific to the least.
 JSON_KINDS = "application/json", "application/*", "*/*"
 LINES_KIND = "application/x-ndjson"
@@ -116,3 +119,18 @@ def weight_of(parameters: str) -> float:
     """Return the weight among the parameters of a media range, by default 1."""
     found = WEIGHT.search(parameters.replace(" ", ""))
     return float(found[1]) if found else 1
+
+
+def sure(answer: Answer, least: float) -> Answer:
+    """Return an answer; raise NotSure if its confidence, or its legibility if it has
+    one, is lower.
+    """
+    for name in ("confidence", "legibility"):
+        share = getattr(answer, name, 1)
+        if share < least:
+            # With all its digits: one that is rounded could be the least.
+            in_full = f"{Decimal(str(share)):f}"
+            raise errors.NotSure(
+                f"The {name} is {in_full}: a person should look at the picture.", answer
+            )
+    return answer

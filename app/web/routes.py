@@ -1,9 +1,6 @@
 """The endpoints, without logic of their own."""
 
-from collections.abc import AsyncGenerator, Sequence
-from decimal import Decimal
 from functools import partial
-from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -13,14 +10,16 @@ from app.answers import conversion, errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.digit.inside import weights_in_colour
 from app.digit.reading import DigitOptions, NotADigit
+from app.form.form import InvalidForm, NotThisForm
 from app.picture.errors import BlankImage
 from app.text.field import InvalidField
 from app.text.limits import TooMuchWriting
 from app.text.reading import ImpossibleLength
 from app.text.transcription import Transcription
 from app.web import results
-from app.web.clients import require_open
-from app.web.documents import Document, pages_in
+from app.web.documents import Document
+from app.web.forms import answer_with_sheets, forms_of
+from app.web.pages import answers_to_pages, pages_of
 from app.web.parameters import (
     DigitParameters,
     OfDigit,
@@ -28,12 +27,11 @@ from app.web.parameters import (
     PictureParameters,
     TextParameters,
 )
-from app.web.problems import problem_of
+from app.web.results import sure
 from app.web.service import Service, Serving
 from app.web.several import AT_ONCE, Deadline, read_several
 from app.web.uploads import OneSent, SeveralSent, Upload, Uploads
 
-Answer = TypeVar("Answer", responses.Prediction, responses.Text)
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 post = partial(guarded.post, tags=["pictures"])
@@ -53,6 +51,10 @@ OF_READ = OF_ONE_PICTURE | {
     InvalidField,
     errors.NotSure,
     errors.TooManyPages,
+    errors.UnknownForm,
+    errors.NoPageNetwork,
+    InvalidForm,
+    NotThisForm,
 }
 
 
@@ -147,14 +149,17 @@ def unit_weights(service: Serving, unit: int) -> responses.Unit:
 @post(
     "/read",
     summary="Read numbers",
-    response_model=responses.Text | responses.Document,
+    response_model=responses.Text
+    | responses.Document
+    | responses.FilledSheet
+    | responses.Sheets,
     responses=problems.documentation("/read", *OF_READ),
 )
 async def read(
     request: Request, service: Serving, parameters: TextParameters, sent: OneSent
-) -> responses.Text | Response:
+) -> responses.Text | responses.FilledSheet | Response:
     """Read the handwritten numbers in a picture as they are written, line by line;
-    without any, the text is empty.
+    without any, the text is empty. With a form, read the fields of a filled sheet.
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses some. With
     `Accept: application/x-ndjson`, each page is a line of JSON, sent as soon as it is
@@ -162,6 +167,12 @@ async def read(
     """
     parameters = parameters.with_values(sent.values)
     parameters.field.require_possible(service.reader.networks.lines.spec)
+    forms = await forms_of(service, parameters, sent)
+    if forms:
+        sheets = await answer_with_sheets(
+            request, service, parameters, sent.picture, forms
+        )
+        return results.respond_with(request, sheets)
     answer = await answer_with_text(request, service, parameters, sent.picture)
     return results.respond_with(request, answer)
 
@@ -197,16 +208,15 @@ async def answer_with_text(
     """Answer with what is written in a picture, which may be one of several, or on each
     page of a document.
     """
-    page = parameters.only_page
-    if page is None:
-        count = await service.page_count(request, picture)
-        if count > 1 or parameters.page:
-            listed = pages_in(parameters.page, count, service.settings.max_pages)
-            await require_open(request)
-            pages = answers_to_pages(request, service, parameters, picture, listed)
-            model = service.reader.networks.text_model
-            return Document(pages, count, model, parameters.characters)
-    return await answer_to_page(request, service, parameters, picture, page)
+    answer = partial(answer_to_page, request, service, parameters, picture)
+    pages = await pages_of(request, service, parameters, picture)
+    if pages is None:
+        return await answer(parameters.only_page)
+    answers = answers_to_pages(
+        request, service, pages.listed, answer, conversion.page_of
+    )
+    model = service.reader.networks.text_model
+    return Document(answers, pages.total, model, parameters.characters)
 
 
 async def answer_to_page(
@@ -223,34 +233,6 @@ async def answer_to_page(
     return sure(answer, parameters.min_confidence)
 
 
-async def answers_to_pages(
-    request: Request,
-    service: Service,
-    parameters: OfText,
-    picture: bytes,
-    pages: Sequence[int],
-) -> AsyncGenerator[responses.Page | responses.FailedPage]:
-    """Yield what is written on each page, or the error."""
-    admission = service.admission
-
-    async def answer_alone(page: int) -> responses.Text:
-        async with admission.for_page():
-            return await answer_to_page(request, service, parameters, picture, page)
-
-    async def answer(page: int) -> responses.Text:
-        late = f"There was no time left for this page: ask for it with ?page={page}."
-        return await admission.patiently(partial(answer_alone, page), late)
-
-    outcomes = read_several(request, pages, answer)
-    for page in pages:
-        outcome = await anext(outcomes)
-        if isinstance(outcome, Exception):
-            problem, _ = problem_of(request, outcome)
-            yield responses.FailedPage(page=page, error=problem)
-        else:
-            yield conversion.page_of(outcome, page)
-
-
 async def answer_of(
     text: Transcription, service: Service, parameters: OfText
 ) -> responses.Text:
@@ -259,21 +241,6 @@ async def answer_of(
     return await run_in_threadpool(
         conversion.text_of, shown, parameters.frame, parameters.characters
     )
-
-
-def sure(answer: Answer, least: float) -> Answer:
-    """Return an answer; raise NotSure if its confidence, or its legibility if it has
-    one, is lower.
-    """
-    for name in ("confidence", "legibility"):
-        share = getattr(answer, name, 1)
-        if share < least:
-            # With all its digits: one that is rounded could be the least.
-            in_full = f"{Decimal(str(share)):f}"
-            raise errors.NotSure(
-                f"The {name} is {in_full}: a person should look at the picture.", answer
-            )
-    return answer
 
 
 @unguarded.head("/health", include_in_schema=False)

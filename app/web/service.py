@@ -15,6 +15,8 @@ from fastapi import Depends, Request
 
 from app.corrections import Corrections
 from app.digit.reading import DigitOptions, Reading
+from app.form.form import Form
+from app.form.reading import FilledSheet, FormOptions
 from app.metrics import Metrics
 from app.picture.file_formats import has_pages
 from app.picture.maps import Map
@@ -80,6 +82,20 @@ class Service:
         """Read the text in a picture."""
         read = partial(self.reader.read_text, picture, options)
         return await self.admission.large.read(request, read)
+
+    async def read_sheet(
+        self, request: Request, picture: bytes, options: FormOptions
+    ) -> FilledSheet:
+        """Read the fields of a filled sheet."""
+        read = partial(self.reader.read_sheet, picture, options)
+        return await self.admission.large.read(request, read)
+
+    async def propose_form(
+        self, request: Request, picture: bytes, page: int | None
+    ) -> Form:
+        """Propose a form for an empty sheet."""
+        propose = partial(self.reader.propose_form, picture, page)
+        return await self.admission.large.read(request, propose)
 
     async def page_count(self, request: Request, document: bytes) -> int:
         """Count the pages of a file, unless the client leaves."""

@@ -1,5 +1,5 @@
 """Request → the bytes of its pictures, from form fields, JSON or the raw body; and the
-list of values in a form.
+list of values and the printed forms beside them.
 
 The body is kept in memory; nothing is written to disk. The declared type only tells
 forms and JSON from a raw body.
@@ -9,6 +9,7 @@ import base64
 import math
 import re
 import string
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Annotated, Any, NamedTuple
 
@@ -37,6 +38,7 @@ JSON = b"application/json"
 (SEVERAL,) = PicturesForm.model_fields
 (IMAGE,) = EncodedPicture.model_fields
 VALUES = b"values"  # the field of `TextForm` with a list
+FORM = b"form"  # the field of `TextForm` with a printed form
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
 # In a JSON object with a picture; each may take a hundred times its length in memory.
 MAX_VALUES = 1000
@@ -56,10 +58,13 @@ FORM_CONFIG = {
 
 
 class Sent(NamedTuple):
-    """The pictures in a request, and the list of values, a value a line, if any."""
+    """The pictures in a request, the list of values, a value a line, if any, and the
+    printed forms, in JSON.
+    """
 
     pictures: list[bytes]
     values: str | None = None
+    forms: Sequence[bytes] = ()
 
     @property
     def picture(self) -> bytes:
@@ -69,8 +74,8 @@ class Sent(NamedTuple):
 
 
 class Form:
-    """The files in one field of a multipart form, and a list of values, which are added
-    as they arrive.
+    """The files in one field of a multipart form, a list of values and printed forms,
+    which are added as they arrive.
     """
 
     def __init__(self, field: str, max_parts: int) -> None:
@@ -79,6 +84,7 @@ class Form:
         self.parts = 0
         self.files: list[File] = []
         self.values: Field | File | None = None
+        self.forms: list[bytes] = []
         self.is_complete = False
 
     def add(self, part: Field | File) -> None:
@@ -88,6 +94,8 @@ class Form:
             self.files.append(part)
         elif part.field_name == VALUES:
             self.values = part
+        elif part.field_name == FORM:
+            self.forms.append(content_of(part))
         check_count(len(self.files))
         self.check_parts(self.parts)
 
@@ -114,7 +122,7 @@ class Form:
                 f"{self.field}=@picture.png."
             )
         values = None if self.values is None else text_of(self.values)
-        return Sent([*map(content_of, self.files)], values)
+        return Sent([*map(content_of, self.files)], values, self.forms)
 
 
 def content_of(part: Field | File) -> bytes:
@@ -144,7 +152,9 @@ def check_count(pictures: int) -> None:
 
 
 async def read_one(body: Arriving) -> Sent:
-    """Return the only picture of a request, and values; see `Body.read` for errors."""
+    """Return the only picture of a request, and what is beside it; see `Body.read` for
+    the errors.
+    """
     if body.media_type.startswith(MULTIPART):
         sent = await read_form(body, FIELD, MAX_PARTS)
         if len(sent.pictures) > 1:
@@ -190,7 +200,7 @@ async def read_raw(body: Body) -> bytes:
 
 
 async def read_form(body: Body, field: str, max_parts: int) -> Sent:
-    """Return the files in one field of a form, at least one, and values."""
+    """Return the files in one field of a form, at least one, and what is beside them."""
     boundary = body.options.get(b"boundary")
     form = Form(field, max_parts)
     delimiters = 0

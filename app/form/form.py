@@ -1,0 +1,244 @@
+"""A form: the fields of a printed sheet, and the landmarks by which it is found."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Annotated, Self
+
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from app.form.landmarks import Landmarks
+from app.picture.errors import PictureError
+from app.text import field as of_text
+from app.text.conditions import CheckName
+from app.text.formats import DateOrder, FormatName
+from app.text.layout import Floats
+from app.text.limits import MAX_DIGITS
+from app.text.line_spec import LineSpec
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+MAX_BYTES = 20_000_000  # of a form's file, with its lists of values
+MAX_PAGES, MAX_FIELDS, MAX_LANDMARKS = 20, 200, 2000
+MAX_NAME = 60
+# Of the smaller one's area, from which two boxes overlap.
+OVERLAP = 0.1
+SAID = [each.name for each in fields(of_text.Field)]
+RUN_BY_SPREADSHEETS = "=+-@"
+MAX_ERRORS = 3  # that are described
+
+
+class InvalidForm(Exception):
+    """The form cannot be used; the message names the place in it."""
+
+
+class NotThisForm(PictureError):
+    """The picture shows no sheet of the form."""
+
+
+def require_plain(name: str) -> str:
+    """Refuse a name that a spreadsheet would run, or that is not one line of text."""
+    if not name.isprintable() or name != name.strip():
+        raise ValueError("must be one line of text, without spaces around it")
+    if name[0] in RUN_BY_SPREADSHEETS:
+        raise ValueError(
+            f"must not begin with {name[0]}: a spreadsheet would run it as a formula"
+        )
+    return name
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(require_plain)
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(gt=0, le=1)]
+Coordinate = Annotated[float, Field(ge=-1, le=2)]
+Segment = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+Segments = Annotated[list[Segment], Field(max_length=MAX_LANDMARKS)]
+
+
+class Part(BaseModel):
+    """A part of a form, in which only what is known may stand."""
+
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class FieldBox(Part):
+    """Where a field is, in fractions of the upright page."""
+
+    left: Share
+    top: Share
+    width: Length
+    height: Length
+
+    @model_validator(mode="after")
+    def is_on_the_page(self) -> Self:
+        """Refuse a box that ends beyond the page."""
+        if self.left + self.width > 1.0001 or self.top + self.height > 1.0001:
+            raise ValueError("must end on the page: left + width and top + height <= 1")
+        return self
+
+    def corners(self, size: tuple[int, int]) -> Floats:
+        """Return the corners (4, 2) on a page of this size, clockwise from the top
+        left.
+        """
+        right, bottom = self.left + self.width, self.top + self.height
+        corners = [
+            (self.left, self.top),
+            (right, self.top),
+            (right, bottom),
+            (self.left, bottom),
+        ]
+        return np.array(corners) * size
+
+    def overlaps(self, other: "FieldBox") -> bool:
+        """Return whether two boxes share more than a little."""
+        across = shared(self.left, self.width, other.left, other.width)
+        down = shared(self.top, self.height, other.top, other.height)
+        smaller = min(self.width * self.height, other.width * other.height)
+        return across * down > OVERLAP * smaller
+
+
+def shared(begin: float, length: float, other: float, other_length: float) -> float:
+    """Return how much of a line two parts of it share."""
+    return max(0.0, min(begin + length, other + other_length) - max(begin, other))
+
+
+class FormField(Part):
+    """A field, and what may be written there, as in the parameters of `/read`."""
+
+    name: Name
+    box: FieldBox
+    format: FormatName | None = None
+    date: DateOrder | None = None
+    length: Annotated[int, Field(ge=1, le=MAX_DIGITS)] | None = None
+    characters: str | None = None
+    values: Annotated[list[str], Field(max_length=of_text.MAX_VALUES)] | None = None
+    min: float | None = None
+    max: float | None = None
+    digits: Annotated[int, Field(ge=0, le=of_text.MAX_DECIMALS)] | None = None
+    check: CheckName | None = None
+    required: bool = False
+    """Whether it is in doubt while it is empty."""
+
+    @cached_property
+    def field(self) -> of_text.Field:
+        """What may be written there."""
+        said = {name: getattr(self, name) for name in SAID}
+        if self.values is not None:
+            said["values"] = "\n".join(self.values)
+        return of_text.Field(**said)
+
+
+class FormLandmarks(Part):
+    """What is printed on a page, in fractions of it: by this it is found again."""
+
+    writing: Segments
+    """Both ends of the middle of each line of print: x1, y1, x2, y2."""
+    rules: Segments
+    """Both ends of each printed line."""
+
+
+class FormPage(Part):
+    """A page of a form."""
+
+    width: Annotated[int, Field(ge=1, le=100_000)]
+    """Of the upright sample, in pixels."""
+    height: Annotated[int, Field(ge=1, le=100_000)]
+    landmarks: FormLandmarks
+    fields: Annotated[list[FormField], Field(max_length=MAX_FIELDS)]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+    @cached_property
+    def marks(self) -> Landmarks:
+        """The landmarks in pixels."""
+        size = np.array([*self.size, *self.size], float)
+        writing = np.array(self.landmarks.writing, float).reshape(-1, 4)
+        rules = np.array(self.landmarks.rules, float).reshape(-1, 4)
+        return Landmarks(writing * size, rules * size, self.size)
+
+
+class Form(Part):
+    """A printed form: what `digits forms new` and the page write."""
+
+    name: Name
+    pages: Annotated[list[FormPage], Field(min_length=1, max_length=MAX_PAGES)]
+
+    @property
+    def fields(self) -> list[FormField]:
+        """The fields of all pages."""
+        return [field for page in self.pages for field in page.fields]
+
+    def require_possible(self, spec: LineSpec) -> None:
+        """Raise InvalidForm unless a line network can read something in each field."""
+        for place, each in places(self):
+            try:
+                each.field.require_possible(spec)
+            except of_text.InvalidField as error:
+                raise InvalidForm(f"{place} ({each.name}): {error}") from error
+
+
+def form_in(content: str | bytes) -> Form:
+    """Parse a form; raise InvalidForm with what is wrong, and where."""
+    if len(content) > MAX_BYTES:
+        raise InvalidForm(f"The form is larger than {MAX_BYTES:,} bytes.")
+    try:
+        form = Form.model_validate_json(content)
+    except ValidationError as error:
+        errors = error.errors()
+        said = "; ".join(map(sentence, errors[:MAX_ERRORS]))
+        raise InvalidForm(f"{said}.") from error
+    require_apart(form)
+    return form
+
+
+def sentence(error: "ErrorDetails") -> str:
+    """Return what is wrong, and where, as in pages[0].fields[3].box."""
+    place = ""
+    for each in error["loc"]:
+        place += f"[{each}]" if isinstance(each, int) else f".{each}"
+    why = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "json_invalid":
+        return f"The form is no JSON: {why}"
+    if error["type"] == "too_long":
+        why = f"has more than {error['ctx']['max_length']:,}"
+    return f"{place.lstrip('.') or 'The form'}: {why}"
+
+
+def places(form: Form) -> Iterator[tuple[str, FormField]]:
+    """Yield each field, and the place where it stands in the file."""
+    for page, each in enumerate(form.pages):
+        for number, field in enumerate(each.fields):
+            yield f"pages[{page}].fields[{number}]", field
+
+
+def require_apart(form: Form) -> None:
+    """Raise InvalidForm if fields share a name, or boxes of a page overlap."""
+    first = dict[str, str]()
+    for place, field in places(form):
+        if before := first.get(field.name):
+            raise InvalidForm(f"{place}: {before} is called {field.name}, too.")
+        first[field.name] = place
+    for page, each in enumerate(form.pages):
+        for (one, a), (two, b) in combinations(enumerate(each.fields), 2):
+            if a.box.overlaps(b.box):
+                raise InvalidForm(
+                    f"pages[{page}].fields[{two}] ({b.name}): its box overlaps that of "
+                    f"fields[{one}] ({a.name})."
+                )

@@ -1,0 +1,133 @@
+"""An empty sheet → a form: its landmarks, and a field for each printed box and cell."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from app.form.form import FieldBox, Form, FormField, FormLandmarks, FormPage, Segments
+from app.form.landmarks import MIN_TICK, Landmarks, landmarks_of
+from app.picture.decode import Picture
+from app.picture.maps import PixelBox
+from app.picture.pieces import Components
+from app.text.layout import Floats
+from app.text.pages import PageNetwork
+
+SIDE = 1000  # longer side of the map on which printed lines enclose fields, in pixels
+RULE_WIDTH = 4  # of printed lines on it, so that ends that nearly meet do
+HEIGHTS = 12, 120  # of fields on it
+MIN_SHAPE = 0.4  # width of a field over its height
+FILLED = 0.85  # share of its box that a field fills
+MAX_PROPOSED = 200
+DECIMALS = 5  # of fractions of a page
+
+
+def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
+    """Find the landmarks of an empty sheet, and propose its fields.
+
+    Parameters
+    ----------
+    picture : Picture
+        The sheet, from `text.reading.decoded`.
+    pages : PageNetwork
+        The network that finds lines of writing.
+    name : str
+        The name of the form.
+
+    Returns
+    -------
+    Form
+        Of one page.
+    """
+    found = landmarks_of(picture, pages, MIN_TICK)
+    width, height = found.size
+    fields = [
+        FormField(name=f"field{number}", box=box)
+        for number, box in enumerate(boxes_in(found)[:MAX_PROPOSED], 1)
+    ]
+    landmarks = FormLandmarks(
+        writing=fractions(found.writing, found.size),
+        rules=fractions(found.rules, found.size),
+    )
+    page = FormPage(width=width, height=height, landmarks=landmarks, fields=fields)
+    return Form(name=name, pages=[page])
+
+
+def fractions(segments: Floats, size: tuple[int, int]) -> Segments:
+    """Return the ends of landmarks in fractions of the page."""
+    found: Segments = (segments / [*size, *size]).round(DECIMALS).tolist()
+    return found
+
+
+def boxes_in(landmarks: Landmarks) -> list[FieldBox]:
+    """Return what printed lines enclose, without print in it, in the order of reading.
+
+    Tall and narrow cells beside each other are one field, a comb.
+    """
+    factor = SIDE / max(landmarks.size)
+    width, height = (round(factor * side) for side in landmarks.size)
+    drawn = Image.new("1", (width, height))
+    draw = ImageDraw.Draw(drawn)
+    for x1, y1, x2, y2 in (factor * landmarks.long_rules).tolist():
+        draw.line((x1, y1, x2, y2), 1, RULE_WIDTH)
+    free = ~np.asarray(drawn)
+    found = Components.of(free.astype(np.float32), 1)
+    boxes = [PixelBox(*box) for box in found.box[1:].tolist()]
+    shares = found.mass[1:] / [
+        max(1, (box.bottom - box.top) * (box.right - box.left)) for box in boxes
+    ]
+    middles = factor * (landmarks.writing[:, :2] + landmarks.writing[:, 2:]) / 2
+    cells = [
+        box
+        for box, share in zip(boxes, shares, strict=True)
+        if share >= FILLED and may_be_field(box) and not has_print(box, middles)
+    ]
+    cells.sort(key=lambda box: (round(box.top / HEIGHTS[0]), box.left))
+    return [fraction_of(box, (width, height)) for box in joined(cells)]
+
+
+def may_be_field(box: PixelBox) -> bool:
+    """Return whether a number may be written in a box."""
+    least, most = HEIGHTS
+    height = box.bottom - box.top
+    return least <= height <= most and box.right - box.left >= MIN_SHAPE * height
+
+
+def has_print(box: PixelBox, middles: Floats) -> bool:
+    """Return whether the middle of a line of print is in a box."""
+    x, y = middles.T
+    inside = (box.left <= x) & (x < box.right) & (box.top <= y) & (y < box.bottom)
+    return bool(inside.any())
+
+
+def joined(cells: list[PixelBox]) -> list[PixelBox]:
+    """Join tall and narrow cells that touch in a row: each has one digit."""
+    fields: list[PixelBox] = []
+    for cell in cells:
+        before = fields[-1] if fields else None
+        if before and is_comb(before, cell):
+            fields[-1] = before._replace(right=cell.right)
+        else:
+            fields.append(cell)
+    return fields
+
+
+def is_comb(before: PixelBox, cell: PixelBox) -> bool:
+    """Return whether a cell goes on where a comb, or its first cell, ends."""
+    height = cell.bottom - cell.top
+    gap = cell.left - before.right
+    return (
+        cell.right - cell.left <= height
+        and 0 <= gap <= 2 * RULE_WIDTH
+        and abs(cell.top - before.top) <= RULE_WIDTH
+        and abs(cell.bottom - before.bottom) <= RULE_WIDTH
+    )
+
+
+def fraction_of(box: PixelBox, size: tuple[int, int]) -> FieldBox:
+    """Return a box in fractions of the page."""
+    width, height = size
+    return FieldBox(
+        left=round(box.left / width, DECIMALS),
+        top=round(box.top / height, DECIMALS),
+        width=round((box.right - box.left) / width, DECIMALS),
+        height=round((box.bottom - box.top) / height, DECIMALS),
+    )

@@ -1,0 +1,269 @@
+"""A picture of a filled sheet → what is written in the fields of its form."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from app.form.crop import field_on
+from app.form.form import Form, FormField, FormPage, NotThisForm
+from app.form.landmarks import landmarks_of
+from app.form.placement import Placement, applied, placed
+from app.picture.decode import Picture
+from app.picture.maps import PixelBox
+from app.picture.shown import Shown, shown
+from app.text.layout import Floats
+from app.text.limits import TooMuchWriting
+from app.text.line_network import LineNetwork
+from app.text.pages import PageNetwork
+from app.text.reading import ImpossibleLength, TextOptions, text_in
+from app.text.strips import Sheet
+from app.text.transcription import Transcription
+
+# Share of the landmarks, and number of their ends, from which a sheet is of a form.
+LEAST_FIT = 0.5
+LEAST_ENDS = 8
+SURE_FIT = 0.8  # from which a sheet need not be looked at on its side
+
+
+def unheeded(count: int) -> None:
+    """Let any number of fields be read."""
+
+
+UNREADABLE = Transcription((), 0.0)
+
+
+@dataclass(frozen=True)
+class FormOptions:
+    """How to read a filled sheet.
+
+    Attributes
+    ----------
+    forms : tuple of Form
+        The sheet is of one of these.
+    page : int, optional
+        Which page of a TIFF or PDF, as for `open_image`.
+    alternatives : int
+        Number of other texts to return for each field.
+    with_picture : bool
+        Whether to return the upright sheet, and each field's crop.
+    """
+
+    forms: tuple[Form, ...]
+    page: int | None = None
+    alternatives: int = 0
+    with_picture: bool = False
+
+
+class FieldText(NamedTuple):
+    """What is written in a field.
+
+    Attributes
+    ----------
+    field : FormField
+        The field.
+    text : Transcription
+        What is written there.
+    empty : float
+        Probability that nothing is.
+    box : PixelBox
+        Its bounding box, in pixels of the upright sheet.
+    alternatives : sequence or None
+        Other texts with their probabilities, if requested.
+    picture : Shown or None
+        Its crop, if requested.
+    """
+
+    field: FormField
+    text: Transcription
+    empty: float
+    box: PixelBox
+    alternatives: Sequence[tuple[str, float]] | None = None
+    picture: Shown | None = None
+
+    @property
+    def value(self) -> str | None:
+        """What it means in its format, or else what is written."""
+        return self.text.text if self.text.has_format is None else self.text.value
+
+    @property
+    def confidence(self) -> float:
+        """Probability that this, or nothing, is written there."""
+        return self.text.confidence if self.text.lines else self.empty
+
+
+class FilledSheet(NamedTuple):
+    """A sheet of a form, and what is written in its fields.
+
+    Attributes
+    ----------
+    form : str
+        The form's name.
+    fit : float
+        Share of the form's landmarks that are on the sheet.
+    turn : int
+        By how many degrees the picture was turned, counter-clockwise, to be upright.
+    fields : tuple of FieldText
+        In the form's order.
+    picture : Shown or None
+        The upright sheet, if requested.
+    model : str
+        The versions of the files that read it.
+    """
+
+    form: str
+    fit: float
+    turn: int
+    fields: tuple[FieldText, ...]
+    picture: Shown | None = None
+    model: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """Probability that all fields are right."""
+        return math.prod(each.confidence for each in self.fields)
+
+
+class Found(NamedTuple):
+    """A page of a form, where it lies, and the turn of the picture on which it was
+    found.
+    """
+
+    form: Form
+    page: FormPage
+    placement: Placement
+    picture: Picture
+
+
+def sheet_in(
+    picture: Picture,
+    network: LineNetwork,
+    pages: PageNetwork,
+    options: FormOptions,
+    on_fields: Callable[[int], object] = unheeded,
+) -> FilledSheet:
+    """Read the fields of a filled sheet.
+
+    Parameters
+    ----------
+    picture : Picture
+        The sheet, from `text.reading.decoded`.
+    network : LineNetwork
+        The line network.
+    pages : PageNetwork
+        The network that finds lines of writing.
+    options : FormOptions
+        The forms, and how to read.
+    on_fields : callable
+        Called before fields are read, with their number; it may raise an exception.
+
+    Raises
+    ------
+    NotThisForm
+        The picture shows no sheet of these forms.
+    """
+    found = found_on(picture, pages, options.forms)
+    on_fields(len(found.page.fields))
+    sheet = Sheet.of(found.picture)
+    marks = found.page.marks
+    place = found.placement.place
+    turn = upright_turn(place, found.page.size)
+    upright = found.picture.turned(turn)
+    size = found.picture.width, found.picture.height
+    fields = []
+    for field in found.page.fields:
+        crop, corners = field_on(sheet, place, field.box, marks)
+        how = TextOptions(field.field, alternatives=options.alternatives)
+        text = text_of_field(crop, network, pages, how)
+        fields.append(
+            FieldText(
+                field,
+                text,
+                emptiness(crop, text),
+                bounding_box(turned_points(corners, size, turn), upright),
+                others_of(text) if options.alternatives else None,
+                shown(crop) if options.with_picture else None,
+            )
+        )
+    turned = (turn + (picture is not found.picture) * 90) % 360
+    return FilledSheet(
+        found.form.name,
+        found.placement.fit,
+        turned,
+        tuple(fields),
+        shown(upright) if options.with_picture else None,
+    )
+
+
+def found_on(picture: Picture, pages: PageNetwork, forms: Sequence[Form]) -> Found:
+    """Find a sheet of one of the forms; raise NotThisForm."""
+    best: Found | None = None
+    for degrees in (0, 90):
+        turned = picture.turned(degrees)
+        seen = landmarks_of(turned, pages)
+        for form in forms:
+            for page in form.pages:
+                placement = placed(page.marks, seen)
+                if placement and (best is None or placement.fit > best.placement.fit):
+                    best = Found(form, page, placement, turned)
+        if best and best.placement.fit >= SURE_FIT:
+            break
+    if best is None or not is_of_form(best.placement):
+        names = ", ".join(form.name for form in forms)
+        raise NotThisForm(
+            f"The picture shows no sheet of the form {names}: send a scan or photo of "
+            "all of the sheet, or choose another form."
+        )
+    return best
+
+
+def is_of_form(placement: Placement) -> bool:
+    """Return whether so many landmarks are found that a sheet is of the form."""
+    return placement.fit >= LEAST_FIT and placement.found >= LEAST_ENDS
+
+
+def text_of_field(
+    crop: Picture, network: LineNetwork, pages: PageNetwork, options: TextOptions
+) -> Transcription:
+    """Read a field; what cannot be read is an empty text without confidence."""
+    try:
+        return text_in(crop, network, pages, options)
+    except (ImpossibleLength, TooMuchWriting):
+        return UNREADABLE
+
+
+def others_of(text: Transcription) -> Sequence[tuple[str, float]]:
+    """Return the other texts of a field, if it has one line."""
+    (line,) = text.lines if len(text.lines) == 1 else (None,)
+    return (line.alternatives or ()) if line else ()
+
+
+def emptiness(crop: Picture, text: Transcription) -> float:
+    """Return the probability that nothing is written in a field."""
+    return 0.0 if text.lines else text.confidence
+
+
+def upright_turn(place: Floats, size: tuple[int, int]) -> int:
+    """Return by how many degrees a sheet has to be turned, counter-clockwise."""
+    middle = np.array([[size[0] / 2, size[1] / 2], [size[0], size[1] / 2]])
+    (x1, y1), (x2, y2) = applied(place, middle)
+    clockwise = math.degrees(math.atan2(y2 - y1, x2 - x1))
+    return 90 * round(clockwise / 90) % 360
+
+
+def turned_points(points: Floats, size: tuple[int, int], degrees: int) -> Floats:
+    """Turn points on a picture of this size with it."""
+    width, height = size
+    for _ in range(degrees // 90):
+        points = np.stack([points[:, 1], width - points[:, 0]], axis=1)
+        width, height = height, width
+    return points
+
+
+def bounding_box(points: Floats, picture: Picture) -> PixelBox:
+    """Return the box around points, within a picture."""
+    left, top = np.floor(points.min(axis=0)).astype(int).tolist()
+    right, bottom = np.ceil(points.max(axis=0)).astype(int).tolist()
+    return PixelBox(top, bottom, left, right).within(picture.width, picture.height)
