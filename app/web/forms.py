@@ -36,10 +36,10 @@ def list_forms(service: Serving) -> responses.Forms:
 
 
 @guarded.post(
-    "/forms",
+    "/forms/new",
     summary="Propose a form",
     responses=problems.documentation(
-        "/forms", *OF_BODY, *OF_UPLOAD, *OF_PICTURE, InvalidField, NoPageNetwork
+        "/forms/new", *OF_BODY, *OF_UPLOAD, *OF_PICTURE, InvalidField, NoPageNetwork
     ),
     response_model_exclude_unset=True,
 )
