@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.answers import responses
 from app.answers.responses import Problem
+from app.form import form
 from app.web import payloads, tensors
 from paths import ROOT
 from services import serving
@@ -19,7 +20,7 @@ from services import serving
 TOOLS = Path(sys.executable).parent
 OPTIONS = "--checks all --max-examples 15 --seed 1"
 MODELS: dict[str, type[BaseModel]] = {}  # by their reference
-for module in (responses, payloads, tensors):
+for module in (responses, payloads, tensors, form):
     for name, each in vars(module).items():
         if isinstance(each, type) and issubclass(each, BaseModel):
             MODELS[f"#/components/schemas/{name}"] = each
@@ -43,7 +44,7 @@ def test_operations_have_names_tags_and_titles_for_generated_clients(operations)
     assert len({*names}) == len(names)
     for name, operation in zip(names, operations.values(), strict=True):
         assert re.fullmatch("[a-z]+(_[a-z]+)*", name)
-        assert operation["tags"][0] in ("pictures", "service", "inference")
+        assert operation["tags"][0] in ("pictures", "forms", "service", "inference")
         assert operation["summary"] != name.replace("_", " ").title()
 
 

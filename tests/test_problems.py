@@ -26,6 +26,7 @@ ROUTES = (
     "/explain",
     "/read",
     "/read/batch",
+    "/forms/new",
     "/corrections",
     "/csv",
     *INFER,
