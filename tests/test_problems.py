@@ -244,6 +244,7 @@ WRONG_PARAMETERS = {
     "/predict?page=0": "page must be at least 1, and not '0'",
     "/predict/batch?frames=true": f"frames {UNKNOWN}",
     "/explain?frame=true": f"frame {UNKNOWN}",
+    "/read/batch?form=meter": "form is for /read: send it one sheet, or a document",
     "/read/batch?lengths=4": f"lengths {UNKNOWN}",
     "/read/batch?characters=%20": "characters must not have a space: gaps are read in "
     "any case. In a URL, + means a space: write %2B for it",

@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw
 
 from app.form.form import FieldBox, Form, FormField, FormLandmarks, FormPage, Segments
 from app.form.landmarks import MIN_TICK, Landmarks, landmarks_of
+from app.form.placement import unit
 from app.picture.decode import Picture
 from app.picture.maps import PixelBox
 from app.picture.pieces import Components
@@ -12,11 +13,14 @@ from app.text.layout import Floats
 from app.text.pages import PageNetwork
 
 SIDE = 1000  # longer side of the map on which printed lines enclose fields, in pixels
-RULE_WIDTH = 4  # of printed lines on it, so that ends that nearly meet do
+# Width of printed lines on it, and by how much each end is longer, so that ends that
+# nearly meet do.
+RULE_WIDTH = 4
 HEIGHTS = 12, 120  # of fields on it
 MIN_SHAPE = 0.4  # width of a field over its height
 FILLED = 0.85  # share of its box that a field fills
 MAX_PROPOSED = 200
+DIGITS = "0123456789"  # may stand in a comb
 DECIMALS = 5  # of fractions of a page
 
 
@@ -40,7 +44,7 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
     found = landmarks_of(picture, pages, MIN_TICK)
     width, height = found.size
     fields = [
-        FormField(name=f"field{number}", box=box)
+        field_in(box, found, f"field{number}")
         for number, box in enumerate(boxes_in(found)[:MAX_PROPOSED], 1)
     ]
     landmarks = FormLandmarks(
@@ -49,6 +53,18 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
     )
     page = FormPage(width=width, height=height, landmarks=landmarks, fields=fields)
     return Form(name=name, pages=[page])
+
+
+def field_in(box: FieldBox, landmarks: Landmarks, name: str) -> FormField:
+    """Propose a field; with ticks in it, it is a comb, and has digits only."""
+    left, top, right, bottom = box.corners(landmarks.size)[[0, 2]].ravel()
+    x1, y1, x2, y2 = landmarks.rules.T
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    is_steep = abs(y2 - y1) > abs(x2 - x1)
+    is_inside = (left < x) & (x < right) & (top < y) & (y < bottom)
+    if (is_steep & is_inside).any():
+        return FormField(name=name, box=box, characters=DIGITS)
+    return FormField(name=name, box=box)
 
 
 def fractions(segments: Floats, size: tuple[int, int]) -> Segments:
@@ -66,8 +82,8 @@ def boxes_in(landmarks: Landmarks) -> list[FieldBox]:
     width, height = (round(factor * side) for side in landmarks.size)
     drawn = Image.new("1", (width, height))
     draw = ImageDraw.Draw(drawn)
-    for x1, y1, x2, y2 in (factor * landmarks.long_rules).tolist():
-        draw.line((x1, y1, x2, y2), 1, RULE_WIDTH)
+    for ends in longer(factor * landmarks.long_rules).tolist():
+        draw.line(ends, 1, RULE_WIDTH)
     free = ~np.asarray(drawn)
     found = Components.of(free.astype(np.float32), 1)
     boxes = [PixelBox(*box) for box in found.box[1:].tolist()]
@@ -82,6 +98,13 @@ def boxes_in(landmarks: Landmarks) -> list[FieldBox]:
     ]
     cells.sort(key=lambda box: (round(box.top / HEIGHTS[0]), box.left))
     return [fraction_of(box, (width, height)) for box in joined(cells)]
+
+
+def longer(rules: Floats) -> Floats:
+    """Make lines (n, 4) longer, at both ends."""
+    begin, end = rules[:, :2], rules[:, 2:]
+    along = RULE_WIDTH * unit(end - begin)
+    return np.hstack([begin - along, end + along])
 
 
 def may_be_field(box: PixelBox) -> bool:

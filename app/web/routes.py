@@ -194,6 +194,8 @@ async def read_batch(
     """
     parameters = parameters.with_values(sent.values)
     parameters.field.require_possible(service.reader.networks.lines.spec)
+    if parameters.form or sent.forms:
+        raise InvalidField("form is for /read: send it one sheet, or a document.")
 
     async def answer(picture: bytes) -> responses.Text | Document:
         read = partial(answer_with_text, request, service, parameters, picture)

@@ -200,7 +200,7 @@ async def read_raw(body: Body) -> bytes:
 
 
 async def read_form(body: Body, field: str, max_parts: int) -> Sent:
-    """Return the files in one field of a form, at least one, and what is beside them."""
+    """Return the files in one field of a form, at least one, and what is beside."""
     boundary = body.options.get(b"boundary")
     form = Form(field, max_parts)
     delimiters = 0

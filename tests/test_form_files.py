@@ -1,0 +1,114 @@
+"""The files of forms: what is wrong with one, and where."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from app.form.form import MAX_BYTES, InvalidForm, form_in
+from app.form.placement import affine, applied, projective, similarity
+
+BOX = {"left": 0.1, "top": 0.1, "width": 0.2, "height": 0.05}
+BELOW = {**BOX, "top": 0.3}
+
+
+def content() -> dict:
+    """Return a form with two fields."""
+    fields = [{"name": "reading", "box": BOX}, {"name": "persons", "box": BELOW}]
+    landmarks = {"writing": [[0.1, 0.02, 0.5, 0.02]], "rules": []}
+    page = {"width": 800, "height": 1000, "landmarks": landmarks, "fields": fields}
+    return {"name": "meter", "pages": [page]}
+
+
+def first(change: dict) -> Callable[[dict], None]:
+    """Change the first field."""
+    return lambda form: form["pages"][0]["fields"][0].update(change)
+
+
+def many(form: dict) -> None:
+    form["pages"][0]["fields"] = [{"name": str(n), "box": BOX} for n in range(10_000)]
+
+
+FIRST = "pages[0].fields[0]"
+WRONG = {
+    "an empty box": (
+        first({"box": {**BOX, "width": 0}}),
+        f"{FIRST}.box.width: Input should be greater than 0.",
+    ),
+    "a box beyond the sheet": (
+        first({"box": {**BOX, "left": 0.9}}),
+        f"{FIRST}.box: must end on the page: left + width and top + height <= 1.",
+    ),
+    "boxes that overlap": (
+        first({"box": {**BELOW, "top": 0.32}}),
+        "pages[0].fields[1] (persons): its box overlaps that of fields[0] (reading).",
+    ),
+    "two fields of one name": (
+        first({"name": "persons"}),
+        "pages[0].fields[1]: pages[0].fields[0] is called persons, too.",
+    ),
+    "a name that a spreadsheet would run": (
+        first({"name": "=1+1"}),
+        f"{FIRST}.name: must not begin with =: a spreadsheet would run it as a "
+        "formula.",
+    ),
+    "a name of two lines": (
+        first({"name": "a\nb"}),
+        f"{FIRST}.name: must be one line of text, without spaces around it.",
+    ),
+    "an unknown format": (first({"format": "roman"}), f"{FIRST}.format: "),
+    "an unknown key": (first({"size": 4}), f"{FIRST}.size: "),
+    "a list of a million values": (
+        first({"values": ["1"] * 1_000_000}),
+        f"{FIRST}.values: has more than 100,000.",
+    ),
+    "10,000 fields": (many, "pages[0].fields: has more than 200."),
+    "no pages": (lambda form: form.update(pages=[]), "pages: "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_a_form_names_the_place(name):
+    change, expected = WRONG[name]
+    form = content()
+    change(form)
+    with pytest.raises(InvalidForm) as refused:
+        form_in(json.dumps(form))
+    assert str(refused.value).startswith(expected)
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "The form is no JSON: "),
+        ("[]", "The form: "),
+        ("\xff".encode("latin-1"), "The form is no JSON: "),
+        (" " * (MAX_BYTES + 1), f"The form is larger than {MAX_BYTES:,} bytes."),
+    ],
+)
+def test_what_is_no_form_is_refused(text, expected):
+    with pytest.raises(InvalidForm) as refused:
+        form_in(text)
+    assert str(refused.value).startswith(expected)
+
+
+def test_a_form_keeps_what_it_says():
+    form = content()
+    assert form_in(json.dumps(form)).model_dump(exclude_unset=True, mode="json") == form
+
+
+MAPS = {
+    similarity: [[0.8, -0.3, 40], [0.3, 0.8, -70], [0, 0, 1]],
+    affine: [[0.8, -0.3, 40], [0.1, 1.2, -70], [0, 0, 1]],
+    projective: [[0.8, -0.3, 40], [0.1, 1.2, -70], [1e-4, -2e-4, 1]],
+}
+
+
+@pytest.mark.parametrize("fitted", MAPS, ids=lambda each: each.__name__)
+def test_a_known_map_is_recovered(fitted):
+    points = np.random.default_rng(0).uniform(0, 1000, (12, 2))
+    place = np.array(MAPS[fitted])
+    found = fitted(points, applied(place, points))
+    assert np.allclose(applied(found, points), applied(place, points), atol=1e-6)
