@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.form.form import MAX_BYTES, InvalidForm, form_in
+from app.form.form import MAX_BYTES, Form, InvalidForm, form_in
 from app.form.placement import affine, applied, projective, similarity
+from paths import ROOT
 
 BOX = {"left": 0.1, "top": 0.1, "width": 0.2, "height": 0.05}
 BELOW = {**BOX, "top": 0.3}
@@ -97,6 +98,17 @@ def test_what_is_no_form_is_refused(text, expected):
 def test_a_form_keeps_what_it_says():
     form = content()
     assert form_in(json.dumps(form)).model_dump(exclude_unset=True, mode="json") == form
+
+
+def test_the_published_schema_is_current():
+    """To renew it, write what this compares."""
+    published = json.loads((ROOT / "docs" / "form.schema.json").read_text())
+    assert published == Form.model_json_schema()
+
+
+def test_the_form_in_the_documentation_is_valid():
+    content = (ROOT / "docs" / "exam.json").read_bytes()
+    assert len(form_in(content).fields) == 8
 
 
 MAPS = {

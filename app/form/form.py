@@ -122,14 +122,23 @@ class FormField(Part):
     name: Name
     box: FieldBox
     format: FormatName | None = None
+    """The form of the number, such as an amount."""
     date: DateOrder | None = None
+    """The order of day, month and year."""
     length: Annotated[int, Field(ge=1, le=MAX_DIGITS)] | None = None
+    """Number of digits."""
     characters: str | None = None
+    """The digits and signs that may stand there."""
     values: Annotated[list[str], Field(max_length=of_text.MAX_VALUES)] | None = None
+    """All texts that may stand there."""
     min: float | None = None
+    """The lowest number that may stand there."""
     max: float | None = None
+    """The highest number that may stand there."""
     digits: Annotated[int, Field(ge=0, le=of_text.MAX_DECIMALS)] | None = None
+    """Number of digits after the point."""
     check: CheckName | None = None
+    """How the check digit at the end is computed."""
     required: bool = False
     """Whether it is in doubt while it is empty."""
 
@@ -179,6 +188,7 @@ class Form(Part):
 
     name: Name
     pages: Annotated[list[FormPage], Field(min_length=1, max_length=MAX_PAGES)]
+    """In any order: a sheet is of the page that fits it best."""
 
     @property
     def fields(self) -> list[FormField]:
