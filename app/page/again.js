@@ -1,10 +1,10 @@
 // Reading again: after an error, with an API key, or in another format.
 
-import { isEdited, isUnread } from "./answers.js";
+import { fieldsOf, isEdited, isUnread, pagesOf } from "./answers.js";
 import { element, onClick } from "./dom.js";
 import { showList } from "./list.js";
 import { readListed } from "./queue.js";
-import { form } from "./reading.js";
+import { form, SHEETS } from "./reading.js";
 import { choose } from "./sheet.js";
 import { state, tab } from "./state.js";
 
@@ -25,15 +25,23 @@ element("ask-key").onsubmit = (event) => {
 
 form.value = tab.form ?? "";
 
-form.onchange = () => {
-  tab.form = form.value;
+form.onchange = () => readAs(form.value);
+
+// Read the pictures of the list again in another format.
+export function readAs(format) {
+  form.value = tab.form = format;
   for (const { answers } of [...state.past, ...state.future]) answers.forEach((answer, picture) => answers.set(picture, toKeep(answer)));
   for (const picture of state.listed) picture.answer = toKeep(picture.answer);
   showList(state.listed);
   again();
-};
+}
 
-// Return an answer if it was edited; another is read again in another form.
+// Return an answer if it was edited; another is read again in another form. Of a sheet, it has to have the form's fields.
 function toKeep(answer) {
-  return answer && isEdited(answer) ? answer : undefined;
+  const fits = form.value !== SHEETS || pagesOf(answer ?? {}).every(hasFields);
+  return answer && isEdited(answer) && fits ? answer : undefined;
+}
+
+function hasFields({ error, lines }) {
+  return error || fieldsOf(state.form).every(({ name }) => lines?.some((line) => line.name === name));
 }

@@ -3,6 +3,7 @@
 import { isPassing } from "./errors.js";
 
 const SURE = 0.8; // below this, the runner-up is shown too
+const SURE_FIELD = 0.9; // below this, a field of a form is in doubt
 const LEGIBLE = 0.5; // below this, it is probably not a digit
 export const NOTHING = "?"; // in place of a digit
 export const UNREAD = { status: 0, detail: "Not read yet" }; // in place of the pages of a document that have not arrived
@@ -14,6 +15,10 @@ export function percent(share) {
 
 export function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
+}
+
+export function fieldsOf(form) {
+  return form.pages.flatMap(({ fields }) => fields);
 }
 
 export function pagesOf(answer) {
@@ -61,6 +66,22 @@ export function errorOf({ error }, page) {
   return (isMissing(page) && error) || page?.error || error;
 }
 
+export function isField(line) {
+  return line?.name !== undefined;
+}
+
+function sureness(field) {
+  return doubtOf(field) ?? (field.edited ? "edited" : `${percent(field.confidence)} sure`);
+}
+
+// Return why somebody should look at a field of a form, if so.
+export function doubtOf({ text, confidence, format, required, edited }) {
+  if (edited) return;
+  if (format === false) return "not in its format";
+  if (!text && required) return "required";
+  return confidence < SURE_FIELD ? `not sure, ${percent(confidence)}` : undefined;
+}
+
 // Return how many pages have not been read.
 export function failedIn(answer) {
   return answer ? pagesOf(answer).filter(({ error }) => error).length : 0;
@@ -80,6 +101,8 @@ export function headline(answer) {
 }
 
 export function inWords(answer) {
+  const [field] = answer.lines?.length === 1 ? answer.lines.filter(isField) : [];
+  if (field) return `${field.name}: ${field.text ? "" : "empty, "}${sureness(field)}`;
   const { length } = byLine(answer).filter(({ text }) => text);
   const one = isEdited(answer) ? "Edited" : `${percent(answer.confidence)} sure`;
   const said = length > 1 ? `${length} lines, all sure` : one;
@@ -97,6 +120,7 @@ export function doubt(answer) {
     return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
   }
   if (isEdited(answer)) return;
+  if (isField(answer.lines[0])) return doubtOf(answer.lines[0]);
   if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
   const digits = digitsOf(answer);
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));

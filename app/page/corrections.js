@@ -1,6 +1,6 @@
 // Corrections, if the service stores them. The shown text changes with them.
 
-import { isNumber } from "./answers.js";
+import { isField, isNumber } from "./answers.js";
 import { choices } from "./digits.js";
 import { create, element, onClick, write } from "./dom.js";
 import { cellsOf, change } from "./editing.js";
@@ -27,7 +27,7 @@ function askForCorrection() {
   const stored = isOneOfMany ? "this digit's frame" : "the picture";
   write("thanks", `Your correction will be stored with ${stored}, for training.`);
   for (const button of element("labels").children) button.disabled = !state.chosen;
-  element("store").disabled = !state.shown?.text;
+  element("store").disabled = !state.shown?.text || isField(state.shown.lines[0]);
 }
 
 addEventListener("digit", askForCorrection); // another digit is chosen

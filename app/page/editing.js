@@ -1,9 +1,9 @@
 // Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
 
-import { countDigits, isNumber } from "./answers.js";
+import { countDigits, isNumber, pagesOf } from "./answers.js";
 import { create, element, onClick } from "./dom.js";
 import { lineLabels } from "./lines.js";
-import { showList } from "./list.js";
+import { refreshRow, showList } from "./list.js";
 import { isPage, remember, state } from "./state.js";
 import { show } from "./view.js";
 
@@ -22,11 +22,30 @@ export function change(index, cells) {
   const withPart = (parts, part) => Object.assign([...parts], { [index]: part });
   const lines = withPart(state.shown.lines, edited(state.shown.lines[index], cells.filter(Boolean).join(" ")));
   const table = state.shown.table && withPart(state.shown.table, cells);
-  const page = { ...state.shown, lines, table, text: lines.map(({ text }) => text).join("\n") };
-  const { answer } = state.current;
-  state.current.answer = answer.pages ? { ...answer, pages: answer.pages.with(state.current.page ?? 0, page) } : page;
+  putPage(state.current, state.current.page ?? 0, { ...state.shown, lines, table });
   show(state.current);
   if (state.current.row) showList(state.listed);
+}
+
+function putPage(picture, index, page) {
+  const { answer } = picture;
+  const whole = { ...page, text: page.lines.map(({ text }) => text).join("\n") };
+  picture.answer = answer.pages ? { ...answer, pages: answer.pages.with(index, whole) } : whole;
+}
+
+// Return the field of a form with a text that somebody has checked.
+export function withText(line, text) {
+  const checked = edited(line, text);
+  return { ...checked, value: checked.value ?? text, edited: true, format: undefined, confidence: undefined };
+}
+
+// Put a line in the place of another, also on a page that is not shown.
+export function putLine({ picture, page, index }, line) {
+  remember();
+  const read = pagesOf(picture.answer)[page];
+  putPage(picture, page, { ...read, lines: read.lines.with(index, line) });
+  if (picture === state.current) show(picture);
+  refreshRow(picture);
 }
 
 // Return the texts of the cells of a line: of one, unless it is a row of a table.

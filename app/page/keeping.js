@@ -33,12 +33,17 @@ function resultOf(request) {
   });
 }
 
+// Return the name of this tab's list.
+export function listName() {
+  return (tab.list ??= `${Date.now()} ${Math.random()}`);
+}
+
 // Files and answers are kept apart, since answers change more often, and are smaller.
 export async function keepList() {
   if (!state.listed.length && !tab.list) return;
-  tab.list ??= `${Date.now()} ${Math.random()}`;
   const pictures = state.listed.map(({ id, name, blob }) => ({ id, name, blob }));
-  await inLists((lists) => (pictures.length ? lists.put({ time: Date.now(), pictures }, tab.list) : lists.delete(tab.list)));
+  const name = listName();
+  await inLists((lists) => (pictures.length ? lists.put({ time: Date.now(), pictures }, name) : lists.delete(name)));
   await keepAnswers();
 }
 

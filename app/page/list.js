@@ -5,7 +5,7 @@ import { byLine, doubt, failedIn, headline, inWords, isUnread, missingIn, NOTHIN
 import { fit } from "./digits.js";
 import { create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
-import { keepList } from "./keeping.js";
+import { keepAnswersSoon, keepList } from "./keeping.js";
 import { choose } from "./sheet.js";
 import { remember, state } from "./state.js";
 
@@ -44,6 +44,7 @@ export function showRow(picture) {
 }
 
 export function count() {
+  dispatchEvent(new Event("list"));
   const settled = state.listed.filter((picture) => !isUnread(picture));
   const failed = settled.filter(({ answer, error }) => error || failedIn(answer));
   const unsure = settled.filter(({ answer }) => answer && !failedIn(answer) && doubt(answer));
@@ -51,6 +52,12 @@ export function count() {
   write("counts", settled.length < state.listed.length
     ? `${settled.length} of ${state.listed.length} read`
     : `${state.listed.length} in all: ${sure} sure, ${unsure.length} in doubt, ${failed.length} not read`);
+}
+
+export function refreshRow(picture) {
+  showRow(picture);
+  count();
+  keepAnswersSoon();
 }
 
 function listRow(picture) {

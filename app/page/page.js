@@ -7,10 +7,13 @@ import "./cropping.js";
 import { drawing } from "./drawing.js";
 import "./editing.js";
 import "./files.js";
+import { restoreDraft } from "./form-editor.js";
 import { inLists } from "./keeping.js";
 import { showList } from "./list.js";
 import "./pen.js";
 import { readListed } from "./queue.js";
+import "./records.js";
+import "./review.js";
 import "./saving.js";
 import { parsed } from "./service.js";
 import { choose } from "./sheet.js";
@@ -25,6 +28,7 @@ async function restore() {
   state.strokes = drawn;
   if (answer) show({ blob: drawing(), answer });
   else choose(null, state.strokes);
+  await restoreDraft();
   await restoreList();
   if (isEmpty() && state.listed[chosen]) choose(state.listed[chosen]);
 }

@@ -3,9 +3,8 @@
 import { isAwaited, isMissing, isUnread } from "./answers.js";
 import { write } from "./dom.js";
 import { BUSY, isBusy, isPassing } from "./errors.js";
-import { keepAnswersSoon } from "./keeping.js";
 import { showPlace } from "./lines.js";
-import { count, showRow, stopReadingOf } from "./list.js";
+import { count, refreshRow, showRow, stopReadingOf } from "./list.js";
 import { attempt } from "./reading.js";
 import { pause, TRIES } from "./service.js";
 import { state } from "./state.js";
@@ -89,9 +88,7 @@ function settle(picture) {
 
 // Show what was read of a picture. A page that is shown already is left alone: it may be edited.
 function refresh(picture, isNew = false) {
-  showRow(picture);
-  count();
-  keepAnswersSoon();
+  refreshRow(picture);
   if (picture !== state.current) return;
   if (isNew || !state.shown) show(picture);
   showPlace();

@@ -1,13 +1,16 @@
 // Reading a picture: POST /read, and /predict for a single digit.
 
-import { isMissing, isWhole, missingIn, UNREAD } from "./answers.js";
+import { fieldsOf, isMissing, isWhole, missingIn, UNREAD } from "./answers.js";
 import { element } from "./dom.js";
 import { isBusy, refused } from "./errors.js";
 import { inPixelsOf, toSend } from "./images.js";
 import { ask, reason } from "./service.js";
+import { state } from "./state.js";
 
 const MOST_RANGES = 80; // of pages in a request, whose query may have 1,024 bytes
+const ALTERNATIVES = 5; // readings of a field to choose from
 export const form = element("form"); // of the numbers; the value of an option is its part of a request
+export const SHEETS = "sheets"; // the option for sheets of a printed form
 
 // Read a picture, or the pages that are missing in the answer for a document. If /read finds nothing or one digit without
 // marks, and no form was chosen, the answer is that of /predict. `say` is told what the user waits for, and `onPage` which page
@@ -16,20 +19,32 @@ export async function attempt(picture, signal, say, onPage) {
   const started = performance.now();
   const sent = await toSend(picture);
   const own = { route: "read", form: form.selectedOptions[0].text };
-  const finished = (page) => ({ ...own, ...inPixelsOf(page, sent), milliseconds: performance.now() - started });
+  const printed = picture.url && form.value === SHEETS ? state.form : null;
+  const format = form.value === SHEETS ? "" : form.value;
+  const finished = (page) => ({ ...own, ...inPixelsOf(byField(page, printed), sent), milliseconds: performance.now() - started });
   const pages = missingIn(picture.answer).map(({ page }) => page);
-  const options = `${picture.url ? "&rotate=auto&picture=true" : ""}${form.value}${pages.length ? `&page=${rangesOf(pages)}` : ""}`;
+  const ofPicture = `frame=true${picture.url ? "&rotate=auto&picture=true" : ""}${format}`;
+  const ofSheet = `picture=true&alternatives=${ALTERNATIVES}`;
+  const route = `read?${printed ? ofSheet : ofPicture}${pages.length ? `&page=${rangesOf(pages)}` : ""}`;
   const take = ({ pages: count, ...page }) => {
     if (count && addPage(picture, page.error ? page : finished(page), count)) onPage(page);
   };
-  const answer = await ask(`read?frame=true${options}`, sent.blob, signal, say, take);
+  const answer = await ask(route, sent.blob, signal, say, take, printed);
   if (isWhole(picture.answer)) return;
   if (answer.pages || pages.length) throw errorOfMissing(picture.answer);
   const page = finished(answer);
-  if (form.value || !/^\d?$/.test(page.text)) return (picture.answer = page);
+  if (printed || format || !/^\d?$/.test(page.text)) return (picture.answer = page);
   const digit = inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent);
   const text = String(digit.digit);
   picture.answer = { ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] };
+}
+
+// Return an answer in which each field of a form is a line, in the form's order.
+function byField({ fields, ...answer }, printed) {
+  if (!fields) return answer;
+  const lines = fieldsOf(printed).filter(({ name }) => fields[name])
+    .map(({ name, required }) => ({ ...fields[name], name, required, digits: [], marks: [] }));
+  return { ...answer, lines, text: lines.map(({ text }) => text).join("\n") };
 }
 
 function errorOfMissing(answer) {

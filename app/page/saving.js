@@ -50,13 +50,17 @@ async function save() {
   say("");
   try {
     const csv = await patiently(() => askForCsv(new Blob(rows), say), undefined, say);
-    const href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
-    create("a", { href, download: "digits.csv" }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
+    download(csv, "text/csv", "digits.csv");
     say("");
   } catch (error) {
     say(`The CSV was not saved. ${error.message}`);
   }
+}
+
+export function download(text, type, name) {
+  const href = URL.createObjectURL(new Blob([text], { type }));
+  create("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
 }
 
 async function askForCsv(rows, say) {

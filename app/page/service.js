@@ -32,13 +32,15 @@ export function pause({ retryAfter }, tries, signal) {
   });
 }
 
-// Post a picture, and return the answer, or the last of its lines; `take` gets each line as soon as it has arrived.
-export async function ask(route, picture, signal, say = () => {}, take = () => {}) {
+// Post a picture, and return the answer, or the last of its lines; `take` gets each line as soon as it has arrived. A sheet is
+// sent with its form.
+export async function ask(route, picture, signal, say = () => {}, take = () => {}, form = null) {
   let last;
-  const response = await post(route, picture, signal, say, (line) => {
+  const receive = (line) => {
     const answer = parsed(line);
     if (answer) take((last = answer));
-  });
+  };
+  const response = await post(route, picture, signal, say, receive, form);
   return last ?? Promise.reject(errorIn(response));
 }
 
@@ -47,7 +49,7 @@ export function errorIn(response) {
   return refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
 }
 
-export async function post(route, picture, signal, say, receive) {
+export async function post(route, picture, signal, say, receive, form = null) {
   if (picture.size === 0) throw refused("The file is empty: choose another one.", 422, { type: "empty-file" });
   try {
     await picture.slice(0, 1).arrayBuffer();
@@ -69,8 +71,15 @@ export async function post(route, picture, signal, say, receive) {
       request.abort();
       reject(signal.reason);
     });
-    request.send(picture);
+    request.send(form ? withForm(picture, form) : picture);
   });
+}
+
+function withForm(picture, form) {
+  const body = new FormData();
+  body.append("file", picture);
+  body.append("form", JSON.stringify(form));
+  return body;
 }
 
 function showSending({ upload }, say) {

@@ -1,15 +1,16 @@
 // The same request as a command and as a program.
 
 import { copy, element, write } from "./dom.js";
-import { form } from "./reading.js";
+import { form, SHEETS } from "./reading.js";
 import { state, tab } from "./state.js";
 
 export function showCode() {
   const isNumberAsked = state.current?.answer?.route !== "predict";
-  const url = new URL(isNumberAsked ? `read${form.value.replace("&", "?")}` : "predict", location.href).href;
+  const isSheet = form.value === SHEETS;
+  const url = new URL(isNumberAsked ? `read${isSheet ? "" : form.value.replace("&", "?")}` : "predict", location.href).href;
   const name = state.current?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = tab.apiKey;
-  write("curl", `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${fileOption(name)} '${url}'`);
+  write("curl", `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}${isSheet ? "-F form=@form.json " : ""}-F ${fileOption(name)} '${url}'`);
   write("python", `import json${key ? "\nimport os" : ""}
 from urllib.request import Request, urlopen
 

@@ -18,6 +18,8 @@ export const state = {
   chosen: undefined, // the digit whose probabilities are shown
   size: DRAWING, // of the drawing or photo in pixels; null if the browser cannot show it
   listed: [], // the pictures of the list
+  form: null, // of the sheets in the list, as in its file
+  draft: null, // the form that is being made: {form, sample}, the sample a Blob or null
   request: null, // the AbortController of the request in flight for a drawing
   timer: undefined, // of the next such request
 };

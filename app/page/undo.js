@@ -37,7 +37,7 @@ onClick("redo", redo);
 onClick("clear", clear);
 
 addEventListener("keydown", (event) => {
-  if (state.stroke || event.altKey || event.target.matches("[type=text], #key, #unit")) return;
+  if (state.stroke || event.altKey || event.target.closest("input:not([type=radio], [type=file]), dialog, #plan")) return;
   const key = event.key.toLowerCase();
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();

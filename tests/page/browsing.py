@@ -12,6 +12,7 @@ from functools import cache
 from io import BytesIO, StringIO
 
 import numpy as np
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import (
     Browser,
@@ -36,6 +37,9 @@ SMALL_PHONE = {"width": 320, "height": 568}
 FILES = "Choose pictures"
 Content = bytes | Image.Image | np.ndarray
 CLIPBOARD = ["clipboard-read", "clipboard-write"]
+RULES = "wcag2a wcag2aa wcag21aa wcag22aa best-practice".split()
+SCROLLING = "pre, .name, canvas, input, img, #hint, #list b, #records, li > span"
+MAY_NOT_SCROLL = f"main *:not({SCROLLING})"
 
 
 @contextmanager
@@ -160,6 +164,24 @@ def stored_answers(page: Page) -> str:
 def fits(page: Page) -> bool:
     """Return whether the page is no wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def check(page: Page, state: str) -> None:
+    """Check the page with axe at three widths, light or dark; nothing is cut off."""
+    page.evaluate(Axe().axe_script)
+    for width, scheme in ((320, "light"), (768, "dark"), (1280, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        options = {"runOnly": RULES, "resultTypes": ["violations"]}
+        found = page.evaluate("options => axe.run(options)", options)
+        assert found["violations"] == [], (state, width, scheme)
+        assert fits(page), (state, width, scheme)
+        cut_off = page.locator(MAY_NOT_SCROLL).evaluate_all(
+            """all => all.filter((e) => e.offsetParent && e.clientWidth)
+                .filter((e) => e.scrollWidth > e.clientWidth + 1)
+                .map((e) => e.outerHTML.slice(0, 80))"""
+        )
+        assert cut_off == [], (state, width, scheme)
 
 
 def natural_size(page: Page, selector: str = "#picture") -> list[int]:

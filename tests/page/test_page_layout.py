@@ -10,7 +10,6 @@ from io import BytesIO
 import httpx2
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
@@ -22,6 +21,7 @@ from browsing import (
     SMALL_PHONE,
     answered,
     boxes_of,
+    check,
     choose,
     choose_all,
     click,
@@ -127,28 +127,6 @@ def answer_with_a_document(route: Route) -> None:
     damaged = {"status": 422, "detail": "The page is damaged."}
     pages = [{"page": 1, **page, "table": table}, {"page": 2, "error": damaged}]
     route.fulfill(body=lines_of({"pages": pages}))
-
-
-RULES = "wcag2a wcag2aa wcag21aa wcag22aa best-practice".split()
-MAY_NOT_SCROLL = "main *:not(pre, .name, canvas, input, img, #hint, li > span)"
-
-
-def check(page: Page, state: str) -> None:
-    """Check the page with axe at three widths, light or dark; nothing is cut off."""
-    page.evaluate(Axe().axe_script)
-    for width, scheme in ((320, "light"), (768, "dark"), (1280, "light")):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme=scheme)
-        options = {"runOnly": RULES, "resultTypes": ["violations"]}
-        found = page.evaluate("options => axe.run(options)", options)
-        assert found["violations"] == [], (state, width, scheme)
-        assert fits(page), (state, width, scheme)
-        cut_off = page.locator(MAY_NOT_SCROLL).evaluate_all(
-            """all => all.filter((e) => e.offsetParent && e.clientWidth)
-                .filter((e) => e.scrollWidth > e.clientWidth + 1)
-                .map((e) => e.outerHTML.slice(0, 80))"""
-        )
-        assert cut_off == [], (state, width, scheme)
 
 
 def test_the_course_opens_from_the_page_and_is_accessible(page):

@@ -1,0 +1,60 @@
+// The form by which sheets are read, and the one that is being made. Both survive a reload of the tab.
+
+import { readAs } from "./again.js";
+import { fieldsOf } from "./answers.js";
+import { element } from "./dom.js";
+import { inLists, listName } from "./keeping.js";
+import { SHEETS } from "./reading.js";
+import { state } from "./state.js";
+
+const KEEP_FORM_MS = 300; // delay before a form is kept, so that several changes are kept at once
+const RUN_BY_SPREADSHEETS = /^[=+\-@]/;
+let keeping; // the timer
+
+// Read the list, and what is added to it, by this form.
+export function useForm(form) {
+  state.form = structuredClone(form);
+  showForm();
+  keepFormSoon();
+  readAs(SHEETS);
+}
+
+function showForm() {
+  element("of-form").hidden = !state.form;
+  if (state.form) element("of-form").textContent = `sheets of “${state.form.name}”`;
+}
+
+// Return the first field whose name cannot be that of a column, and why; or nothing.
+export function wrongName(form) {
+  const fields = fieldsOf(form);
+  const names = fields.map(({ name }) => name);
+  for (const [index, field] of fields.entries()) {
+    if (!field.name) return { field, why: `Field ${index + 1} has no name.` };
+    if (names.indexOf(field.name) < index) return { field, why: `Two fields are named “${field.name}”.` };
+    const isFormula = RUN_BY_SPREADSHEETS.test(field.name);
+    if (isFormula) return { field, why: `“${field.name}” would be a formula: begin it with a letter.` };
+  }
+}
+
+export function formIn(text) {
+  const form = JSON.parse(text);
+  if (!form.pages.every(({ fields }) => Array.isArray(fields))) throw new TypeError("no fields");
+  return form;
+}
+
+export function keepFormSoon() {
+  keeping ??= setTimeout(keepForm, KEEP_FORM_MS);
+}
+
+async function keepForm() {
+  keeping = undefined;
+  const { form, draft } = state;
+  await inLists((lists) => lists.put({ form, draft }, `${listName()} form`));
+}
+
+export async function restoreForm() {
+  const kept = await inLists((lists) => lists.get(`${listName()} form`));
+  if (!kept) return;
+  Object.assign(state, kept);
+  showForm();
+}

@@ -1,0 +1,100 @@
+// What was read by a form: a table with a row for each sheet and a column for each field.
+
+import { doubtOf, errorOf, fieldsOf, isField, pagesOf } from "./answers.js";
+import { create, element, onClick, write } from "./dom.js";
+import { said } from "./errors.js";
+import { form, SHEETS } from "./reading.js";
+import { download, escaped } from "./saving.js";
+import { choose } from "./sheet.js";
+import { state } from "./state.js";
+
+const SHOW_MS = 200; // delay before the table is shown, so that several sheets are shown at once
+let timer;
+
+// Return the sheets that were read, or refused: {picture, page, read, error}; `page` counts from 0.
+export function sheets() {
+  return state.listed.flatMap((picture) => {
+    const pages = picture.answer ? pagesOf(picture.answer) : [{ error: picture.error }];
+    const of = (read, page) => ({ picture, page, read, error: read.error && errorOf(picture, read) });
+    return pages.map(of).filter(({ read, error }) => error || read.lines?.some(isField));
+  });
+}
+
+export function nameOf({ picture, page }) {
+  return picture.answer?.pages ? `${picture.name}, page ${page + 1}` : picture.name;
+}
+
+function fieldOf({ read }, name) {
+  return read.lines?.find((line) => line.name === name);
+}
+
+function unsureIn({ read }) {
+  return (read.lines ?? []).filter(doubtOf).map(({ name }) => name);
+}
+
+function showSoon() {
+  timer ??= setTimeout(showTable, SHOW_MS);
+}
+
+function showTable() {
+  timer = undefined;
+  const isShown = Boolean(state.form) && form.value === SHEETS;
+  for (const id of ["records", "review-all", "save-records"]) element(id).hidden = !isShown;
+  for (const id of ["copy-list", "save"]) element(id).hidden = isShown;
+  if (!isShown) return;
+  const found = sheets();
+  const names = fieldsOf(state.form).map(({ name }) => name);
+  element("records").replaceChildren(tableOf(found, names));
+  const count = found.flatMap(unsureIn).length;
+  element("review-all").disabled = count === 0;
+  write("review-all", `Review (${count})`);
+}
+
+function tableOf(found, names) {
+  const table = create("table");
+  const head = table.createTHead().insertRow();
+  head.append(...["Sheet", ...names].map((textContent) => create("th", { textContent, scope: "col" })));
+  table.createTBody().append(...found.map((sheet) => rowOf(sheet, names)));
+  return table;
+}
+
+function rowOf(sheet, names) {
+  const row = create("tr");
+  const { picture, page, error } = sheet;
+  const button = create("button", { textContent: nameOf(sheet) });
+  button.onclick = () => choose(Object.assign(picture, { page }));
+  row.append(create("th", { scope: "row" }));
+  row.lastChild.append(button);
+  if (error) row.append(create("td", { textContent: said(error), colSpan: names.length }));
+  else row.append(...names.map((each) => cellOf(fieldOf(sheet, each))));
+  return row;
+}
+
+function cellOf(line) {
+  if (!line) return create("td");
+  const isUnsure = Boolean(doubtOf(line));
+  const text = line.value ?? line.text;
+  return create("td", { textContent: isUnsure ? `${text} ?` : text, className: isUnsure ? "unsure" : "" });
+}
+
+function csv() {
+  const names = fieldsOf(state.form).map(({ name }) => name);
+  const rows = sheets().map((sheet) => [
+    ...names.map((name) => fieldOf(sheet, name)?.value ?? ""), // none of what is not in its format
+    unsureIn(sheet).join(" "),
+    sheet.picture.name,
+    String(sheet.page + 1),
+    String(sheet.read.fit ?? ""),
+    sheet.error ? said(sheet.error) : "",
+  ]);
+  const head = [...names, "unsure", "file", "page", "fit", "error"];
+  return [head, ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
+}
+
+function quoted(text) {
+  const safe = escaped(text);
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+addEventListener("list", showSoon); // it, or something in it, has changed
+onClick("save-records", () => download(csv(), "text/csv", `${state.form.name}.csv`));

@@ -1,0 +1,425 @@
+"""Sheets of a printed form on the page: a form is made, sheets are read by it, and what
+is in doubt is reviewed.
+"""
+
+import csv
+import json
+import re
+from io import StringIO
+
+import httpx2
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from playwright.sync_api import Page, Route, expect
+
+from browsing import (
+    DESKTOP,
+    PHONE,
+    boxes_of,
+    button,
+    check,
+    choose,
+    click,
+    expect_count,
+    expect_text,
+    expect_words,
+    fits,
+    opened,
+    press,
+    respond,
+    stored_answers,
+    touch,
+)
+from pictures import document, encode
+from services import until
+
+pytestmark = pytest.mark.slow
+
+BICUBIC = Image.Resampling.BICUBIC
+
+SIZE = (1240, 1754)
+LEFT, TOP, WIDTH, HEIGHT = 160, 320, 300, 80
+NAMES = ["id", "count", "boxes", "weight", "meter", "room"]
+BOXES = []
+for place in range(6):
+    across, down = 540 * (place % 2), 240 * (place // 2)
+    BOXES.append((LEFT + across, TOP + down, WIDTH, HEIGHT))
+SIDES = ("left", "top", "width", "height")
+
+
+def blank() -> Image.Image:
+    """A printed form without anything written on it."""
+    sheet = Image.new("L", SIZE, 255)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((LEFT, 120), "Meter card", 0, ImageFont.load_default(56))
+    for name, (left, top, width, height) in zip(NAMES, BOXES, strict=True):
+        draw.text((left, top - 48), name, 0, ImageFont.load_default(34))
+        draw.rectangle((left, top, left + width, top + height), outline=0, width=3)
+    return sheet
+
+
+def proposed() -> dict:
+    """The form that the service proposes for the sample."""
+    fields = []
+    for number, box in enumerate(BOXES, 1):
+        shares = [side / SIZE[axis % 2] for axis, side in enumerate(box)]
+        box = dict(zip(SIDES, shares, strict=True))
+        fields.append({"name": f"field{number}", "box": box})
+    width, height = SIZE
+    page = {"width": width, "height": height, "landmarks": {"writing": []}}
+    return {"name": "form", "pages": [{**page, "fields": fields}]}
+
+
+class Sheets:
+    """A service that proposes a form and reads sheets by it: of each, the third field
+    is in doubt, and the sixth is empty.
+    """
+
+    def __init__(self, page: Page, count: int = 1) -> None:
+        self.count = count
+        self.forms: list[dict] = []
+        page.route("**/forms/new?page=1", lambda route: route.fulfill(json=proposed()))
+        page.route("**/read?*alternatives=*", self.read)
+
+    def read(self, route: Route) -> None:
+        body = route.request.post_data_buffer
+        part = body.split(b'name="form"\r\n\r\n')[1]
+        self.forms.append(json.loads(part.split(b"\r\n--")[0]))
+        if b"%PDF" not in body:
+            route.fulfill(json=self.answer(1))
+            return
+        lines = []
+        for page in range(1, self.count + 1):
+            answer = {"page": page, "pages": self.count, **self.answer(page)}
+            lines.append(json.dumps(answer) + "\n")
+        route.fulfill(body="".join(lines))
+
+    def answer(self, page: int) -> dict:
+        fields = {}
+        for number, field in enumerate(self.forms[-1]["pages"][0]["fields"]):
+            text = "" if number == 5 else f"{page}{number}"
+            sure = 0.5 + 0.01 * page if number == 2 else 0.98
+            others = [text, f"9{text}", f"8{text}"] if text else []
+            fields[field["name"]] = {
+                "text": text,
+                "value": text,
+                "confidence": sure,
+                "empty": 0.01,
+                "box": dict(zip(SIDES, BOXES[number], strict=True)),
+                "alternatives": [{"text": each, "confidence": 0.1} for each in others],
+            }
+        name = self.forms[-1]["name"]
+        return {"form": name, "fit": 0.97, "turn": 0, "fields": fields, "model": "m"}
+
+
+def open_forms(page: Page) -> None:
+    page.get_by_text("Read sheets of a printed form").click()
+
+
+def make_form(page: Page) -> None:
+    """Make a form from the sample; its fields keep the names that are proposed."""
+    open_forms(page)
+    choose(page, "sample.png", blank(), "New form from a sample")
+    expect_count(page, "#fields li", 6)
+    page.get_by_label("Name of the form", exact=True).fill("meter")
+
+
+def read_sheets(page: Page, *pages: Image.Image) -> None:
+    """Read a PDF by the form that is open."""
+    click(page, "Read sheets by it")
+    choose(page, "scan.pdf", document(pages))
+    expect_count(page, "#records tbody tr", len(pages))
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until an element has the focus."""
+    target = page.locator(selector)
+    for _ in range(60):
+        if target.evaluate("e => e === document.activeElement"):
+            return
+        press(page, "Tab")
+    raise AssertionError(f"Tab does not reach {selector}")
+
+
+def table(page: Page) -> list[list[str]]:
+    """Save the table; return its rows, with the names of the columns first."""
+    with page.expect_download() as download:
+        button(page, "Save as CSV").click()
+    return list(csv.reader(StringIO(download.value.path().read_text())))
+
+
+def choose_by_key(page: Page, selector: str, name: str, data: bytes) -> None:
+    """Choose a file with the keyboard, as far as the browser lets the page do it."""
+    tab_to(page, selector)
+    with page.expect_file_chooser() as chooser:
+        press(page, "Enter")
+    chooser.value.set_files({"name": name, "mimeType": "", "buffer": data})
+
+
+def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved(
+    browser, url, tmp_path
+):
+    with opened(browser, url, viewport=DESKTOP) as page:
+        service = Sheets(page, 3)
+        page.on("filechooser", lambda _: None)  # or the first one may be missed
+        tab_to(page, "#forms > summary")
+        press(page, "Enter")
+        choose_by_key(page, "#sample", "sample.png", encode(blank()))
+        expect(page.get_by_label("Name of the form", exact=True)).to_be_focused()
+        page.keyboard.type("meter")
+        for row, name in enumerate(NAMES):
+            tab_to(page, f"#fields li:nth-child({row + 1}) [type=text]")
+            page.keyboard.type(name)
+        tab_to(page, "#fields li:nth-child(6) select")
+        page.keyboard.type("a whole")
+        tab_to(page, "#use-form")
+        press(page, "Enter")
+        scan = document([blank()] * 3)
+        choose_by_key(page, "#files", "scan.pdf", scan)
+        expect_text(page, "#review-all", "Review (3)")
+        [printed] = service.forms
+        assert printed["name"] == "meter"
+        fields = printed["pages"][0]["fields"]
+        assert [field["name"] for field in fields] == NAMES
+        assert fields[5]["format"] == "integer"
+        assert fields[0]["box"] == proposed()["pages"][0]["fields"][0]["box"]
+        tab_to(page, "#review-all")
+        press(page, "Enter")
+        expect_text(page, "#review-left", "3 left")
+        expect_words(page, "#review-where", "page 1: not sure, 51.0 %")
+        press(page, "2")  # the second of the other readings
+        expect_words(page, "#review-where", "page 2: not sure, 52.0 %")
+        press(page, "t")
+        page.keyboard.type("4.5")
+        press(page, "Enter")
+        expect_text(page, "#review-left", "1 left")
+        press(page, "e")
+        expect_text(page, "#review-left", "All fields are checked.")
+        press(page, "b", "s")  # back, and the sheet around it
+        expect(page.locator("#review-text")).to_have_value("")
+        expect(button(page, "S Sheet")).to_have_attribute("aria-pressed", "true")
+        press(page, "1", "Enter")  # as it was read, and closes the review
+        expect(page.locator("#review")).to_be_hidden()
+        tab_to(page, "#save-records")
+        with page.expect_download() as download:
+            press(page, "Enter")
+        assert download.value.suggested_filename == "meter.csv"
+        assert download.value.path().read_bytes().decode() == (
+            "id,count,boxes,weight,meter,room,unsure,file,page,fit,error\r\n"
+            "10,11,812,13,14,,,scan.pdf,1,0.97,\r\n"
+            "20,21,4.5,23,24,,,scan.pdf,2,0.97,\r\n"
+            "30,31,32,33,34,,,scan.pdf,3,0.97,\r\n"
+        )
+
+
+def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, typeset):
+    """Both together, with real digits, on sheets that are tilted or upside down."""
+    sample = encode(blank())
+    form = httpx2.post(f"{url}/forms/new", content=sample, timeout=60).json()
+    fields = proposed()["pages"][0]["fields"]
+    for field, name in zip(fields, NAMES, strict=True):
+        field["name"] = name
+    form["pages"][0]["fields"] = fields
+    texts = ["725", "10", "42.5", "-35", "3251", ""]
+    filled = blank()
+    for text, (left, top, _, _) in zip(texts, BOXES, strict=True):
+        if text:
+            filled.paste(typeset(text, scale=2), (left + 20, top + 12))
+    scans = []
+    for degrees in (0, 2, 180):
+        scans.append(filled.rotate(degrees, fillcolor=255, resample=BICUBIC))
+    open_forms(page)
+    choose(page, "meter.json", json.dumps(form).encode(), "Open a form")
+    read_sheets(page, *scans)
+    expect(page.locator("#review-all")).to_have_text(re.compile(r"Review \(\d+\)"))
+    expect_words(page, "#counts", "1 in all")
+    header, *rows = table(page)
+    assert header == [*NAMES, "unsure", "file", "page", "fit", "error"]
+    for number, row in enumerate(rows, 1):
+        assert row[7:9] == ["scan.pdf", str(number)]
+        assert float(row[9]) > 0.8
+        assert sum(cell == text for cell, text in zip(row, texts, strict=False)) >= 5
+        assert row[5] == ""
+
+
+def test_a_form_in_the_making_and_what_was_reviewed_survive_a_reload(page):
+    Sheets(page, 2)
+    make_form(page)
+    read_sheets(page, blank(), blank())
+    click(page, "Review (2)")
+    press(page, "1")
+    expect_text(page, "#review-left", "1 left")
+    assert until(lambda: "912" in stored_answers(page))
+    page.reload()
+    expect_text(page, "#review-all", "Review (1)")
+    expect(page.get_by_label("Read as")).to_have_value("sheets")
+    expect(page.get_by_label("Name of the form", exact=True)).to_have_value("meter")
+    expect_count(page, "#field-boxes rect", 6)
+    expect(page.locator("#sample-picture")).to_be_visible()
+    unsure = [row[2:7:4] for row in table(page)]
+    assert unsure == [["field3", "unsure"], ["912", ""], ["22", "field3"]]
+    press(page, "Control+z")
+    expect_text(page, "#review-all", "Review (1)")  # the history does not survive
+
+
+def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
+    service = Sheets(page)
+    make_form(page)
+    page.get_by_label("Format of field 2").select_option(label="a date, day first")
+    page.locator("#fields [type=number]").nth(3).fill("4")
+    page.locator("#fields [type=checkbox]").nth(5).check()
+    with page.expect_download() as download:
+        click(page, "Save the form")
+    assert download.value.suggested_filename == "meter.json"
+    saved = download.value.path().read_bytes()
+    form = json.loads(saved)
+    [sheet] = form["pages"]
+    fields = sheet.pop("fields")
+    assert (fields[1]["format"], fields[1]["date"]) == ("date", "dmy")
+    assert (fields[3]["length"], fields[5]["required"]) == (4, True)
+    assert fields[0] == proposed()["pages"][0]["fields"][0]
+    assert sheet == {"width": 1240, "height": 1754, "landmarks": {"writing": []}}
+    click(page, "Close")
+    expect(page.locator("#draft")).to_be_hidden()
+    choose(page, "page.png", b"no form", "Open a form")
+    expect_words(page, "#form-note", "page.png is not a form")
+    choose(page, "meter.json", saved, "Open a form")
+    expect(page.get_by_label("Format of field 2")).to_have_value(
+        "&format=date&date=dmy"
+    )
+    page.get_by_label("Name of field 6").fill("room")
+    read_sheets(page, blank())
+    assert service.forms[0]["pages"][0]["fields"][5]["name"] == "room"
+    expect_text(page, "#review-all", "Review (2)")  # the room is required
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "Field 2 has no name."),
+        ("field1", "Two fields are named “field1”."),
+        ("=1", "“=1” would be a formula: begin it with a letter."),
+    ],
+)
+def test_a_name_that_cannot_be_a_column_is_refused(page, name, why):
+    service = Sheets(page)
+    make_form(page)
+    page.get_by_label("Name of field 2").fill(name)
+    click(page, "Read sheets by it")
+    expect_text(page, "#form-note", why)
+    expect(page.get_by_label("Name of field 2")).to_be_focused()
+    assert service.forms == []
+
+
+def box_of(page: Page, index: int) -> list[float]:
+    """Return a field's box in the form that is saved, in per mille of the sheet."""
+    with page.expect_download() as download:
+        click(page, "Save the form")
+    form = json.loads(download.value.path().read_text())
+    box = form["pages"][0]["fields"][index]["box"]
+    return [round(1000 * box[side]) for side in SIDES]
+
+
+def test_boxes_are_drawn_moved_and_resized_by_mouse_and_keys(page):
+    Sheets(page)
+    make_form(page)
+
+    def drag(*places: tuple[float, float]) -> None:
+        page.locator("#plan").scroll_into_view_if_needed()
+        [plan] = boxes_of(page, "#plan")
+        for index, (across, down) in enumerate(places):
+            x = plan["x"] + across * plan["width"]
+            y = plan["y"] + down * plan["height"]
+            page.mouse.move(x, y)
+            if index == 0:
+                page.mouse.down()
+        page.mouse.up()
+
+    drag((0.3, 0.7), (0.2, 0.75), (0.5, 0.8))
+    expect(page.get_by_label("Name of field 7")).to_have_value("field7")
+    assert box_of(page, 6) == pytest.approx([300, 700, 200, 100], abs=3)
+    drag((0.4, 0.75), (0.5, 0.85))
+    assert box_of(page, 6) == pytest.approx([400, 800, 200, 100], abs=3)
+    drag((0.595, 0.895), (0.695, 0.845))
+    assert box_of(page, 6) == pytest.approx([400, 800, 300, 50], abs=3)
+    before = box_of(page, 6)
+    page.locator("#plan").focus()
+    press(page, "ArrowLeft", "ArrowUp", "Shift+ArrowRight", "Shift+ArrowDown")
+    expect_words(page, "#plan-note", "field7: from 39.")
+    moved = [now - then for now, then in zip(box_of(page, 6), before, strict=True)]
+    assert moved == [-5, -5, 5, 5]
+    page.locator("#plan").focus()
+    press(page, *["ArrowDown"] * 60)
+    [_, top, _, height] = box_of(page, 6)
+    assert top + height == 1000  # and not further
+    page.locator("#plan").focus()
+    press(page, "n", "PageDown", "Delete")
+    expect_count(page, "#fields li", 7)
+    assert box_of(page, 0)[0] > 500  # the first one is gone
+
+
+def test_on_a_phone_a_finger_scrolls_or_moves_a_box_or_draws_one(browser, url):
+    with opened(browser, url, viewport=PHONE, has_touch=True) as page:
+        Sheets(page)
+        make_form(page)
+        assert fits(page)
+
+        def drag(across: float, down: float) -> None:
+            page.locator("#plan").scroll_into_view_if_needed()
+            [plan] = boxes_of(page, "#plan")
+            x, y = plan["x"] + across * plan["width"], plan["y"] + down * plan["height"]
+            touch(page, "touchStart", (x, y))
+            for step in range(1, 6):
+                touch(page, "touchMove", (x + 7 * step, y + 7 * step))
+            touch(page, "touchEnd")
+
+        before = box_of(page, 0)
+        drag(0.2, 0.2)
+        assert box_of(page, 0)[0] > before[0] + 50
+        drag(0.3, 0.7)
+        expect_count(page, "#fields li", 6)
+        click(page, "Add a field")
+        drag(0.3, 0.7)
+        expect_count(page, "#fields li", 7)
+
+
+def test_a_sheet_of_another_form_is_a_row_that_says_so(page):
+    Sheets(page)
+    make_form(page)
+    read_sheets(page, blank())
+    problem = {"type": "/problems/not-this-form", "detail": "No sheet of meter."}
+    respond(page, "**/read?*alternatives=*", status=422, json=problem)
+    choose(page, "other.png", blank())
+    expect_words(page, "#records tbody tr:last-child", "No sheet of meter.")
+    _, first, second = table(page)
+    assert first[6:] == ["field3", "scan.pdf", "1", "0.97", ""]
+    assert second == [*[""] * 7, "other.png", "1", "", "No sheet of meter."]
+
+
+def test_forms_and_the_review_are_accessible(page):
+    Sheets(page)
+    make_form(page)
+    check(page, "form")
+    read_sheets(page, blank())
+    check(page, "table")
+    click(page, "Review (1)")
+    check(page, "review")
+    press(page, "s")
+    check(page, "sheet")
+    press(page, "Enter")
+    check(page, "reviewed")
+
+
+def test_a_form_that_is_changed_reads_the_list_again_and_what_is_read_otherwise(page):
+    """Drawings, and all that is read as something else, are read without a form."""
+    service = Sheets(page)
+    make_form(page)
+    read_sheets(page, blank())
+    page.get_by_label("Name of field 1").fill("number")
+    click(page, "Read sheets by it")
+    expect_words(page, "#records thead", "number")
+    assert until(lambda: len(service.forms) == 2)
+    assert table(page)[1][0] == "10"
+    page.get_by_label("Read as").select_option(label="anything")
+    expect(page.locator("#records")).to_be_hidden()
+    expect(button(page, "Save as CSV")).to_be_visible()
