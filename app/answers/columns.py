@@ -5,7 +5,7 @@ that could not be read.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -21,7 +21,7 @@ from app.answers.responses import (
 )
 from app.answers.spreadsheet import YES_OR_NO, formula_of, quantity_of
 
-Kind = Literal["digit", "text"]
+Kind = Literal["digit", "text", "sheet"]
 # A picture or page: its file, page, key, size and modified, as far as they are known,
 # and the fields of its answer, or error and problem.
 Record = Mapping[str, Any]
@@ -80,16 +80,32 @@ def fits_into_cell(annotation: Any) -> bool:  # noqa: ANN401 - any type of a fie
     return not SINGLE.isdisjoint({annotation, *get_args(annotation)})
 
 
+SHEET_COLUMNS = [
+    "unsure",
+    "file",
+    "page",
+    "fit",
+    "form",
+    "confidence",
+    "model",
+    "error",
+    "problem",
+    "size",
+    "modified",
+]
 DIGIT_COLUMNS = with_further(OF_DIGIT, Prediction, RowFields)
 TEXT_COLUMNS = with_further(OF_LINE, Line, Text, RowFields)
 
 
-def columns_of(kind: Kind, cells: int = 0) -> list[str]:
-    """Return the names of the columns, if the widest table has so many cells in a row.
+def columns_of(kind: Kind, cells: int = 0, fields: Sequence[str] = ()) -> list[str]:
+    """Return the names of the columns, if the widest table has so many cells in a row,
+    or a sheet's form has these fields.
 
     >>> columns_of("text", 2)[-3:]
     ['modified', 'cell1', 'cell2']
     """
+    if kind == "sheet":
+        return [*fields, *SHEET_COLUMNS]
     named = DIGIT_COLUMNS if kind == "digit" else TEXT_COLUMNS
     return [*named, *cells_of(range(cells))]
 
@@ -119,6 +135,8 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
     """
     if record.get("error"):
         return [{**record}]
+    if "fields" in record:
+        return [row_of_sheet(record, least, for_spreadsheet)]
     own = {**record, "unsure": unsure(record, least)}
     if record.get("probabilities"):
         shares = zip(SHARES, record["probabilities"], strict=True)
@@ -139,6 +157,27 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
         rows.append(own | line | line["box"] | row | cells_of(cells))
     rows = rows or [own | {"text": "", "value": ""}]
     return [*map(with_formulas, rows)] if for_spreadsheet else rows
+
+
+def row_of_sheet(record: Record, least: float, for_spreadsheet: bool) -> Row:
+    """Return the row of a sheet: the value of each field, and which are unsure."""
+    values = {}
+    for name, field in record["fields"].items():
+        value = field["value"] or ""
+        if for_spreadsheet:
+            value = quantity_of(value) if "format" in field else formula_of(value)
+        values[name] = value
+    return {**record} | {"unsure": " ".join(unsure_fields(record, least))} | values
+
+
+def unsure_fields(sheet: Record, least: float) -> list[str]:
+    """Return the names of the fields that a person should look at."""
+    fields = sheet["fields"].items()
+    return [
+        name
+        for name, field in fields
+        if field["confidence"] < least or field["value"] is None
+    ]
 
 
 def with_formulas(row: Row) -> Row:

@@ -1,4 +1,5 @@
-"""The commands: `digits serve`, `predict`, `read`, `info`, `bulk`, `corrections`.
+"""The commands: `digits serve`, `predict`, `read`, `info`, `bulk`, `forms`,
+`corrections`.
 
 Each command imports what it needs when it runs: `serve` needs no client, and `predict`
 no server.
@@ -18,8 +19,10 @@ from typer import Argument, BadParameter, Context, Exit, Option, Typer
 from app.answers.columns import Kind
 from app.cli import options
 from app.cli.corrections import corrections
+from app.cli.forms import form_of, forms
 from app.cli.options import AT_ONCE, URL
-from app.many.engine import ReadOptions
+from app.form.form import InvalidForm
+from app.many.engine import ReadOptions, SheetOptions
 from app.many.errors import CannotGoOn, InvalidOption, Unanswered
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES, Patience
@@ -38,6 +41,7 @@ cli = Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(corrections, name="corrections")
+cli.add_typer(forms, name="forms")
 
 
 @cli.callback()
@@ -142,6 +146,7 @@ def read(
     api_key: options.Key = None,
     local: options.InProcess = False,
     lines_model: options.LocalLinesModel = None,
+    form: options.FormFiles = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     file: options.OutputFile = None,
@@ -162,17 +167,30 @@ def read(
     from app.many.watch import Watch
     from app.picture.file_formats import ENDINGS
 
-    output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet, watch)
+    forms_of = SheetOptions(tuple(map(form_of, form or ())), alternatives)
+    output = Output(
+        as_json,
+        as_csv,
+        file,
+        resume,
+        min_confidence,
+        spreadsheet,
+        watch,
+        forms_of.fields,
+    )
     field = Field(length, characters, format, date, values, min, max, digits, check)
     how = ReadOptions(field, marks, rotate, alternatives)
+    kind: Kind = "sheet" if form else "text"
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         texts = partial(reader.texts, options=how)
+        sheets = partial(reader.sheets, options=forms_of)
+        answers = sheets if form else texts
         pictures_of = partial(all_pages, page=page)
         if watch:
             endless = Watch(files, ENDINGS, watch)
-            output.follow("text", texts, endless, pictures_of)
-        failed = output.write("text", texts, pictures_of(files))
+            output.follow(kind, answers, endless, pictures_of)
+        failed = output.write(kind, answers, pictures_of(files))
     raise Exit(failed > 0)
 
 
@@ -395,7 +413,7 @@ def clean_exit() -> Iterator[None]:
     """
     try:
         yield
-    except (InvalidOption, InvalidField) as error:
+    except (InvalidOption, InvalidField, InvalidForm) as error:
         raise BadParameter(printable(str(error))) from error
     except (CannotGoOn, Unanswered) as error:
         raise failure(printable(str(error))) from error

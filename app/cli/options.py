@@ -78,6 +78,14 @@ Page = Annotated[
 OnlyPage = Annotated[
     int | None, number(show_default="all", help="Page of each TIFF or PDF to read.")
 ]
+FormFiles = Annotated[
+    list[Path] | None,
+    Option(
+        "--form",
+        metavar="FORM.json",
+        help="Read filled sheets of this form, or of one of several.",
+    ),
+]
 Rotate = Annotated[
     Literal["none", "auto"], Option(help="Whether pictures may be turned.")
 ]

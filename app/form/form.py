@@ -23,10 +23,12 @@ from app.text.conditions import CheckName
 from app.text.formats import DateOrder, FormatName
 from app.text.layout import Floats
 from app.text.limits import MAX_DIGITS
-from app.text.line_spec import LineSpec
 
+# It would import ONNX Runtime, which a client of a service does not need.
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+    from app.text.line_spec import LineSpec
 
 MAX_BYTES = 20_000_000  # of a form's file, with its lists of values
 MAX_PAGES, MAX_FIELDS, MAX_LANDMARKS = 20, 200, 2000
@@ -195,7 +197,7 @@ class Form(Part):
         """The fields of all pages."""
         return [field for page in self.pages for field in page.fields]
 
-    def require_possible(self, spec: LineSpec) -> None:
+    def require_possible(self, spec: "LineSpec") -> None:
         """Raise InvalidForm unless a line network can read something in each field."""
         for place, each in places(self):
             try:

@@ -3,8 +3,9 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from app.form.finding import MIN_TICK, landmarks_of
 from app.form.form import FieldBox, Form, FormField, FormLandmarks, FormPage, Segments
-from app.form.landmarks import MIN_TICK, Landmarks, landmarks_of
+from app.form.landmarks import Landmarks
 from app.form.placement import unit
 from app.picture.decode import Picture
 from app.picture.maps import PixelBox

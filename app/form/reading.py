@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from app.form.crop import field_on
+from app.form.finding import landmarks_of
 from app.form.form import Form, FormField, FormPage, NotThisForm
-from app.form.landmarks import landmarks_of
 from app.form.placement import Placement, applied, placed
 from app.picture.decode import Picture
 from app.picture.maps import PixelBox
@@ -90,8 +90,10 @@ class FieldText(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """Probability that this, or nothing, is written there."""
-        return self.text.confidence if self.text.lines else self.empty
+        """Probability that this, or nothing, is written there; 0 if it has to be."""
+        if self.text.lines:
+            return self.text.confidence
+        return 0.0 if self.field.required else self.empty
 
 
 class FilledSheet(NamedTuple):

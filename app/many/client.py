@@ -21,6 +21,7 @@ from app.answers.responses import (
     TRANSIENT,
     UNREADABLE,
     Document,
+    FilledSheet,
     Health,
     Prediction,
     Predictions,
@@ -34,7 +35,7 @@ from app.many.connection import (
     unknown,
     wrong_address,
 )
-from app.many.engine import AS_WRITTEN, Engine, ReadOptions
+from app.many.engine import AS_WRITTEN, Engine, ReadOptions, SheetOptions
 from app.many.errors import InvalidOption, NoService, NotConnected, Unanswered
 from app.many.messages import say
 from app.many.patience import Patience, Tries
@@ -182,6 +183,21 @@ class Client(Engine):
                 UNREADABLE,
             )
         return answer.root
+
+    def read_sheet(
+        self, picture: bytes, page: int | None, options: SheetOptions
+    ) -> FilledSheet | Unanswered:
+        """Return the fields of a filled sheet, or why there is no answer."""
+        parameters = {"page": page or 1, "alternatives": options.alternatives or None}
+        forms = [form.model_dump_json(exclude_unset=True) for form in options.forms]
+        parts = [("form", (None, form.encode())) for form in forms]
+        request = self.client.build_request(
+            "POST", path_with("read", parameters), files=[("file", picture), *parts]
+        )
+        try:
+            return self.content(self.post(request), FilledSheet)
+        except Unanswered as error:
+            return error
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its models."""

@@ -14,7 +14,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypeVar
 
-from app.answers.responses import Prediction, Text
+from app.answers.responses import FilledSheet, Prediction, Text
+from app.form.form import Form, InvalidForm
 from app.many.errors import InvalidOption, Unanswered
 from app.many.pictures import Picture
 from app.text.field import ANYTHING, Field, InvalidField
@@ -38,6 +39,20 @@ class ReadOptions:
 
 
 AS_WRITTEN = ReadOptions()
+
+
+@dataclass(frozen=True)
+class SheetOptions:
+    """How to read filled sheets: of one of these forms."""
+
+    forms: tuple[Form, ...]
+    alternatives: int = 0
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of all fields, each once."""
+        names = (field.name for form in self.forms for field in form.fields)
+        return [*dict.fromkeys(names)]
 
 
 class Engine(ABC):
@@ -65,6 +80,12 @@ class Engine(ABC):
         self, picture: bytes, page: int | None = None, options: ReadOptions = AS_WRITTEN
     ) -> Text | Unanswered:
         """Return the text in a picture, or why there is no answer."""
+
+    @abstractmethod
+    def read_sheet(
+        self, picture: bytes, page: int | None, options: SheetOptions
+    ) -> FilledSheet | Unanswered:
+        """Return the fields of a filled sheet, or why there is no answer."""
 
     @abstractmethod
     def about(self) -> dict[str, Any]:
@@ -102,16 +123,26 @@ class Engine(ABC):
         self, pictures: Sequence[Picture], options: ReadOptions = AS_WRITTEN
     ) -> Iterator[Text | Unanswered]:
         """Yield the text in each picture, in order, or why there is no answer."""
-        work = partial(self.text_in, options=options)
-        return in_order(work, pictures, self.at_once)
+        read = partial(self.read, options=options)
+        return in_order(partial(outcome_of, read), pictures, self.at_once)
 
-    def text_in(self, picture: Picture, options: ReadOptions) -> Text | Unanswered:
-        """Return the text in a picture, or why there is no answer."""
-        try:
-            data = picture.read()
-        except Unanswered as error:
-            return error
-        return self.read(data, picture.page, options)
+    def sheets(
+        self, pictures: Sequence[Picture], options: SheetOptions
+    ) -> Iterator[FilledSheet | Unanswered]:
+        """Yield the fields of each filled sheet, in order, or why there is no answer."""
+        read = partial(self.read_sheet, options=options)
+        return in_order(partial(outcome_of, read), pictures, self.at_once)
+
+
+def outcome_of(
+    read: Callable[[bytes, int | None], Result], picture: Picture
+) -> Result | Unanswered:
+    """Return what is read of a picture's bytes, or why it has none."""
+    try:
+        data = picture.read()
+    except Unanswered as error:
+        return error
+    return read(data, picture.page)
 
 
 def in_order(
@@ -127,7 +158,7 @@ def in_order(
                 yield started.popleft().result()
         while started:
             yield started.popleft().result()
-    except (InvalidOption, InvalidField):
+    except (InvalidOption, InvalidField, InvalidForm):
         # Wait for the others, so that no connection is closed during a request.
         pool.shutdown(cancel_futures=True)
         raise

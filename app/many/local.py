@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.answers import conversion
-from app.answers.responses import Prediction, Text
+from app.answers.responses import FilledSheet, Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
-from app.many.engine import AS_WRITTEN, Engine, ReadOptions
-from app.many.errors import Unanswered
+from app.form.reading import FormOptions, sheet_in
+from app.many.engine import AS_WRITTEN, Engine, ReadOptions, SheetOptions
+from app.many.errors import CannotGoOn, Unanswered
 from app.many.rows import unanswered
 from app.picture.errors import PictureError
 from app.picture.opening import open_image
@@ -73,6 +74,28 @@ class Local(Engine):
         if not options.marks:
             text = text.digits_only()
         return conversion.text_of(text, with_frames=False, characters=field.characters)
+
+    def read_sheet(
+        self, picture: bytes, page: int | None, options: SheetOptions
+    ) -> FilledSheet | Unanswered:
+        """Return the fields of a filled sheet, or why there is no answer.
+
+        Raises InvalidForm.
+        """
+        _, lines, pages, _ = self.networks
+        if pages is None:
+            raise CannotGoOn(
+                "Forms need a network for pages: DIGITS_PAGES_MODEL is none."
+            )
+        for form in options.forms:
+            form.require_possible(lines.spec)
+        how = FormOptions(options.forms, page, options.alternatives)
+        try:
+            image = open_image(picture, self.settings.max_pixels, page=page)
+            sheet = sheet_in(decoded(image), lines, pages, how)
+        except PictureError as error:
+            return unanswered(error)
+        return conversion.sheet_of(sheet._replace(model=self.networks.text_model))
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""

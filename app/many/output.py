@@ -74,6 +74,7 @@ class Output:
     least: float
     for_spreadsheet: bool = False
     watch: float | None = None
+    fields: Sequence[str] = ()  # of the forms of sheets
 
     def __post_init__(self) -> None:
         if self.as_json and self.as_csv:
@@ -97,7 +98,7 @@ class Output:
         if self.file:
             self.add_to(self.file, kind, read, pictures, tally)
         elif self.as_csv:
-            csv = PrintedCsv(kind, self.least, self.for_spreadsheet)
+            csv = PrintedCsv(kind, self.least, self.for_spreadsheet, self.fields)
             try:
                 write(read, pictures, csv, say, tally)
             finally:  # also on Ctrl-C
@@ -145,7 +146,7 @@ class Output:
     def format_of(self, path: Path, kind: Kind) -> Csv | Json:
         """Return the format of a file, by its ending."""
         if path.suffix.lower() == ".csv":
-            return Csv(kind, self.least, self.for_spreadsheet)
+            return Csv(kind, self.least, self.for_spreadsheet, self.fields)
         return Json(self.least)
 
     def follow(

@@ -6,9 +6,18 @@ import csv
 import json
 import re
 import sys
+from collections.abc import Sequence
 from io import StringIO
 
-from app.answers.columns import Kind, Record, columns_of, is_unsure, rows_of, widest
+from app.answers.columns import (
+    Kind,
+    Record,
+    columns_of,
+    is_unsure,
+    rows_of,
+    unsure_fields,
+    widest,
+)
 from app.answers.spreadsheet import line_of, unescaped
 from app.many.errors import Unanswered
 from app.many.pictures import Picture
@@ -31,7 +40,11 @@ class Json:
         """Return the line of a picture."""
         values = values_of(outcome)
         if self.least and "error" not in values:
-            values["unsure"] = is_unsure(values, self.least)
+            values["unsure"] = (
+                unsure_fields(values, self.least)
+                if "fields" in values
+                else is_unsure(values, self.least)
+            )
         return json.dumps(row_of(picture, values))
 
     @staticmethod
@@ -49,8 +62,15 @@ class Csv:
     text is a formula.
     """
 
-    def __init__(self, kind: Kind, least: float, for_spreadsheet: bool) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        least: float,
+        for_spreadsheet: bool,
+        fields: Sequence[str] = (),
+    ) -> None:
         self.kind: Kind = kind
+        self.fields = fields
         self.least = least
         self.for_spreadsheet = for_spreadsheet
         self.widen(0)
@@ -58,7 +78,7 @@ class Csv:
     def widen(self, cells: int) -> None:
         """Have so many columns of cells."""
         self.cells = cells
-        self.columns = columns_of(self.kind, cells)
+        self.columns = columns_of(self.kind, cells, self.fields)
         self.header = f"{line_of(self.columns)}\n"
 
     def shown(self, picture: Picture, outcome: Answer | Unanswered) -> str | None:
@@ -101,15 +121,21 @@ class PrintedCsv(Csv):
     table is not known before.
     """
 
-    def __init__(self, kind: Kind, least: float, for_spreadsheet: bool) -> None:
-        super().__init__(kind, least, for_spreadsheet)
+    def __init__(
+        self,
+        kind: Kind,
+        least: float,
+        for_spreadsheet: bool,
+        fields: Sequence[str] = (),
+    ) -> None:
+        super().__init__(kind, least, for_spreadsheet, fields)
         self.rows: list[Record] = []
         self.has_header = True
 
     def put(self, row: Record) -> str | None:
-        """Return the line of a digit; keep the row of a text."""
+        """Return the line of a digit or a sheet; keep the row of a text."""
         self.rows.append(row)
-        return self.rest() if self.kind == "digit" else None
+        return None if self.kind == "text" else self.rest()
 
     def rest(self) -> str | None:
         """Return the rows that were kept, preceded by the header if they are the first.

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.answers.columns import Record
-from app.answers.responses import NO_ANSWER, Prediction, Text
+from app.answers.responses import NO_ANSWER, FilledSheet, Prediction, Text
 from app.many.errors import Unanswered
 from app.many.pictures import UNKNOWN, Picture, State
 from app.many.resume import Written
 
-Answer = Prediction | Text
+Answer = Prediction | Text | FilledSheet
 Values = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

@@ -17,8 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.answers.columns import is_unsure
-from app.answers.responses import LEGIBLE, Digit, Line, Mark, Prediction
+from app.answers.columns import is_unsure, unsure_fields
+from app.answers.responses import LEGIBLE, Digit, FilledSheet, Line, Mark, Prediction
 from app.figures import MEASURED
 from app.many.errors import Unanswered
 from app.many.pictures import Picture
@@ -51,6 +51,8 @@ class Lines:
         if isinstance(answer, Prediction):
             text = str(answer.digit)
             notes += doubts(answer)
+        elif isinstance(answer, FilledSheet):
+            return self.sheet(picture, answer)
         else:
             text = " / ".join(map(in_words, answer.lines)) or "no digits"
         if is_unsure(answer.model_dump(), self.least):
@@ -62,6 +64,28 @@ class Lines:
             (", ".join(notes), colour(certainty(answer))),
         )
         return rendered(line)
+
+    def sheet(self, picture: Picture, sheet: FilledSheet) -> str:
+        """Return a line for a sheet, and one for each of its fields."""
+        fit = f"{sheet.form} ({percent(sheet.fit)} of its landmarks)"
+        lines = [f"{printable(str(picture))}: {printable(fit)}"]
+        unsure = unsure_fields(sheet.model_dump(), self.least)
+        for name, field in sheet.fields.items():
+            read = field.text or (
+                "empty" if field.empty >= YELLOW_FROM else "unreadable"
+            )
+            if field.text and field.value not in (None, field.text):
+                read += f" [= {field.value}]"
+            note = ", please check" if name in unsure else ""
+            said = f"({percent(field.confidence)}{note})"
+            line = Text.assemble(
+                f"  {printable(name)}: ",
+                (printable(read), "bold"),
+                " ",
+                (said, colour(field.confidence)),
+            )
+            lines.append(rendered(line))
+        return "\n".join(lines)
 
 
 class Bars(Lines):
@@ -79,7 +103,7 @@ class Bars(Lines):
                     add_bar(table, digit, share, style, legibility_in_words(answer))
                 else:
                     add_bar(table, digit, share)
-        else:
+        elif not isinstance(answer, FilledSheet):
             for number, line in enumerate(answer.lines):
                 if number:
                     table.add_row()
