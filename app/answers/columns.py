@@ -20,6 +20,7 @@ from app.answers.responses import (
     Text,
 )
 from app.answers.spreadsheet import YES_OR_NO, formula_of, quantity_of
+from app.form.form import OWN_COLUMNS
 
 Kind = Literal["digit", "text", "sheet"]
 # A picture or page: its file, page, key, size and modified, as far as they are known,
@@ -80,19 +81,6 @@ def fits_into_cell(annotation: Any) -> bool:  # noqa: ANN401 - any type of a fie
     return not SINGLE.isdisjoint({annotation, *get_args(annotation)})
 
 
-SHEET_COLUMNS = [
-    "unsure",
-    "file",
-    "page",
-    "fit",
-    "form",
-    "confidence",
-    "model",
-    "error",
-    "problem",
-    "size",
-    "modified",
-]
 DIGIT_COLUMNS = with_further(OF_DIGIT, Prediction, RowFields)
 TEXT_COLUMNS = with_further(OF_LINE, Line, Text, RowFields)
 
@@ -105,7 +93,7 @@ def columns_of(kind: Kind, cells: int = 0, fields: Sequence[str] = ()) -> list[s
     ['modified', 'cell1', 'cell2']
     """
     if kind == "sheet":
-        return [*fields, *SHEET_COLUMNS]
+        return [*fields, *OWN_COLUMNS]
     named = DIGIT_COLUMNS if kind == "digit" else TEXT_COLUMNS
     return [*named, *cells_of(range(cells))]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from typer import Argument, BadParameter, Exit, Option, Typer
 
 from app.form.form import Form, InvalidForm, form_in
+from app.many.errors import NO_PAGES
 from app.many.messages import say
 from app.printable import printable
 
@@ -39,9 +40,7 @@ def new(
         raise BadParameter(f"{output} exists: choose another file.")
     settings = Settings()
     if settings.pages_model is None:
-        raise BadParameter(
-            "Forms need a network for pages: DIGITS_PAGES_MODEL is none."
-        )
+        raise BadParameter(NO_PAGES)
     try:
         image = open_image(sample.read_bytes(), settings.max_pixels, page=page)
         form = proposed(decoded(image), PageNetwork(settings.pages_model), output.stem)
@@ -74,11 +73,11 @@ def form_of(file: Path) -> Form:
 
 def in_words(form: Form) -> str:
     """Return what a form has."""
-    landmarks = [len(page.landmarks.writing) for page in form.pages]
-    rules = [len(page.landmarks.rules) for page in form.pages]
-    lines = [
-        f"{form.name}: {len(form.fields)} fields on {len(form.pages)} page(s), found by "
-        f"{sum(landmarks)} lines of print and {sum(rules)} printed lines."
-    ]
-    lines += [f"  {field.name}" for field in form.fields]
+    lines = [f"{form.name}: {len(form.fields)} fields."]
+    for number, page in enumerate(form.pages, 1):
+        lines.append(
+            f"Page {number} is found by {len(page.landmarks.writing)} lines of print "
+            f"and {len(page.landmarks.rules)} printed lines. Its fields:"
+        )
+        lines += [f"  {field.name}" for field in page.fields]
     return printable("\n".join(lines), kept="\n")

@@ -36,6 +36,11 @@ MAX_NAME = 60
 # Of the smaller one's area, from which two boxes overlap.
 OVERLAP = 0.1
 SAID = [each.name for each in fields(of_text.Field)]
+# Of tables of sheets, beside their fields.
+OWN_COLUMNS = (
+    *("unsure", "file", "page", "fit", "form", "confidence", "model"),
+    *("error", "problem", "size", "modified"),
+)
 RUN_BY_SPREADSHEETS = "=+-@"
 MAX_ERRORS = 3  # that are described
 
@@ -56,6 +61,13 @@ def require_plain(name: str) -> str:
         raise ValueError(
             f"must not begin with {name[0]}: a spreadsheet would run it as a formula"
         )
+    return name
+
+
+def require_own(name: str) -> str:
+    """Refuse the name of a column that tables have besides the fields."""
+    if name in OWN_COLUMNS:
+        raise ValueError(f"must not be {name}: tables have such a column")
     return name
 
 
@@ -121,7 +133,7 @@ def shared(begin: float, length: float, other: float, other_length: float) -> fl
 class FormField(Part):
     """A field, and what may be written there, as in the parameters of `/read`."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(require_own)]
     box: FieldBox
     format: FormatName | None = None
     """The form of the number, such as an amount."""

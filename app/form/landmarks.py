@@ -6,8 +6,8 @@ import numpy as np
 
 from app.text.layout import Floats
 
-# Length of a rule by which a page is found, over the longer side of the page; strokes of
-# writing are shorter.
+# Length of a rule by which a page is found, over the longer side of the page; strokes
+# of writing are shorter.
 MIN_RULE = 0.03
 
 

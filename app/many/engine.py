@@ -129,7 +129,7 @@ class Engine(ABC):
     def sheets(
         self, pictures: Sequence[Picture], options: SheetOptions
     ) -> Iterator[FilledSheet | Unanswered]:
-        """Yield the fields of each filled sheet, in order, or why there is no answer."""
+        """Yield the fields of each sheet, in order, or why there is no answer."""
         read = partial(self.read_sheet, options=options)
         return in_order(partial(outcome_of, read), pictures, self.at_once)
 

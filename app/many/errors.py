@@ -9,6 +9,8 @@ CannotGoOn     the command cannot start or go on; the message says what to do
 
 from app.answers.responses import TRANSIENT, UNREADABLE
 
+NO_PAGES = "Forms need a network for pages: DIGITS_PAGES_MODEL is none."
+
 
 class Unanswered(Exception):
     """There is no answer for this picture; the message says why, and `problem` is the

@@ -8,7 +8,7 @@ from app.answers.responses import FilledSheet, Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
 from app.form.reading import FormOptions, sheet_in
 from app.many.engine import AS_WRITTEN, Engine, ReadOptions, SheetOptions
-from app.many.errors import CannotGoOn, Unanswered
+from app.many.errors import NO_PAGES, CannotGoOn, Unanswered
 from app.many.rows import unanswered
 from app.picture.errors import PictureError
 from app.picture.opening import open_image
@@ -84,9 +84,7 @@ class Local(Engine):
         """
         _, lines, pages, _ = self.networks
         if pages is None:
-            raise CannotGoOn(
-                "Forms need a network for pages: DIGITS_PAGES_MODEL is none."
-            )
+            raise CannotGoOn(NO_PAGES)
         for form in options.forms:
             form.require_possible(lines.spec)
         how = FormOptions(options.forms, page, options.alternatives)

@@ -71,9 +71,8 @@ class Lines:
         lines = [f"{printable(str(picture))}: {printable(fit)}"]
         unsure = unsure_fields(sheet.model_dump(), self.least)
         for name, field in sheet.fields.items():
-            read = field.text or (
-                "empty" if field.empty >= YELLOW_FROM else "unreadable"
-            )
+            nothing = "empty" if field.empty >= YELLOW_FROM else "unreadable"
+            read = field.text or nothing
             if field.text and field.value not in (None, field.text):
                 read += f" [= {field.value}]"
             note = ", please check" if name in unsure else ""
