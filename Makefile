@@ -51,13 +51,14 @@ real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
 pages: .venv/all .venv/ocr  ## Compare with RapidOCR on columns, tables and photos of pages, or on your own: ARGS="--folder DIR"
 formats: .venv/all  ## Measure written fields, such as amounts and dates, with and without ?format= (your own: ARGS="--folder DIR")
+forms: .venv/all  ## Measure how filled sheets of printed forms are placed and read, scanned and photographed
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
 soak: .venv/all  ## Send ten minutes of mixed traffic, and then a stack of sheets through a service that is killed; check every answer
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 	$(BIN)/python benchmarks/stack.py
 faults: .venv/all  ## Kill and suspend processes and overwrite model files under load; check every answer and row (Linux)
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-evaluate robustness real peers pages formats bench faults screenshot:
+evaluate robustness real peers pages formats forms bench faults screenshot:
 	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
@@ -105,4 +106,4 @@ $(BIN)/uv: | $(BIN)/python
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages formats bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit
+.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages formats forms bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit

@@ -182,7 +182,7 @@ def write(page: Image.Image, ink: Image.Image, left: int, top: int) -> None:
 
 
 def of_digits(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8], rng: Generator
+    images: NDArray[np.uint8], labels: NDArray[np.int64], rng: Generator
 ) -> Hand:
     """Return a hand that writes MNIST's digits, (N, 28, 28), ink 255."""
     places = [np.flatnonzero(labels == digit) for digit in range(10)]

@@ -9,13 +9,16 @@ from app.form.form import FieldBox
 from app.form.landmarks import Landmarks
 from app.form.placement import applied
 from app.picture.decode import Picture
-from app.picture.maps import Mask, windows
+from app.picture.maps import Mask, sample, windows
+from app.picture.pieces import Components
 from app.text.layout import Floats
 from app.text.strips import LEVEL, Sheet
 
 MARGIN = 0.15  # around a field, over its height
 # Width of a printed line with what a sheet may be off, over the height of the field.
 PRINTED = 0.1
+LEAST_CONTRAST = 20.0  # of ink, in levels
+INKED = 0.4  # share of the sheet's contrast from which a pixel is ink
 LEAST_PRINTED = 5  # the same in pixels
 
 
@@ -108,3 +111,24 @@ def crossed(inked: Mask, reach: int) -> Mask:
     wider = np.pad(inked, ((reach, reach), (0, 0)))
     near = windows(np.logical_or, wider, reach)
     return near[: len(inked)] & near[reach + 1 :]
+
+
+def contrast_of(sheet: Sheet) -> float:
+    """Return by how many levels the darkest ink on a sheet differs from its ground."""
+    levels = sample(np.asarray(sheet.grey)).astype(float)
+    return max(LEAST_CONTRAST, float(np.percentile(abs(levels - sheet.ground), 99)))
+
+
+def largest_piece(crop: Picture, contrast: float) -> float:
+    """Return the size of the largest piece of ink in a field, over the field's height.
+
+    What touches only the margin of the crop does not count.
+    """
+    levels = np.asarray(crop.image).astype(np.float32)
+    away = abs(levels - np.median(levels)) / contrast
+    height = crop.height / (1 + 2 * MARGIN)
+    margin = max(1, round(MARGIN * height / 2))
+    inner = away[margin:-margin, margin:-margin]
+    found = Components.of(inner, INKED)
+    sides = (found.ends - found.starts)[1:]
+    return float(np.hypot(*sides.T).max(initial=0)) / height

@@ -3,16 +3,15 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image
 
 from app.form.landmarks import MIN_RULE, Landmarks
 from app.picture.decode import Picture
-from app.picture.maps import Mask, connected, windows
+from app.picture.maps import Mask, connected, sample, windows
 from app.picture.printed_lines import opened_along_rows
 from app.text.layout import ELONGATED, Floats, LineBox, rotated, weighted_median
 from app.text.pages import PageNetwork
-from app.text.strips import LEVEL, Sheet, reduction
+from app.text.strips import LEVEL, Pixels, Sheet, reduction
 
 # A page is reduced to about so many pixels to find its print: a third of the time, and
 # as exact.
@@ -71,24 +70,39 @@ def rules_on(sheet: Sheet, tilt: float, shortest: float) -> Floats:
     """Find the printed lines along and across a page of this tilt: (n, 4), both ends of
     each, in pixels.
     """
-    grey = sheet.grey if sheet.ground > DARK else ImageOps.invert(sheet.grey)
-    reduction = max(1, round(max(grey.size) / RULE_SIDE))
-    darkest = reduction + 1 - reduction % 2
-    thin = grey.filter(ImageFilter.MinFilter(darkest)) if reduction > 1 else grey
-    small = thin.reduce(reduction)
+    factor = max(1, round(max(sheet.grey.size) / RULE_SIDE))
+    small = Image.fromarray(darkest_of(sheet, factor))
     turned = math.degrees(tilt)
-    level = small.rotate(turned, Image.Resampling.BILINEAR, fillcolor=sheet.ground)
-    levels = np.asarray(level).astype(np.int16)
+    level = small.rotate(turned, Image.Resampling.BILINEAR, fillcolor=median_of(small))
+    levels = np.asarray(level)
     pixels = round(shortest * max(level.size))
     along = runs_in(levels, pixels)
-    across = runs_in(levels.T, pixels)[:, [1, 0, 3, 2]]
+    across = runs_in(np.ascontiguousarray(levels.T), pixels)[:, [1, 0, 3, 2]]
     centre = np.array(level.size) / 2
     x, y = (np.concatenate([along, across]).reshape(-1, 2) - centre).T
     upright = np.stack(rotated(x, y, np.full(len(x), tilt)), axis=1) + centre
-    return (reduction * upright).reshape(-1, 4)
+    return (factor * upright).reshape(-1, 4)
 
 
-def thin_ink(levels: NDArray[np.int16]) -> Mask:
+def darkest_of(sheet: Sheet, factor: int) -> Pixels:
+    """Return the level of the ink in each square of pixels, dark on light, so that thin
+    lines stay.
+    """
+    levels: Pixels = np.asarray(sheet.grey)
+    if sheet.ground < DARK:
+        levels = 255 - levels
+    for _ in range(2):  # along one axis, then along the other
+        rows = len(levels) // factor * factor
+        levels = np.minimum.reduce([levels[k:rows:factor] for k in range(factor)]).T
+    return levels
+
+
+def median_of(image: Image.Image) -> int:
+    """Return the median level of a grey image."""
+    return int(np.median(sample(np.asarray(image))))
+
+
+def thin_ink(levels: Pixels) -> Mask:
     """Return where it is darker than above and below: a black top-hat along columns."""
     wider = np.pad(levels, ((THIN - 1, THIN - 1), (0, 0)), mode="edge")
     closed = windows(np.minimum, windows(np.maximum, wider, THIN), THIN)
@@ -98,7 +112,7 @@ def thin_ink(levels: NDArray[np.int16]) -> Mask:
     return thin
 
 
-def runs_in(levels: NDArray[np.int16], shortest: int) -> Floats:
+def runs_in(levels: Pixels, shortest: int) -> Floats:
     """Return both ends of each thin line of ink along the rows, (n, 4), x and y."""
     inked = thin_ink(levels)
     # A line that is not quite level goes on in the next row.

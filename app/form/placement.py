@@ -24,6 +24,8 @@ AHEAD = 0.8  # cosine from which two directions are the same
 # By how much the error has to fall for a map with more parameters.
 CLEARLY = 0.8
 AFFINE_ENDS, PROJECTIVE_ENDS = 8, 14
+SURE_FIT = 0.8  # from which no other map is tried
+FEWEST = 6  # ends that say something
 Kinds = NDArray[np.intp]
 
 
@@ -36,7 +38,7 @@ class Placement(NamedTuple):
         (3, 3): the projective map from pixels of the form's page to pixels of the
         sheet.
     fit : float
-        The share of the landmarks within the sheet that are found there.
+        The share of the landmarks within the sheet that are found there; see `fit_of`.
     found : int
         Their number.
     """
@@ -95,6 +97,8 @@ def placed(form: Landmarks, sheet: Landmarks) -> Placement | None:
         found = refined(ours, theirs, start, sheet.size)
         if found and (best is None or found[1:] > best[1:]):
             best = found
+        if best and best.fit >= SURE_FIT:
+            break
     if best is None:
         return None
     to_unit = np.diag([UNIT / max(form.size), UNIT / max(form.size), 1])
@@ -173,14 +177,28 @@ def refined(
     """Refine a map by the ends that meet, in steps."""
     for reach in REACHES:
         pairs = meeting(ours, theirs, place, reach)
-        if len(pairs[0]) < 6:
+        if len(pairs[0]) < FEWEST:
             return None
         place = best_map(ours.points[pairs[0]], theirs.points[pairs[1]])
-    pairs = meeting(ours, theirs, place, REACHES[-1])
+    met, _ = meeting(ours, theirs, place, REACHES[-1])
+    is_found = np.zeros(len(ours.points), bool)
+    is_found[met] = True
     inside = within(applied(place, ours.points), size)
-    count = int(inside.sum())
-    found = len(pairs[0])
-    return Placement(place, min(1.0, found / max(count, 1)), found)
+    return Placement(place, fit_of(ours, is_found, inside), len(met))
+
+
+def fit_of(ours: Ends, is_found: NDArray[np.bool_], inside: NDArray[np.bool_]) -> float:
+    """Return the share of ends that are found, of those within the sheet.
+
+    It is the geometric mean of those of writing and of rules: rules of another form may
+    meet by chance, but not its writing as well.
+    """
+    shares = []
+    for is_rule in (False, True):
+        of_kind = inside & (ours.is_rule == is_rule)
+        if np.count_nonzero(of_kind) >= FEWEST:
+            shares.append(is_found[of_kind].mean())
+    return float(np.prod(shares) ** (1 / max(len(shares), 1))) if shares else 0.0
 
 
 def meeting(
