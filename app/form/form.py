@@ -174,6 +174,15 @@ class FormLandmarks(Part):
     """Both ends of each printed line."""
 
 
+class Sum(Part):
+    """Fields whose numbers add up to that of another one."""
+
+    fields: Annotated[list[str], Field(min_length=1, max_length=MAX_FIELDS)]
+    """The names of the fields."""
+    total: str
+    """The name of the field with their sum."""
+
+
 class FormPage(Part):
     """A page of a form."""
 
@@ -182,6 +191,8 @@ class FormPage(Part):
     height: Annotated[int, Field(ge=1, le=100_000)]
     landmarks: FormLandmarks
     fields: Annotated[list[FormField], Field(max_length=MAX_FIELDS)]
+    sums: Annotated[list[Sum], Field(max_length=MAX_FIELDS)] = []
+    """If one does not add up, all of its fields are in doubt."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -260,6 +271,13 @@ def require_apart(form: Form) -> None:
             raise InvalidForm(f"{place}: {before} is called {field.name}, too.")
         first[field.name] = place
     for page, each in enumerate(form.pages):
+        names = {field.name for field in each.fields}
+        for number, of in enumerate(each.sums):
+            for name in (*of.fields, of.total):
+                if name not in names:
+                    raise InvalidForm(
+                        f"pages[{page}].sums[{number}]: the page has no field {name}."
+                    )
         for (one, a), (two, b) in combinations(enumerate(each.fields), 2):
             if a.box.overlaps(b.box):
                 raise InvalidForm(

@@ -1,7 +1,7 @@
 """A picture of a filled sheet → what is written in the fields of its form."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from app.form.crop import contrast_of, field_on, largest_piece
 from app.form.finding import landmarks_of
-from app.form.form import Form, FormField, FormPage, NotThisForm
+from app.form.form import Form, FormField, FormPage, NotThisForm, Sum
 from app.form.placement import SURE_FIT, Placement, applied, placed
+from app.form.sums import Candidate, adds_up, likeliest_sum
 from app.picture.decode import Picture
 from app.picture.maps import PixelBox
 from app.picture.shown import Shown, shown
@@ -31,10 +32,12 @@ def unheeded(count: int) -> None:
     """Let any number of fields be read."""
 
 
-# Size of a piece of ink, over the field's height, that is as likely dirt as writing, and
-# the step by which the odds rise e-fold: the largest one in an empty field is below 0.24
-# in 99 %, and above 0.5 in others.
+# Size of a piece of ink, over the field's height, that is as likely dirt as writing,
+# and the step by which the odds rise e-fold: the largest one is below 0.24 in 99 % of
+# empty fields, and above 0.5 in others.
 SPECK, SPREAD = 0.25, 0.04
+CANDIDATES = 5  # other texts of fields that add up
+DOUBT = 0.5  # the highest confidence of a field that does not add up with others
 UNREADABLE = Transcription((), 0.0)
 
 
@@ -75,6 +78,8 @@ class FieldText(NamedTuple):
         Its bounding box, in pixels of the upright sheet.
     alternatives : sequence or None
         Other texts with their probabilities, if requested.
+    is_in_doubt : bool
+        Whether it is part of a sum that does not add up.
     picture : Shown or None
         Its crop, if requested.
     """
@@ -84,6 +89,7 @@ class FieldText(NamedTuple):
     empty: float
     box: PixelBox
     alternatives: Sequence[tuple[str, float]] | None = None
+    is_in_doubt: bool = False
     picture: Shown | None = None
 
     @property
@@ -93,10 +99,26 @@ class FieldText(NamedTuple):
 
     @property
     def confidence(self) -> float:
-        """Probability that this, or nothing, is written there; 0 if it has to be."""
-        if self.text.lines:
-            return self.text.confidence
-        return 0.0 if self.field.required else self.empty
+        """Probability that this, or nothing, is written there; 0 if it has to be.
+
+        Of fields that do not add up, at least one is wrong.
+        """
+        if not self.text.lines:
+            share = 0.0 if self.field.required else self.empty
+        else:
+            share = self.text.confidence
+        return min(share, DOUBT) if self.is_in_doubt else share
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """What may be written there."""
+        own = Candidate(self.text.text, self.value, self.confidence)
+        rules = self.field.field.rules
+        others = []
+        for text, share in self.alternatives or ():
+            meaning = rules.meaning(text) if rules else None
+            others.append(Candidate(text, meaning.value if meaning else text, share))
+        return [own, *others]
 
 
 class FilledSheet(NamedTuple):
@@ -132,14 +154,26 @@ class FilledSheet(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A page of a form, where it lies, and the turn of the picture on which it was
-    found.
+    """A page of a form, where it lies on a picture, and the degrees by which that was
+    turned, counter-clockwise, to find it.
     """
 
     form: Form
     page: FormPage
     placement: Placement
     picture: Picture
+    turn: int
+
+
+class Cut(NamedTuple):
+    """A field's picture, the size of its largest piece of ink over its height, and its
+    box in pixels of the upright sheet.
+    """
+
+    field: FormField
+    picture: Picture
+    largest: float
+    box: PixelBox
 
 
 def sheet_in(
@@ -171,35 +205,58 @@ def sheet_in(
     """
     found = found_on(picture, pages, options.forms)
     on_fields(len(found.page.fields))
-    sheet = Sheet.of(found.picture)
-    contrast = contrast_of(sheet)
-    marks = found.page.marks
-    place = found.placement.place
-    turn = upright_turn(place, found.page.size)
+    turn = upright_turn(found.placement.place, found.page.size)
     upright = found.picture.turned(turn)
-    size = found.picture.width, found.picture.height
-    fields = []
-    for field in found.page.fields:
-        crop, corners = field_on(sheet, place, field.box, marks)
-        how = TextOptions(field.field, alternatives=options.alternatives)
-        text = text_of_field(crop, network, pages, how)
-        fields.append(
-            FieldText(
-                field,
-                text,
-                emptiness(text, largest_piece(crop, contrast)),
-                bounding_box(turned_points(corners, size, turn), upright),
-                others_of(text) if options.alternatives else None,
-                shown(crop) if options.with_picture else None,
-            )
-        )
-    turned = (turn + (picture is not found.picture) * 90) % 360
+    candidates = options.alternatives
+    if found.page.sums:
+        candidates = max(candidates, CANDIDATES)
+    read = [
+        field_in(cut, network, pages, candidates, options.with_picture)
+        for cut in fields_on(found, turn, upright)
+    ]
+    for each in found.page.sums:
+        read = checked(read, each)
+    if candidates > options.alternatives:
+        read = [first_of(field, options.alternatives) for field in read]
     return FilledSheet(
         found.form.name,
         found.placement.fit,
-        turned,
-        tuple(fields),
+        (found.turn + turn) % 360,
+        tuple(read),
         shown(upright) if options.with_picture else None,
+    )
+
+
+def fields_on(found: Found, turn: int, upright: Picture) -> Iterator[Cut]:
+    """Cut out the fields of a placed sheet."""
+    sheet = Sheet.of(found.picture)
+    contrast = contrast_of(sheet)
+    size = found.picture.width, found.picture.height
+    for field in found.page.fields:
+        crop, corners = field_on(
+            sheet, found.placement.place, field.box, found.page.marks
+        )
+        box = bounding_box(turned_points(corners, size, turn), upright)
+        yield Cut(field, crop, largest_piece(crop, contrast), box)
+
+
+def field_in(
+    cut: Cut,
+    network: LineNetwork,
+    pages: PageNetwork,
+    alternatives: int,
+    with_picture: bool,
+) -> FieldText:
+    """Read a field that is cut out."""
+    options = TextOptions(cut.field.field, alternatives=alternatives)
+    text = text_of_field(cut.picture, network, pages, options)
+    return FieldText(
+        field=cut.field,
+        text=text,
+        empty=emptiness(text, cut.largest),
+        box=cut.box,
+        alternatives=others_of(text) if alternatives else None,
+        picture=shown(cut.picture) if with_picture else None,
     )
 
 
@@ -213,7 +270,7 @@ def found_on(picture: Picture, pages: PageNetwork, forms: Sequence[Form]) -> Fou
             for page in form.pages:
                 placement = placed(page.marks, seen)
                 if placement and (best is None or placement.fit > best.placement.fit):
-                    best = Found(form, page, placement, turned)
+                    best = Found(form, page, placement, turned, degrees)
         if best and best.placement.fit >= SURE_FIT:
             break
     if best is None or not is_of_form(best.placement):
@@ -238,6 +295,34 @@ def text_of_field(
         return text_in(crop, network, pages, options)
     except (ImpossibleLength, TooMuchWriting):
         return UNREADABLE
+
+
+def checked(fields: Sequence[FieldText], of: Sum) -> list[FieldText]:
+    """Return fields in doubt if they do not add up; then the most probable texts that
+    do are their first alternatives.
+    """
+    by_name = {each.field.name: each for each in fields}
+    parts, total = [by_name[name] for name in of.fields], by_name[of.total]
+    own = [each.candidates[0] for each in (*parts, total)]
+    if adds_up(own[:-1], own[-1]):
+        return [*fields]
+    found = likeliest_sum([each.candidates for each in parts], total.candidates)
+    meant = found or own
+    for each, candidate in zip((*parts, total), meant, strict=True):
+        others = [*(each.alternatives or ())]
+        if candidate.text != each.text.text:
+            others.sort(key=lambda other: other[0] != candidate.text)
+        by_name[each.field.name] = each._replace(alternatives=others, is_in_doubt=True)
+    return [by_name[each.field.name] for each in fields]
+
+
+def first_of(field: FieldText, count: int) -> FieldText:
+    """Return a field with the alternatives that were asked for, or that are offered
+    since it does not add up.
+    """
+    if field.is_in_doubt or not field.alternatives:
+        return field
+    return field._replace(alternatives=field.alternatives[:count] if count else None)
 
 
 def others_of(text: Transcription) -> Sequence[tuple[str, float]]:
