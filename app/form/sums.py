@@ -60,10 +60,10 @@ def likeliest_sum(
         sums = dict(islice(best, KEPT))
     found: Combination = (0.0, ())
     for candidate in totals:
-        number = candidate.number
-        if number is not None and number in sums:
-            probability, chosen = sums[number]
-            together = probability * candidate.probability
-            if together > found[0]:
-                found = together, (*chosen, candidate)
+        if candidate.number is None or candidate.number not in sums:
+            continue
+        probability, chosen = sums[candidate.number]
+        together = probability * candidate.probability
+        if together > found[0]:
+            found = together, (*chosen, candidate)
     return found[1] or None

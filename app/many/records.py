@@ -19,7 +19,7 @@ from app.answers.columns import (
     widest,
 )
 from app.answers.spreadsheet import line_of, unescaped
-from app.many.errors import Unanswered
+from app.many.errors import CannotGoOn, Unanswered
 from app.many.pictures import Picture
 from app.many.resume import Written
 from app.many.rows import Answer, row_of, values_of, written_in
@@ -107,6 +107,11 @@ class Csv:
         header = next(rows, [])
         cells = sum(1 for name in header if re.fullmatch("cell[0-9]+", name))
         self.widen(max(self.cells, cells))
+        if self.fields and (others := {*header} - {*self.columns}):
+            raise CannotGoOn(
+                "The file has columns that the forms lack, such as "
+                f"{min(others)}: choose another file."
+            )
         lines: list[Line] = []
         for cells_of_row in rows:
             if len(cells_of_row) == len(header):
