@@ -12,7 +12,7 @@ from app.settings import Settings
 from commands import invoked
 from paths import ROOT
 
-COMMANDS = ["serve", "predict", "read", "info", "bulk", "corrections"]
+COMMANDS = ["serve", "predict", "read", "info", "bulk", "corrections", "forms"]
 
 
 def help_of(*command: str) -> str:
@@ -27,7 +27,9 @@ def test_help_lists_and_describes_each_command():
         )
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "corrections export"])
+@pytest.mark.parametrize(
+    "command", [*COMMANDS, "corrections export", "forms new", "forms check"]
+)
 def test_help_is_narrow_and_has_no_type_names(command):
     done = invoked(*command.split(), "--help")
     assert done.exit_code == 0
