@@ -17,7 +17,8 @@ BELOW = {**BOX, "top": 0.3}
 def content() -> dict:
     """Return a form with two fields."""
     fields = [{"name": "reading", "box": BOX}, {"name": "persons", "box": BELOW}]
-    landmarks = {"writing": [[0.1, 0.02, 0.5, 0.02]], "rules": []}
+    writing = [[0.1, top, 0.5, top] for top in (0.02, 0.8, 0.9)]
+    landmarks = {"writing": writing, "rules": []}
     page = {"width": 800, "height": 1000, "landmarks": landmarks, "fields": fields}
     return {"name": "meter", "pages": [page]}
 
@@ -33,6 +34,17 @@ def many(form: dict) -> None:
 
 FIRST = "pages[0].fields[0]"
 WRONG = {
+    "a sample without landmarks": (
+        lambda form: form["pages"][0]["landmarks"].update(writing=[]),
+        "pages[0].landmarks: 3 lines of print or printed lines are needed at least, by "
+        "which sheets are found.",
+    ),
+    "a sum of no field": (
+        lambda form: form["pages"][0].update(
+            sums=[{"fields": ["reading"], "total": "all"}]
+        ),
+        "pages[0].sums[0]: the page has no field all.",
+    ),
     "an empty box": (
         first({"box": {**BOX, "width": 0}}),
         f"{FIRST}.box.width: Input should be greater than 0.",

@@ -53,6 +53,7 @@ def pictures(seven, digits) -> dict[str, bytes]:
     pages = with_damaged_page(document_of([written] * 3, "TIFF"))
     return {
         "seven": encode(drawing(seven)),
+        "sheet": (ROOT / "docs/exam.png").read_bytes(),
         "number": encode(written),
         "pages": pages,
         "text": b"no picture",
@@ -150,6 +151,7 @@ def test_every_operation_of_the_python_client_runs(
     row = b'{"text": "007"}'
     bodies = {
         "predict_batch": lambda: sent.forms("seven", "number"),
+        "propose_form": lambda: sent.form("sheet"),
         "read": lambda: sent.of_text("seven"),
         "read_batch": lambda: sent.of_texts("seven", "number"),
         "infer": lambda: sent.tensor("seven"),

@@ -44,7 +44,7 @@ def new(
     try:
         image = open_image(sample.read_bytes(), settings.max_pixels, page=page)
         form = proposed(decoded(image), PageNetwork(settings.pages_model), output.stem)
-    except (PictureError, OSError) as error:
+    except (PictureError, InvalidForm, OSError) as error:
         say(printable(f"{sample}: {error}"), err=True)
         raise Exit(1) from error
     content = form.model_dump(exclude_unset=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 20_000_000  # of a form's file, with its lists of values
 MAX_PAGES, MAX_FIELDS, MAX_LANDMARKS = 20, 200, 2000
+LEAST_LANDMARKS = 3  # of a page
 MAX_NAME = 60
 # Of the smaller one's area, from which two boxes overlap.
 OVERLAP = 0.1
@@ -195,6 +196,11 @@ class FormPage(Part):
     """If one does not add up, all of its fields are in doubt."""
 
     @property
+    def landmark_count(self) -> int:
+        """The number of lines of print, and of printed lines."""
+        return len(self.landmarks.writing) + len(self.landmarks.rules)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
@@ -271,6 +277,11 @@ def require_apart(form: Form) -> None:
             raise InvalidForm(f"{place}: {before} is called {field.name}, too.")
         first[field.name] = place
     for page, each in enumerate(form.pages):
+        if each.landmark_count < LEAST_LANDMARKS:
+            raise InvalidForm(
+                f"pages[{page}].landmarks: {LEAST_LANDMARKS} lines of print or printed "
+                "lines are needed at least, by which sheets are found."
+            )
         names = {field.name for field in each.fields}
         for number, of in enumerate(each.sums):
             for name in (*of.fields, of.total):

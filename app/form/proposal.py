@@ -4,7 +4,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from app.form.finding import MIN_TICK, landmarks_of
-from app.form.form import FieldBox, Form, FormField, FormLandmarks, FormPage, Segments
+from app.form.form import (
+    LEAST_LANDMARKS,
+    FieldBox,
+    Form,
+    FormField,
+    FormLandmarks,
+    FormPage,
+    InvalidForm,
+    Segments,
+)
 from app.form.landmarks import Landmarks
 from app.form.placement import unit
 from app.picture.decode import Picture
@@ -41,6 +50,11 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
     -------
     Form
         Of one page.
+
+    Raises
+    ------
+    InvalidForm
+        The sheet has too little print.
     """
     found = landmarks_of(picture, pages, MIN_TICK)
     width, height = found.size
@@ -53,6 +67,11 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
         rules=fractions(found.rules, found.size),
     )
     page = FormPage(width=width, height=height, landmarks=landmarks, fields=fields)
+    if page.landmark_count < LEAST_LANDMARKS:
+        raise InvalidForm(
+            "The sample has too little print by which its sheets could be found: send "
+            "a scan or photo of all of an empty sheet."
+        )
     return Form(name=name, pages=[page])
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from app import malloc
 from app.digit.reading import DigitOptions, Reading, digit_in, read_digit
-from app.form.form import Form
+from app.form.form import Form, InvalidForm
 from app.form.proposal import proposed
 from app.form.reading import FilledSheet, FormOptions, sheet_in
 from app.picture.errors import CorruptImage, PictureError, TooComplex
@@ -214,7 +214,12 @@ def run_within(limits: Limits, data: bytes, work: Work[Outcome]) -> Outcome:
             f"The picture takes more than {megabytes} MB to decode: send a smaller "
             "one, or a JPEG."
         )
-    except (PictureError, ImpossibleLength, NeedsExclusiveDecoder) as error:
+    except (
+        PictureError,
+        ImpossibleLength,
+        InvalidForm,
+        NeedsExclusiveDecoder,
+    ) as error:
         kind = type(error)
         message = str(error)
         if kind is CorruptImage and not limits.is_exclusive:

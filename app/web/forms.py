@@ -39,7 +39,13 @@ def list_forms(service: Serving) -> responses.Forms:
     "/forms/new",
     summary="Propose a form",
     responses=problems.documentation(
-        "/forms/new", *OF_BODY, *OF_UPLOAD, *OF_PICTURE, InvalidField, NoPageNetwork
+        "/forms/new",
+        *OF_BODY,
+        *OF_UPLOAD,
+        *OF_PICTURE,
+        InvalidField,
+        InvalidForm,
+        NoPageNetwork,
     ),
     response_model_exclude_unset=True,
 )
