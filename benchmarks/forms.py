@@ -16,7 +16,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import typer
 
-from app.form.crop import field_on
+from app.form.crop import corners_of, field_on
 from app.form.finding import MIN_TICK, landmarks_of
 from app.form.form import (
     FieldBox,
@@ -26,6 +26,7 @@ from app.form.form import (
     FormPage,
     NotThisForm,
 )
+from app.form.landmarks import landmarks_in
 from app.form.placement import applied
 from app.form.proposal import fractions
 from app.form.reading import FormOptions, found_on, sheet_in, text_of_field
@@ -92,7 +93,7 @@ def worst_error(form: Form, place: np.ndarray, true: np.ndarray) -> float:
     (page,) = form.pages
     worst = 0.0
     for field in page.fields:
-        corners = field.box.corners(page.size)
+        corners = corners_of(field.box, page.size)
         is_at, should = applied(place, corners), applied(true, corners)
         height = np.hypot(*(should[3] - should[0]))
         worst = max(worst, float(np.hypot(*(is_at - should).T).max() / height))
@@ -122,7 +123,7 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
         grey = Sheet.of(picture)
         for field in answer.fields:
             began = time.process_time()
-            crop, _ = field_on(grey, each.place, field.field.box, page.marks)
+            crop, _ = field_on(grey, each.place, field.field.box, landmarks_in(page))
             text = text_of_field(crop, lines, pages, TextOptions(field.field.field))
             by_hand += time.process_time() - began
             written = each.written[field.field.name]

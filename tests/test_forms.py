@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from answers import assert_problem
+from app.form.crop import corners_of
 from app.form.form import form_in
 from app.form.placement import applied
 from app.form.reading import found_on
@@ -62,7 +63,7 @@ def test_a_sheet_is_placed_within_a_tenth_of_a_field(name, number, is_photo):
         left, top, right, bottom = blank.box
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         expected = applied(filled.place, corners.astype(float))
-        here = applied(found.placement.place, field.box.corners(found.page.size))
+        here = applied(found.placement.place, corners_of(field.box, found.page.size))
         assert np.hypot(*(here - expected).T).max() < 0.1 * (bottom - top)
 
 
@@ -174,3 +175,10 @@ def test_without_a_network_for_pages_there_are_no_forms():
         assert_problem(answer, 404, "no-page-network", "/read")
         answer = client.post("/forms/new", content=sheet("combs").file)
         assert_problem(answer, 404, "no-page-network", "/forms/new")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (3, 3), (40, 40)])
+def test_pictures_of_any_size_are_no_sheets(client, size):
+    picture = encode(Image.new("L", size, 200))
+    answer = client.post("/forms/new", content=picture)
+    assert_problem(answer, 422, "invalid-form", "/forms/new")

@@ -44,7 +44,7 @@ def field_on(
     tuple of Picture and NDArray
         The crop; (4, 2): the field's corners, in pixels of the sheet's picture.
     """
-    corners = box.corners(printed.size)
+    corners = corners_of(box, printed.size)
     height = corners[3, 1] - corners[0, 1]
     outwards = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     wider = corners + MARGIN * height * outwards
@@ -68,6 +68,20 @@ def field_on(
     rules = applied(np.linalg.inv(back), printed.rules.reshape(-1, 2)).reshape(-1, 4)
     clean = without_rules(crop, rules, high / (1 + 2 * MARGIN))
     return Picture(clean, wide, high), applied(place, corners)
+
+
+def corners_of(box: FieldBox, size: tuple[int, int]) -> Floats:
+    """Return the corners (4, 2) of a field on a page of this size, clockwise from the
+    top left.
+    """
+    right, bottom = box.left + box.width, box.top + box.height
+    corners = [
+        (box.left, box.top),
+        (right, box.top),
+        (right, bottom),
+        (box.left, bottom),
+    ]
+    return np.array(corners) * size
 
 
 def into_image(picture: Picture) -> Floats:

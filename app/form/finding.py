@@ -21,6 +21,7 @@ RULE_SIDE = 1000
 # Length of a printed line on an empty page, such as between two digits, over the longer
 # side of the page.
 MIN_TICK = 0.01
+SHORTEST = 5  # pixels of a rule on it
 THIN = 7  # rows, of the thickest rule on the reduced page
 LEAST_CONTRAST = 12  # of a rule, in levels
 DARK = 127  # level of a background on which writing is lighter
@@ -70,12 +71,12 @@ def rules_on(sheet: Sheet, tilt: float, shortest: float) -> Floats:
     """Find the printed lines along and across a page of this tilt: (n, 4), both ends of
     each, in pixels.
     """
-    factor = max(1, round(max(sheet.grey.size) / RULE_SIDE))
+    factor = max(1, min(round(max(sheet.grey.size) / RULE_SIDE), *sheet.grey.size))
     small = Image.fromarray(darkest_of(sheet, factor))
     turned = math.degrees(tilt)
     level = small.rotate(turned, Image.Resampling.BILINEAR, fillcolor=median_of(small))
     levels = np.asarray(level)
-    pixels = round(shortest * max(level.size))
+    pixels = max(SHORTEST, round(shortest * max(level.size)))
     along = runs_in(levels, pixels)
     across = runs_in(np.ascontiguousarray(levels.T), pixels)[:, [1, 0, 3, 2]]
     centre = np.array(level.size) / 2

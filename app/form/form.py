@@ -6,7 +6,6 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Self
 
-import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -16,12 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-from app.form.landmarks import Landmarks
 from app.picture.errors import PictureError
 from app.text import field as of_text
 from app.text.conditions import CheckName
 from app.text.formats import DateOrder, FormatName
-from app.text.layout import Floats
 from app.text.limits import MAX_DIGITS
 
 # It would import ONNX Runtime, which a client of a service does not need.
@@ -104,19 +101,6 @@ class FieldBox(Part):
         if self.left + self.width > 1.0001 or self.top + self.height > 1.0001:
             raise ValueError("must end on the page: left + width and top + height <= 1")
         return self
-
-    def corners(self, size: tuple[int, int]) -> Floats:
-        """Return the corners (4, 2) on a page of this size, clockwise from the top
-        left.
-        """
-        right, bottom = self.left + self.width, self.top + self.height
-        corners = [
-            (self.left, self.top),
-            (right, self.top),
-            (right, bottom),
-            (self.left, bottom),
-        ]
-        return np.array(corners) * size
 
     def overlaps(self, other: "FieldBox") -> bool:
         """Return whether two boxes share more than a little."""
@@ -204,14 +188,6 @@ class FormPage(Part):
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
-
-    @cached_property
-    def marks(self) -> Landmarks:
-        """The landmarks in pixels."""
-        size = np.array([*self.size, *self.size], float)
-        writing = np.array(self.landmarks.writing, float).reshape(-1, 4)
-        rules = np.array(self.landmarks.rules, float).reshape(-1, 4)
-        return Landmarks(writing * size, rules * size, self.size)
 
 
 class Form(Part):

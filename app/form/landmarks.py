@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.form.form import FormPage
 from app.text.layout import Floats
 
 # Length of a rule by which a page is found, over the longer side of the page; strokes
@@ -36,3 +37,11 @@ class Landmarks:
         x, y = (self.rules[:, 2:] - self.rules[:, :2]).T
         long: Floats = self.rules[np.hypot(x, y) >= MIN_RULE * max(self.size)]
         return long
+
+
+def landmarks_in(page: FormPage) -> Landmarks:
+    """Return the landmarks of a form's page, in pixels."""
+    size = np.array([*page.size, *page.size], float)
+    writing = np.array(page.landmarks.writing, float).reshape(-1, 4)
+    rules = np.array(page.landmarks.rules, float).reshape(-1, 4)
+    return Landmarks(writing * size, rules * size, page.size)

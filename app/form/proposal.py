@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
+from app.form.crop import corners_of
 from app.form.finding import MIN_TICK, landmarks_of
 from app.form.form import (
     LEAST_LANDMARKS,
@@ -77,7 +78,7 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
 
 def field_in(box: FieldBox, landmarks: Landmarks, name: str) -> FormField:
     """Propose a field; with ticks in it, it is a comb, and has digits only."""
-    left, top, right, bottom = box.corners(landmarks.size)[[0, 2]].ravel()
+    left, top, right, bottom = corners_of(box, landmarks.size)[[0, 2]].ravel()
     x1, y1, x2, y2 = landmarks.rules.T
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     is_steep = abs(y2 - y1) > abs(x2 - x1)
@@ -99,7 +100,7 @@ def boxes_in(landmarks: Landmarks) -> list[FieldBox]:
     Tall and narrow cells beside each other are one field, a comb.
     """
     factor = SIDE / max(landmarks.size)
-    width, height = (round(factor * side) for side in landmarks.size)
+    width, height = (max(1, round(factor * side)) for side in landmarks.size)
     drawn = Image.new("1", (width, height))
     draw = ImageDraw.Draw(drawn)
     for ends in longer(factor * landmarks.long_rules).tolist():

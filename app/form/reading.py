@@ -10,6 +10,7 @@ import numpy as np
 from app.form.crop import contrast_of, field_on, largest_piece
 from app.form.finding import landmarks_of
 from app.form.form import Form, FormField, FormPage, NotThisForm, Sum
+from app.form.landmarks import landmarks_in
 from app.form.placement import SURE_FIT, Placement, applied, placed
 from app.form.sums import Candidate, adds_up, likeliest_sum
 from app.picture.decode import Picture
@@ -231,11 +232,10 @@ def fields_on(found: Found, turn: int, upright: Picture) -> Iterator[Cut]:
     """Cut out the fields of a placed sheet."""
     sheet = Sheet.of(found.picture)
     contrast = contrast_of(sheet)
+    printed = landmarks_in(found.page)
     size = found.picture.width, found.picture.height
     for field in found.page.fields:
-        crop, corners = field_on(
-            sheet, found.placement.place, field.box, found.page.marks
-        )
+        crop, corners = field_on(sheet, found.placement.place, field.box, printed)
         box = bounding_box(turned_points(corners, size, turn), upright)
         yield Cut(field, crop, largest_piece(crop, contrast), box)
 
@@ -268,7 +268,7 @@ def found_on(picture: Picture, pages: PageNetwork, forms: Sequence[Form]) -> Fou
         seen = landmarks_of(turned, pages)
         for form in forms:
             for page in form.pages:
-                placement = placed(page.marks, seen)
+                placement = placed(landmarks_in(page), seen)
                 if placement and (best is None or placement.fit > best.placement.fit):
                     best = Found(form, page, placement, turned, degrees)
         if best and best.placement.fit >= SURE_FIT:
