@@ -1,13 +1,15 @@
 """The files of forms: what is wrong with one, and where."""
 
 import json
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from app.form.form import MAX_BYTES, Form, InvalidForm, form_in
-from app.form.placement import affine, applied, projective, similarity
+from app.form.landmarks import Landmarks
+from app.form.placement import affine, applied, placed, projective, similarity
 from paths import ROOT
 
 BOX = {"left": 0.1, "top": 0.1, "width": 0.2, "height": 0.05}
@@ -136,3 +138,17 @@ def test_a_known_map_is_recovered(fitted):
     place = np.array(MAPS[fitted])
     found = fitted(points, applied(place, points))
     assert np.allclose(applied(found, points), applied(place, points), atol=1e-6)
+
+
+def test_placing_a_dense_page_takes_bounded_memory():
+    rng = np.random.default_rng(0)
+    begin = rng.uniform(0, 1000, (2000, 2))
+    segments = np.hstack([begin, begin + rng.uniform(-90, 90, (2000, 2))])
+    dense = Landmarks(segments, segments[::-1], (1000, 1400))
+    tracemalloc.start()
+    placement = placed(dense, dense)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert placement is not None
+    assert placement.place == pytest.approx(np.eye(3), abs=0.01)
+    assert peak < 60_000_000

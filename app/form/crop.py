@@ -50,8 +50,9 @@ def field_on(
     wider = corners + MARGIN * height * outwards
     onto = into_image(sheet.picture) @ place
     ends = applied(onto, wider)
-    wide = max(1, round(math.dist(ends[0], ends[1])))
-    high = max(1, round(math.dist(ends[0], ends[3])))
+    most = 2 * max(sheet.grey.size)  # where a form hardly fits, maps may be wild
+    wide = max(1, round(min(most, math.dist(ends[0], ends[1]))))
+    high = max(1, round(min(most, math.dist(ends[0], ends[3]))))
     # From pixels of the crop to those of the form.
     (left, top), (right, _), (_, bottom), _ = wider
     back = np.diag([(right - left) / wide, (bottom - top) / high, 1])

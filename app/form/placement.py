@@ -17,6 +17,9 @@ from app.text.layout import Floats
 UNIT = 1000.0  # the longer side of a page
 SCALES = 0.4, 2.5  # of a sheet in its picture, over that of the form in its
 MIN_LENGTH = 40.0  # of a landmark that may place the others
+# The longest landmarks of a kind count: on each page, and of the form to place it.
+MOST, MOST_STARTS = 300, 24
+AT_ONCE = 512  # maps that are compared together, which bounds the memory
 CELL = 10.0  # of the grid on which ends meet
 CANDIDATES = 12
 REACHES = 28.0, 18.0, 12.0, 8.0, 8.0  # how near ends are that meet, in steps
@@ -27,6 +30,7 @@ AFFINE_ENDS, PROJECTIVE_ENDS = 8, 14
 SURE_FIT = 0.8  # from which no other map is tried
 FEWEST = 6  # ends that say something
 Kinds = NDArray[np.intp]
+Complexes = NDArray[np.complex128]
 
 
 class Placement(NamedTuple):
@@ -68,13 +72,20 @@ class Ends(NamedTuple):
 
 def ends_of(landmarks: Landmarks) -> Ends:
     """Return the ends of landmarks, each landmark's two beside each other."""
-    both = np.concatenate([landmarks.writing, landmarks.long_rules])
+    writing = longest(landmarks.writing, MOST)
+    both = np.concatenate([writing, longest(landmarks.long_rules, MOST)])
     points = both.reshape(-1, 2) * (UNIT / max(landmarks.size))
     begin, end = points[::2], points[1::2]
     along = unit(end - begin)
     ahead = np.stack([-along, along], axis=1).reshape(-1, 2)
-    is_rule = np.arange(len(both)) >= len(landmarks.writing)
+    is_rule = np.arange(len(both)) >= len(writing)
     return Ends(points, ahead, is_rule.repeat(2))
+
+
+def longest(segments: Floats, count: int) -> Floats:
+    """Return the longest landmarks (n, 4), so many at most, the longest first."""
+    lengths = np.hypot(*(segments[:, 2:] - segments[:, :2]).T)
+    return segments[np.argsort(-lengths, kind="stable")[:count]]
 
 
 def unit(vectors: Floats) -> Floats:
@@ -112,12 +123,23 @@ def starts(ours: Ends, theirs: Ends) -> Iterator[Floats]:
     if not len(turns):
         return
     grids = [occupied(theirs, is_rule) for is_rule in (False, True)]
-    places = turns[:, None] * complexes(ours.points) + shifts[:, None]
-    cells = np.stack([places.real, places.imag]) // CELL
-    column, row = cells.astype(int).clip(-1, len(grids[0]) - 2)
-    hits = np.where(ours.is_rule, grids[1][row, column], grids[0][row, column])
-    votes = hits.sum(axis=1)
-    taken: list[NDArray[np.complex128]] = []
+    points = complexes(ours.points)
+
+    def votes_for(turns: Complexes, shifts: Complexes) -> Kinds:
+        places = turns[:, None] * points + shifts[:, None]
+        cells = np.stack([places.real, places.imag]) // CELL
+        column, row = cells.astype(int).clip(-1, len(grids[0]) - 2)
+        hits = np.where(ours.is_rule, grids[1][row, column], grids[0][row, column])
+        votes: Kinds = hits.sum(axis=1)
+        return votes
+
+    votes = np.concatenate(
+        [
+            votes_for(turns[begin : begin + AT_ONCE], shifts[begin : begin + AT_ONCE])
+            for begin in range(0, len(turns), AT_ONCE)
+        ]
+    )
+    taken: list[Complexes] = []
     frame = np.array([0, UNIT, 1j * UNIT])
     for index in np.argsort(-votes, kind="stable"):
         corners = turns[index] * frame + shifts[index]
@@ -131,18 +153,18 @@ def starts(ours: Ends, theirs: Ends) -> Iterator[Floats]:
             return
 
 
-def similarities(
-    ours: Ends, theirs: Ends
-) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Return the maps z → a z + b that take a landmark of the form to one of the same
-    kind on the sheet, in either direction.
+def similarities(ours: Ends, theirs: Ends) -> tuple[Complexes, Complexes]:
+    """Return the maps z → a z + b that take one of the longest landmarks of the form to
+    one of the same kind on the sheet, in either direction.
     """
     p, q = complexes(ours.points), complexes(theirs.points)
     p1, p2 = p[::2], p[1::2]
     q1, q2 = np.concatenate([q[::2], q[1::2]]), np.concatenate([q[1::2], q[::2]])
     kinds = np.tile(theirs.is_rule[::2], 2)
     same = ours.is_rule[::2, None] == kinds
-    long = abs(p2 - p1) >= MIN_LENGTH
+    is_rule = ours.is_rule[::2]
+    order = np.arange(len(p1)) - np.where(is_rule, np.count_nonzero(~is_rule), 0)
+    long = (abs(p2 - p1) >= MIN_LENGTH) & (order < MOST_STARTS)
     before, after = np.where(long, p2 - p1, 1)[:, None], q2 - q1
     turns = after / before
     least, most = SCALES
@@ -151,7 +173,7 @@ def similarities(
     return turns[may_be], shifts[may_be]
 
 
-def complexes(points: Floats) -> NDArray[np.complex128]:
+def complexes(points: Floats) -> Complexes:
     """Return points (n, 2) as complex numbers."""
     return points[:, 0] + 1j * points[:, 1]
 

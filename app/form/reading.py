@@ -29,10 +29,6 @@ LEAST_FIT = 0.5
 LEAST_ENDS = 8
 
 
-def unheeded(count: int) -> None:
-    """Let any number of fields be read."""
-
-
 # Size of a piece of ink, over the field's height, that is as likely dirt as writing,
 # and the step by which the odds rise e-fold: the largest one is below 0.24 in 99 % of
 # empty fields, and above 0.5 in others.
@@ -40,6 +36,10 @@ SPECK, SPREAD = 0.25, 0.04
 CANDIDATES = 5  # other texts of fields that add up
 DOUBT = 0.5  # the highest confidence of a field that does not add up with others
 UNREADABLE = Transcription((), 0.0)
+
+
+def unheeded(count: int) -> None:
+    """Let any number of fields be read."""
 
 
 @dataclass(frozen=True)
