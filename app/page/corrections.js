@@ -45,12 +45,18 @@ async function correct(label, picture, cells) {
   const page = state.shown;
   const thanks = (words) => page === state.shown && write("thanks", words);
   try {
-    const store = async () => ask(`corrections?label=${encodeURIComponent(label)}`, await picture, undefined, thanks);
-    const { stored } = await patiently(store, undefined, thanks);
+    const words = await store(label, picture, thanks);
     if (page !== state.shown) return;
     if (cells) change(...cells);
-    write("thanks", `Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
+    write("thanks", words);
   } catch (error) {
     thanks(error.message);
   }
+}
+
+// Store a picture with its label, and return what to say of it.
+export async function store(label, picture, say) {
+  const send = async () => ask(`corrections?label=${encodeURIComponent(label)}`, await picture, undefined, say);
+  const { stored } = await patiently(send, undefined, say);
+  return `Thank you: ${stored ? "your correction is" : "it was already"} stored.`;
 }

@@ -1,8 +1,10 @@
 // Review: the fields in doubt, of all sheets, one after the other, the least sure first.
 
 import { doubtOf, pagesOf } from "./answers.js";
+import { store } from "./corrections.js";
 import { create, element, onClick, set, write } from "./dom.js";
 import { putLine, withText } from "./editing.js";
+import { blobOf } from "./images.js";
 import { nameOf, sheets } from "./records.js";
 
 const AROUND = 0.6; // margin around a field, in its heights
@@ -21,6 +23,7 @@ function inDoubt() {
 
 function open() {
   done = [];
+  say(isStored() ? "What you change is stored with the field's picture, for training." : "");
   element("review").showModal();
   showNext();
 }
@@ -83,7 +86,16 @@ function showPart() {
   element("around").ariaPressed = isWhole;
 }
 
+// Return whether the service stores corrections.
+function isStored() {
+  return !element("correct").hidden;
+}
+
+const say = (words) => write("review-note", words);
+
 function settle(text) {
+  const { picture, text: read } = lineOf(field);
+  if (isStored() && text && text !== read) store(text, blobOf(picture), say).then(say, ({ message }) => say(message));
   putLine(field, withText(lineOf(field), text));
   done.push(field);
   showNext();

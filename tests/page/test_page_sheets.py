@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Page, Route, expect
 
+from app.corrections import corrections_in
 from browsing import (
     DESKTOP,
     PHONE,
@@ -31,7 +32,7 @@ from browsing import (
     touch,
 )
 from pictures import document, encode
-from services import until
+from services import serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -212,19 +213,31 @@ def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved
         )
 
 
-def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, typeset):
-    """Both together, with real digits, on sheets that are tilted or upside down."""
+def named_form(url: str) -> dict:
+    """The form of the sample, with the landmarks that the service finds."""
     sample = encode(blank())
     form = httpx2.post(f"{url}/forms/new", content=sample, timeout=60).json()
     fields = proposed()["pages"][0]["fields"]
     for field, name in zip(fields, NAMES, strict=True):
         field["name"] = name
     form["pages"][0]["fields"] = fields
-    texts = ["725", "10", "42.5", "-35", "3251", ""]
-    filled = blank()
+    return form
+
+
+def filled_in(typeset, texts: list[str]) -> Image.Image:
+    """A sheet with texts of real digits in its fields."""
+    sheet = blank()
     for text, (left, top, _, _) in zip(texts, BOXES, strict=True):
         if text:
-            filled.paste(typeset(text, scale=2), (left + 20, top + 12))
+            sheet.paste(typeset(text, scale=2), (left + 20, top + 12))
+    return sheet
+
+
+def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, typeset):
+    """Both together, with real digits, on sheets that are tilted or upside down."""
+    form = named_form(url)
+    texts = ["725", "10", "42.5", "-35", "3251", ""]
+    filled = filled_in(typeset, texts)
     scans = []
     for degrees in (0, 2, 180):
         scans.append(filled.rotate(degrees, fillcolor=255, resample=BICUBIC))
@@ -240,6 +253,33 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, ty
         assert float(row[9]) > 0.8
         assert sum(cell == text for cell, text in zip(row, texts, strict=False)) >= 5
         assert row[5] == ""
+
+
+def test_what_a_reviewer_types_is_stored_with_the_picture_of_its_field(
+    browser, typeset, tmp_path
+):
+    """A field that is emptied, or was right, is not stored."""
+    with serving(DIGITS_CORRECTIONS_DIR=str(tmp_path)) as (_, url):
+        form = named_form(url)
+        for field in form["pages"][0]["fields"][1:4]:
+            field |= {"format": "date"}
+        texts = ["725", "10", "3251", "-35", "42.5", ""]
+        with opened(browser, url) as page:
+            open_forms(page)
+            choose(page, "meter.json", json.dumps(form).encode(), "Open a form")
+            read_sheets(page, filled_in(typeset, texts))
+            page.locator("#review-all").click()
+            expect_words(page, "#review-note", "is stored with the field's picture")
+            changes = {"boxes": ["t", *"3257"], "weight": ["t", "Delete"]}
+            while page.locator("#review-field").is_visible():
+                name = page.locator("#review-name").text_content()
+                press(page, *changes.get(name, []), "Enter")
+            expect_text(page, "#review-note", "Thank you: your correction is stored.")
+        [correction] = corrections_in(tmp_path)
+        assert correction.label == "3257"
+        picture = correction.picture.read_bytes()
+        answer = httpx2.post(f"{url}/read", content=picture, timeout=60).json()
+        assert answer["text"] == "3251"
 
 
 def test_a_form_in_the_making_and_what_was_reviewed_survive_a_reload(page):
