@@ -9,7 +9,7 @@ import os
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from time import perf_counter, thread_time
 from types import SimpleNamespace
 
@@ -22,7 +22,6 @@ from app.answers import errors
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.bodies import arriving
 from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.uploads import read_picture
 
@@ -69,9 +68,10 @@ def picture_in(
             (b"content-type", content_type.encode("latin-1")),
             (b"content-encoding", encoding.encode()),
         ]
-        request = Request({"type": "http", "headers": headers}, receive)
-        async with asynccontextmanager(arriving)(request, SERVICE) as body:
-            return await read_picture(body)
+        with ExitStack() as until_sent:
+            state = {"service": SERVICE, "until_sent": until_sent}
+            scope = {"type": "http", "headers": headers, "state": state}
+            return await read_picture(Request(scope, receive))
 
     return asyncio.run(read())
 

@@ -3,17 +3,16 @@
 import asyncio
 import math
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.service import Serving
+from app.web.service import service_of
 
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
@@ -99,20 +98,20 @@ class Body:
             self.admission.overdraft.release()
 
 
-async def arriving(request: Request, service: Serving) -> AsyncGenerator[Body]:
+async def arriving(request: Request) -> Body:
     """Admit the body of a request with pictures, and give back its memory once the
     response is sent; raise UploadTooLarge or Overloaded.
     """
+    service = await service_of(request)
     admission = service.admission
     await admission.admit(int(request.headers.get("content-length", 0)))
     header = request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
     media_type, options = parse_options_header(header)
     seconds = service.settings.body_timeout_seconds
-    with closing(Body(request, seconds, admission, media_type, options)) as body:
-        yield body
-
-
-Arriving = Annotated[Body, Depends(arriving)]
+    body = Body(request, seconds, admission, media_type, options)
+    # A dependency with `yield` would do the same, at a tenth of the time of a request.
+    until_sent: ExitStack = request.state.until_sent
+    return until_sent.enter_context(closing(body))
 
 
 class Inflation:

@@ -6,7 +6,7 @@ No content, file name or picture is logged.
 import asyncio
 import re
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import perf_counter
 
 import structlog
@@ -74,7 +74,10 @@ class RequestMiddleware:
                 message["headers"] += [each for each in headers if each[0] not in given]
             await send(message)
 
-        with self.metrics.in_flight.track_inprogress():
+        with (
+            self.metrics.in_flight.track_inprogress(),
+            ExitStack() as request.state.until_sent,
+        ):
             try:
                 check(request)
                 await self.app(scope, receive, send_with_headers)

@@ -14,7 +14,7 @@ from app.digit.reading import DigitOptions, NotADigit, Reading
 from app.picture.errors import BlankImage
 from app.text.field import InvalidField
 from app.web import tensors
-from app.web.bodies import Arriving
+from app.web.bodies import arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
 from app.web.service import Service, Serving
@@ -124,8 +124,8 @@ async def model_ready(service: Serving) -> tensors.ModelReady:
 
 
 async def read_inference(
+    request: Request,
     service: Serving,
-    body: Arriving,
     json_bytes: Annotated[
         NonNegativeInt | None,
         Header(
@@ -135,7 +135,7 @@ async def read_inference(
     ] = None,
 ) -> Inference:
     """Parse the body of a request; see `Body.read` and Inference for the errors."""
-    raw = await read_raw(body)
+    raw = await read_raw(await arriving(request))
     async with service.admission.parsing:
         await asyncio.sleep(0)
         return Inference(raw, json_bytes)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from io import BytesIO, StringIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ConfigDict, ValidationError, create_model
 
@@ -14,7 +14,7 @@ from app.answers.errors import MalformedJson, UploadTooLarge
 from app.answers.problems import OF_BODY
 from app.answers.spreadsheet import line_of
 from app.text.field import InvalidField
-from app.web.bodies import Arriving
+from app.web.bodies import arriving
 from app.web.parameters import Parameters, in_words
 from app.web.uploads import json_object, read_raw
 
@@ -49,12 +49,14 @@ guarded = APIRouter()  # as in `app.web.routes`
         **problems.documentation("/csv", *OF_BODY, MalformedJson, InvalidField),
     },
 )
-async def write_csv(body: Arriving, parameters: Annotated[OfCsv, Query()]) -> Response:
+async def write_csv(
+    request: Request, parameters: Annotated[OfCsv, Query()]
+) -> Response:
     """Write rows as CSV, as the page does. The body has a line of JSON for each row: an
     object with texts, by the names of their columns. `cells` is a list, of a table's
     row.
     """
-    rows = await read_raw(body)
+    rows = await read_raw(await arriving(request))
     content = await run_in_threadpool(csv_of, rows, parameters.spreadsheet)
     return Response(content, media_type=MEDIA_TYPE)
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
@@ -28,7 +28,7 @@ from app.answers.errors import (
     TooManyPictures,
 )
 from app.text.field import InvalidField
-from app.web.bodies import MAX_HEADER_BYTES, Arriving, Body
+from app.web.bodies import MAX_HEADER_BYTES, Body, arriving
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
 MULTIPART = b"multipart/"  # how the media types of forms begin
@@ -151,10 +151,11 @@ def check_count(pictures: int) -> None:
         )
 
 
-async def read_one(body: Arriving) -> Sent:
+async def read_one(request: Request) -> Sent:
     """Return the only picture of a request, and what is beside it; see `Body.read` for
     the errors.
     """
+    body = await arriving(request)
     if body.media_type.startswith(MULTIPART):
         sent = await read_form(body, FIELD, MAX_PARTS)
         if len(sent.pictures) > 1:
@@ -172,8 +173,9 @@ async def read_one(body: Arriving) -> Sent:
     return Sent([picture_in_json(raw) if body.media_type == JSON else raw])
 
 
-async def read_several(body: Arriving) -> Sent:
+async def read_several(request: Request) -> Sent:
     """Return all pictures in a form, and values; see `Body.read` for the errors."""
+    body = await arriving(request)
     if not body.media_type.startswith(MULTIPART):
         raise NoFile(
             "The request is not a form: send the pictures as form fields "
@@ -182,14 +184,14 @@ async def read_several(body: Arriving) -> Sent:
     return await read_form(body, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
-async def read_picture(body: Arriving) -> bytes:
+async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `Body.read` for the errors."""
-    return (await read_one(body)).picture
+    return (await read_one(request)).picture
 
 
-async def read_pictures(body: Arriving) -> list[bytes]:
+async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
-    return (await read_several(body)).pictures
+    return (await read_several(request)).pictures
 
 
 async def read_raw(body: Body) -> bytes:
