@@ -16,6 +16,7 @@ from app.figures import MEASURED
 from app.main import create_app
 from app.picture.file_formats import FILE_FORMATS
 from app.settings import Settings
+from app.text.conditions import CHECKS
 from app.text.formats import FORMATS, DateOrder
 from commands import DIGITS, invoked, tool
 from examples import PRINTED, assert_shown, blocks
@@ -120,6 +121,8 @@ def test_each_form_of_numbers_is_documented_and_on_the_page():
     page = (ROOT / "app" / "page" / "index.html").read_text()
     assert {*re.findall(r"\bformat=(\w+)", page)} == {*FORMATS}
     assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
+    checks = page.partition('<select name="check">')[2].partition("</select>")[0]
+    assert {*re.findall(r'value="(\w+)"', checks)} == {*CHECKS}
 
 
 def test_each_sign_beyond_ascii_is_documented():

@@ -2,9 +2,10 @@
 
 import { create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
-import { formIn, keepFormSoon, restoreForm, useForm, wrongName } from "./forms.js";
+import { rowOf } from "./field-row.js";
+import { formIn, keepFormSoon, linked, restoreForm, useForm, written, wrongName } from "./forms.js";
 import { toSend } from "./images.js";
-import { chooseField, fields, removeField, showBoxes } from "./plan.js";
+import { fields, showBoxes } from "./plan.js";
 import { download } from "./saving.js";
 import { ask, patiently } from "./service.js";
 import { state } from "./state.js";
@@ -16,7 +17,7 @@ async function proposeFrom(sample) {
   say("Looking for fields …");
   try {
     const form = await patiently(() => ask("forms/new?page=1", sample, undefined, say), undefined, say);
-    edit({ form, sample });
+    edit({ form: linked(form), sample });
     const count = fields().length;
     say(`${count} ${count === 1 ? "field is" : "fields are"} proposed. Name them, remove what is none, and draw what is missing.`);
     element("form-name").focus();
@@ -83,66 +84,8 @@ async function pictureOf(sample, address, page) {
 }
 
 function showFields() {
-  showBoxes();
   element("fields").replaceChildren(...fields().map(rowOf));
-  markRow();
-}
-
-function rowOf(field, index) {
-  const row = create("li");
-  const number = index + 1;
-  const name = create("input", { type: "text", value: field.name, ariaLabel: `Name of field ${number}`, spellcheck: false });
-  const format = formatChoice(field, number);
-  const digits = create("input", { type: "number", min: 1, max: 64, value: field.length ?? "", placeholder: "any" });
-  const required = create("input", { type: "checkbox", checked: field.required ?? false });
-  const remove = create("button", { className: "remove", textContent: "×", ariaLabel: `Remove field ${number}` });
-  row.append(name, format, labelled("digits", digits), labelled("required", required), remove);
-  name.oninput = () => change(field, { name: name.value.trim() });
-  format.onchange = () => change(field, formatOf(format.value));
-  digits.onchange = () => change(field, { length: digits.validity.valid && digits.valueAsNumber || undefined });
-  required.onchange = () => change(field, { required: required.checked || undefined });
-  remove.onclick = () => {
-    removeField(index);
-    (element("fields").children[state.draft.field]?.lastChild ?? element("add-field")).focus();
-  };
-  row.addEventListener("focusin", () => {
-    chooseField(index);
-    markRow();
-  });
-  return row;
-}
-
-function formatChoice(field, number) {
-  const format = create("select", { ariaLabel: `Format of field ${number}` });
-  const formats = [...element("form").options].filter(({ id }) => !id);
-  format.append(...formats.map(({ value, text }) => create("option", { value, textContent: text })));
-  format.value = optionOf(field);
-  return format;
-}
-
-function labelled(words, control) {
-  const label = create("label", { textContent: `${words} ` });
-  label.append(control);
-  return label;
-}
-
-function change(field, values) {
-  Object.assign(field, values);
-  keepFormSoon();
-}
-
-// Return the option that stands for a field's format, and what it says.
-function optionOf({ format, date }) {
-  return `${format ? `&format=${format}` : ""}${date ? `&date=${date}` : ""}`;
-}
-
-function formatOf(option) {
-  const { format, date } = Object.fromEntries(new URLSearchParams(option));
-  return { format, date };
-}
-
-function markRow() {
-  [...element("fields").children].forEach((row, index) => row.classList.toggle("chosen", index === state.draft.field));
+  showBoxes();
 }
 
 // Do something with the form, if the names of its fields can be those of columns.
@@ -153,12 +96,12 @@ function withForm(act) {
     return element("form-name").focus();
   }
   const wrong = wrongName(form);
-  if (!wrong) return act(form);
+  if (!wrong) return act(written(form));
   say(wrong.why);
   const page = form.pages.findIndex((each) => each.fields.includes(wrong.field));
   Object.assign(state.draft, { page, field: form.pages[page].fields.indexOf(wrong.field) });
   showDraft();
-  element("fields").children[state.draft.field].firstChild.focus();
+  element("fields").children[state.draft.field].firstElementChild.focus();
 }
 
 for (const [id, act] of [["sample", proposeFrom], ["form-file", openForm]]) {
@@ -168,15 +111,17 @@ for (const [id, act] of [["sample", proposeFrom], ["form-file", openForm]]) {
   };
 }
 
-element("form-name").oninput = ({ target }) => change(state.draft.form, { name: target.value.trim() });
+element("form-name").oninput = ({ target }) => {
+  state.draft.form.name = target.value.trim();
+  keepFormSoon();
+};
 element("form-page").onchange = ({ target }) => edit({ ...state.draft, page: Number(target.value), field: 0 });
 
 element("plan").addEventListener("fields", () => {
   showFields();
   keepFormSoon();
 });
-element("plan").addEventListener("chosen", markRow);
-element("plan").addEventListener("named", () => element("fields").children[state.draft.field].firstChild.select());
+element("plan").addEventListener("named", () => element("fields").children[state.draft.field].firstElementChild.select());
 
 onClick("use-form", () => withForm((form) => {
   useForm(form);

@@ -8,6 +8,8 @@ import { SHEETS } from "./reading.js";
 import { state } from "./state.js";
 
 const KEEP_FORM_MS = 300; // delay before a form is kept, so that several changes are kept at once
+const NUMBERS = ["", "integer", "decimal", "amount"];
+const FORMATS = { min: NUMBERS, max: NUMBERS, digits: ["", "decimal"], check: ["", "integer"] }; // in which a field may say so
 const RUN_BY_SPREADSHEETS = /^[=+\-@]/;
 let keeping; // the timer
 
@@ -36,10 +38,37 @@ export function wrongName(form) {
   }
 }
 
+// Return whether something can be said of a field in its format.
+export function fits({ format }, name) {
+  return FORMATS[name]?.includes(format ?? "") ?? true;
+}
+
 export function formIn(text) {
   const form = JSON.parse(text);
   if (!form.pages.every(({ fields }) => Array.isArray(fields))) throw new TypeError("no fields");
+  return linked(form);
+}
+
+// Sums name their fields; in a form that is being made they have the fields themselves, whose names may change.
+export function linked(form) {
+  for (const page of form.pages) {
+    const named = (name) => page.fields.find((field) => field.name === name);
+    page.sums = (page.sums ?? []).map(({ fields, total }) => ({ fields: fields.map(named), total: named(total) }));
+  }
   return form;
+}
+
+// Return the form as in its file, without sums of fields that were removed, and what does not fit a field's format.
+export function written(form) {
+  return { ...form, pages: form.pages.map(writtenPage) };
+}
+
+function writtenPage({ fields, sums, ...page }) {
+  const isThere = (field) => fields.includes(field);
+  const said = (field) => Object.entries(field).filter(([name]) => fits(field, name));
+  const left = sums.map((sum) => ({ ...sum, fields: sum.fields.filter(isThere) })).filter((sum) => sum.fields.length && isThere(sum.total));
+  const named = left.map((sum) => ({ fields: sum.fields.map(({ name }) => name), total: sum.total.name }));
+  return { ...page, fields: fields.map((field) => Object.fromEntries(said(field))), sums: named };
 }
 
 export function keepFormSoon() {

@@ -11,18 +11,25 @@ const plan = element("plan");
 let drag = null; // {from, box, sides} of the box as it was, or {from} of a new one
 let isAdding = false; // whether a finger draws a box
 
-// Tell the list of fields that they, or the one that is chosen, have changed.
+// Tell the list of fields that they have changed, or that one is to be named.
 function changed(name) {
   plan.dispatchEvent(new Event(name));
 }
 
-export function fields() {
-  return state.draft.form.pages[state.draft.page ?? 0].fields;
+export function page() {
+  return state.draft.form.pages[state.draft.page ?? 0];
 }
 
+export function fields() {
+  return page().fields;
+}
+
+// Mark the box of a field, and its row in the list.
 export function chooseField(index) {
   state.draft.field = index;
-  [...element("field-boxes").children].forEach((box, each) => box.classList.toggle("chosen", each === index));
+  for (const list of ["field-boxes", "fields"]) {
+    [...element(list).children].forEach((part, each) => part.classList.toggle("chosen", each === index));
+  }
 }
 
 function chosen() {
@@ -30,7 +37,7 @@ function chosen() {
 }
 
 export function showBoxes() {
-  const { width, height } = state.draft.form.pages[state.draft.page ?? 0];
+  const { width, height } = page();
   plan.style.aspectRatio = `${width} / ${height}`;
   element("field-boxes").replaceChildren(...fields().map(({ box }) => place(createSvg("rect"), box)));
   chooseField(state.draft.field);
@@ -109,7 +116,6 @@ plan.onpointerdown = (event) => {
   drag = { from };
   if (index < 0) return;
   chooseField(index);
-  changed("chosen");
   const { box } = chosen();
   const isCorner = inBox(box, from).every((share) => share > CORNER);
   drag = { from, box: { ...box }, sides: isCorner ? ["width", "height"] : ["left", "top"] };
@@ -162,7 +168,6 @@ plan.onkeydown = (event) => {
     changed("fields");
   } else if (step) {
     chooseField((state.draft.field + step + fields().length) % fields().length);
-    changed("chosen");
   } else if (key === "delete" || key === "backspace") removeField(state.draft.field);
   else if (key === "enter") changed("named");
   else return;

@@ -10,7 +10,7 @@ from io import StringIO
 import httpx2
 import pytest
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from app.corrections import corrections_in
 from browsing import (
@@ -25,6 +25,7 @@ from browsing import (
     expect_text,
     expect_words,
     fits,
+    from_lists,
     opened,
     press,
     respond,
@@ -171,7 +172,7 @@ def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved
         for row, name in enumerate(NAMES):
             tab_to(page, f"#fields li:nth-child({row + 1}) [type=text]")
             page.keyboard.type(name)
-        tab_to(page, "#fields li:nth-child(6) select")
+        tab_to(page, "#fields li:nth-child(6) > select")
         page.keyboard.type("a whole")
         tab_to(page, "#use-form")
         press(page, "Enter")
@@ -306,8 +307,8 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     service = Sheets(page)
     make_form(page)
     page.get_by_label("Format of field 2").select_option(label="a date, day first")
-    page.locator("#fields [type=number]").nth(3).fill("4")
-    page.locator("#fields [type=checkbox]").nth(5).check()
+    more(page, 4).get_by_label("digits").fill("4")
+    more(page, 6).get_by_label("required").check()
     with page.expect_download() as download:
         click(page, "Save the form")
     assert download.value.suggested_filename == "meter.json"
@@ -318,7 +319,8 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     assert (fields[1]["format"], fields[1]["date"]) == ("date", "dmy")
     assert (fields[3]["length"], fields[5]["required"]) == (4, True)
     assert fields[0] == proposed()["pages"][0]["fields"][0]
-    assert sheet == {"width": 1240, "height": 1754, "landmarks": {"writing": []}}
+    landmarks = {"writing": []}
+    assert sheet == {"width": 1240, "height": 1754, "landmarks": landmarks, "sums": []}
     click(page, "Close")
     expect(page.locator("#draft")).to_be_hidden()
     choose(page, "page.png", b"no form", "Open a form")
@@ -331,6 +333,78 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     read_sheets(page, blank())
     assert service.forms[0]["pages"][0]["fields"][5]["name"] == "room"
     expect_text(page, "#review-all", "Review (2)")  # the room is required
+
+
+def more(page: Page, number: int) -> Locator:
+    """Show what else a field may say."""
+    row = page.locator(f"#fields li:nth-child({number})")
+    if not row.locator("details").get_attribute("open"):
+        row.locator("summary").click()
+    return row
+
+
+def saved_form(page: Page) -> dict:
+    with page.expect_download() as download:
+        click(page, "Save the form")
+    return json.loads(download.value.path().read_text())
+
+
+def test_a_field_says_what_may_stand_in_it_and_which_fields_add_up(page):
+    """What does not fit the format is neither offered nor saved."""
+    Sheets(page)
+    make_form(page)
+    first = more(page, 1)
+    first.get_by_label("lowest").fill("-1.5")
+    first.get_by_label("highest").fill("0")
+    first.get_by_label("decimals").fill("0")
+    expect(first.locator("summary")).to_have_text("More: decimals, lowest, highest")
+    more(page, 2).get_by_label("check digit").select_option(label="mod 97")
+    more(page, 3).get_by_label("values", exact=True).fill(" 101\n\n102 \n")
+    fourth = more(page, 4)
+    listed = {"name": "rooms.txt", "mimeType": "", "buffer": b"\xef\xbb\xbf7\r\n8\r\n"}
+    fourth.get_by_label("Values from a file").set_input_files(listed)
+    expect(fourth.locator("summary")).to_have_text("More: values")
+    more(page, 5).get_by_label("highest").fill("12")
+    sixth = more(page, 6)
+    for name in ("field1", "field3", "field5"):
+        sixth.get_by_label(name, exact=True).check()
+    sixth.get_by_label("field3", exact=True).uncheck()
+    expect(sixth.locator("summary")).to_have_text("More: sum")
+    page.get_by_label("Name of field 5").fill("number")
+    page.get_by_label("Format of field 1").select_option(label="an amount")
+    expect(first.get_by_label("decimals")).to_be_hidden()
+    form = saved_form(page)
+    [sheet] = form["pages"]
+    fields = []
+    known = ("name", "box")
+    for field in sheet["fields"]:
+        fields.append({key: field[key] for key in field if key not in known})
+    assert fields == [
+        {"format": "amount", "min": -1.5, "max": 0},
+        {"check": "mod97"},
+        {"values": ["101", "102"]},
+        {"values": ["7", "8"]},
+        {"max": 12},
+        {},
+    ]
+    assert sheet["sums"] == [{"fields": ["field1", "number"], "total": "field6"}]
+    click(page, "Close")
+    choose(page, "meter.json", json.dumps(form).encode(), "Open a form")
+    expect_text(page, "#fields li:nth-child(4) summary", "More: values")
+    expect(more(page, 6).get_by_label("number", exact=True)).to_be_checked()
+    assert saved_form(page) == form
+    assert until(lambda: "mod97" in stored_form(page))
+    page.reload()
+    expect_text(page, "#fields li:nth-child(6) summary", "More: sum")
+    assert saved_form(page) == form
+    click(page, "Remove field 5")
+    click(page, "Remove field 1")
+    assert saved_form(page)["pages"][0]["sums"] == []
+
+
+def stored_form(page: Page) -> str:
+    stored = from_lists(page, "lists.get(`${sessionStorage.list} form`)")
+    return json.dumps(stored)
 
 
 @pytest.mark.parametrize(
@@ -353,10 +427,7 @@ def test_a_name_that_cannot_be_a_column_is_refused(page, name, why):
 
 def box_of(page: Page, index: int) -> list[float]:
     """Return a field's box in the form that is saved, in per mille of the sheet."""
-    with page.expect_download() as download:
-        click(page, "Save the form")
-    form = json.loads(download.value.path().read_text())
-    box = form["pages"][0]["fields"][index]["box"]
+    box = saved_form(page)["pages"][0]["fields"][index]["box"]
     return [round(1000 * box[side]) for side in SIDES]
 
 
@@ -439,6 +510,7 @@ def test_a_sheet_of_another_form_is_a_row_that_says_so(page):
 def test_forms_and_the_review_are_accessible(page):
     Sheets(page)
     make_form(page)
+    more(page, 1)
     check(page, "form")
     read_sheets(page, blank())
     check(page, "table")
