@@ -1,14 +1,18 @@
 // What was read by a form: a table with a row for each sheet and a column for each field.
 
-import { doubtOf, errorOf, fieldsOf, isField, pagesOf } from "./answers.js";
+import { countDigits, doubtOf, errorOf, fieldsOf, isField, pagesOf } from "./answers.js";
 import { create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
 import { form, SHEETS } from "./reading.js";
-import { download, escaped } from "./saving.js";
+import { download, escaped, forSpreadsheet } from "./saving.js";
 import { choose } from "./sheet.js";
 import { state } from "./state.js";
 
 const SHOW_MS = 200; // delay before the table is shown, so that several sheets are shown at once
+// A number, in which a zero may precede others only if there are decimals, a date, or a time.
+const QUANTITY = /^(-?(0|[1-9]\d*|\d+\.\d+)|\d{4}(-\d\d){2}|\d\d(:\d\d){1,2})$/;
+const MOST_DIGITS = 15; // a spreadsheet replaces further ones by zeros
+const RULES = ["format", "values", "min", "max", "digits", "check"];
 let timer;
 
 // Return the sheets that were read, or refused: {picture, page, read, error}; `page` counts from 0.
@@ -78,22 +82,28 @@ function cellOf(line) {
 }
 
 function csv() {
-  const names = fieldsOf(state.form).map(({ name }) => name);
-  const rows = sheets().map((sheet) => [
-    ...names.map((name) => fieldOf(sheet, name)?.value ?? ""), // none of what is not in its format
-    unsureIn(sheet).join(" "),
-    sheet.picture.name,
-    String(sheet.page + 1),
-    String(sheet.read.fit ?? ""),
-    sheet.error ? said(sheet.error) : "",
-  ]);
-  const head = [...names, "unsure", "file", "page", "fit", "error"];
+  const fields = fieldsOf(state.form);
+  const cellOfValue = forSpreadsheet.checked ? kept : escaped;
+  const rows = sheets().map((sheet) => {
+    const values = fields.map((field) => cellOfValue(fieldOf(sheet, field.name)?.value ?? "", field)); // none of what is not in its format
+    const edited = (sheet.read.lines ?? []).filter((line) => line.edited);
+    const [unsure, changed] = [unsureIn(sheet), edited.map(({ name }) => name)].map((names) => names.join(" "));
+    const own = [unsure, changed, sheet.picture.name, sheet.page + 1, sheet.read.fit ?? "", sheet.error ? said(sheet.error) : ""];
+    return [...values, ...own.map((each) => escaped(String(each)))];
+  });
+  const head = [...fields.map(({ name }) => name), "unsure", "edited", "file", "page", "fit", "error"];
   return [head, ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
 }
 
-function quoted(text) {
-  const safe = escaped(text);
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+// Return a value as the formula ="007", unless it is a number, a date or a time in a field of which something is known.
+function kept(value, field) {
+  const isKnown = RULES.some((rule) => field[rule] !== undefined);
+  const isQuantity = isKnown && QUANTITY.test(value) && countDigits(value) <= MOST_DIGITS;
+  return isQuantity || !value ? value : `="${value.replaceAll('"', '""')}"`;
+}
+
+function quoted(cell) {
+  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
 addEventListener("list", showSoon); // it, or something in it, has changed

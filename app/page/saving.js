@@ -1,10 +1,12 @@
 // The list as rows of a table: for a spreadsheet to paste, or as CSV.
 
 import { byLine, doubt, errorOf, headline, isEdited, NOTHING, pagesOf, UNREAD } from "./answers.js";
-import { copy, create, onClick, write } from "./dom.js";
+import { copy, create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
 import { errorIn, patiently, post } from "./service.js";
 import { state } from "./state.js";
+
+export const forSpreadsheet = element("for-spreadsheet"); // whether it is to keep the zeros of 007, and to add up values
 
 function rowsOf(picture) {
   const { name: file, blob, answer } = picture;
@@ -64,7 +66,7 @@ export function download(text, type, name) {
 }
 
 async function askForCsv(rows, say) {
-  const response = await post("csv", rows, undefined, say, () => {});
+  const response = await post(`csv?spreadsheet=${forSpreadsheet.checked}`, rows, undefined, say, () => {});
   const isCsv = response.getResponseHeader("Content-Type")?.startsWith("text/csv");
   return isCsv ? response.responseText : Promise.reject(errorIn(response));
 }

@@ -171,11 +171,11 @@ def test_a_list_that_cannot_be_saved_stays_and_can_be_saved_later(page, three):
         (lambda route: route.fulfill(**refused), "Too many rows."),
         (lambda route: route.fulfill(body="<h1>Sign in</h1>"), "sign in"),
     ):
-        page.route("**/csv", route)
+        page.route("**/csv?*", route)
         click(page, "Save as CSV")
         expect_words(page, "#save-note", "The CSV was not saved.")
         expect_words(page, "#save-note", words)
-        page.unroute("**/csv")
+        page.unroute("**/csv?*")
     assert columns_of(saved(page), "file", "text") == ["three.png,3"]
     expect_text(page, "#save-note", "")
 

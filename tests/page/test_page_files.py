@@ -158,6 +158,8 @@ def test_the_list_can_be_saved(page, rows):
     today = datetime.now(UTC).isoformat()[:10]
     for row in found:
         assert row["modified"].startswith(today)
+    page.get_by_label("for a spreadsheet").check()
+    assert columns_of(saved(page), "text")[:2] == ['="0"', '="1"']
 
 
 def test_no_text_of_the_saved_list_is_a_formula(page, typeset):

@@ -207,10 +207,10 @@ def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved
             press(page, "Enter")
         assert download.value.suggested_filename == "meter.csv"
         assert download.value.path().read_bytes().decode() == (
-            "id,count,boxes,weight,meter,room,unsure,file,page,fit,error\r\n"
-            "10,11,812,13,14,,,scan.pdf,1,0.97,\r\n"
-            "20,21,4.5,23,24,,,scan.pdf,2,0.97,\r\n"
-            "30,31,32,33,34,,,scan.pdf,3,0.97,\r\n"
+            "id,count,boxes,weight,meter,room,unsure,edited,file,page,fit,error\r\n"
+            "10,11,812,13,14,,,boxes,scan.pdf,1,0.97,\r\n"
+            "20,21,4.5,23,24,,,boxes,scan.pdf,2,0.97,\r\n"
+            "30,31,32,33,34,,,boxes,scan.pdf,3,0.97,\r\n"
         )
 
 
@@ -248,10 +248,10 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, ty
     expect(page.locator("#review-all")).to_have_text(re.compile(r"Review \(\d+\)"))
     expect_words(page, "#counts", "1 in all")
     header, *rows = table(page)
-    assert header == [*NAMES, "unsure", "file", "page", "fit", "error"]
+    assert header == [*NAMES, "unsure", "edited", "file", "page", "fit", "error"]
     for number, row in enumerate(rows, 1):
-        assert row[7:9] == ["scan.pdf", str(number)]
-        assert float(row[9]) > 0.8
+        assert row[8:10] == ["scan.pdf", str(number)]
+        assert float(row[10]) > 0.8
         assert sum(cell == text for cell, text in zip(row, texts, strict=False)) >= 5
         assert row[5] == ""
 
@@ -503,8 +503,26 @@ def test_a_sheet_of_another_form_is_a_row_that_says_so(page):
     choose(page, "other.png", blank())
     expect_words(page, "#records tbody tr:last-child", "No sheet of meter.")
     _, first, second = table(page)
-    assert first[6:] == ["field3", "scan.pdf", "1", "0.97", ""]
-    assert second == [*[""] * 7, "other.png", "1", "", "No sheet of meter."]
+    assert first[6:] == ["field3", "", "scan.pdf", "1", "0.97", ""]
+    assert second == [*[""] * 8, "other.png", "1", "", "No sheet of meter."]
+
+
+def test_a_table_for_a_spreadsheet_keeps_zeros_and_texts(page):
+    """As formulas; numbers are left where something is known of a field."""
+    Sheets(page, 2)
+    make_form(page)
+    page.get_by_label("Format of field 3").select_option(label="a decimal")
+    more(page, 4).get_by_label("lowest").fill("0")
+    read_sheets(page, blank(), blank())
+    for text in ("2.50", "007"):
+        page.locator("#review-all").click()
+        press(page, "t")
+        page.keyboard.type(text)
+        press(page, "Enter", "Escape", "Escape")
+    page.get_by_label("for a spreadsheet").check()
+    _, first, second = table(page)
+    assert first[:6] == ['="10"', '="11"', "2.50", "13", '="14"', ""]
+    assert second[2:8] == ['="007"', "23", '="24"', "", "", "field3"]
 
 
 def test_forms_and_the_review_are_accessible(page):
