@@ -126,7 +126,8 @@ element("plan").addEventListener("named", () => element("fields").children[state
 onClick("use-form", () => withForm((form) => {
   useForm(form);
   say(state.listed.length ? "The list is read again by this form." : "Choose the sheets: each becomes a row of a table.");
-  element("files").focus();
+  if (state.listed.length) element("files").focus();
+  else element("files").click();
 }));
 onClick("save-form", () => withForm((form) => download(JSON.stringify(form), "application/json", `${form.name}.json`)));
 onClick("close-form", () => {

@@ -37,10 +37,17 @@ function chosen() {
 }
 
 export function showBoxes() {
-  const { width, height } = page();
+  const { width, height, landmarks } = page();
   plan.style.aspectRatio = `${width} / ${height}`;
+  const [print, rules] = element("landmarks").children; // behind the sample, or in its place
+  set(print, { d: pathOf(landmarks.writing) });
+  set(rules, { d: pathOf(landmarks.rules) });
   element("field-boxes").replaceChildren(...fields().map(({ box }) => place(createSvg("rect"), box)));
   chooseField(state.draft.field);
+}
+
+function pathOf(segments) {
+  return segments.map(([x, y, toX, toY]) => `M${x} ${y}L${toX} ${toY}`).join("");
 }
 
 function place(rectangle, box) {

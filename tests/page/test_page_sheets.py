@@ -46,6 +46,7 @@ BOXES = []
 for place in range(6):
     across, down = 540 * (place % 2), 240 * (place // 2)
     BOXES.append((LEFT + across, TOP + down, WIDTH, HEIGHT))
+LANDMARKS = {"writing": [[0.1, 0.1, 0.3, 0.1]], "rules": [[0.1, 0.2, 0.9, 0.2]]}
 SIDES = ("left", "top", "width", "height")
 
 
@@ -68,7 +69,7 @@ def proposed() -> dict:
         box = dict(zip(SIDES, shares, strict=True))
         fields.append({"name": f"field{number}", "box": box})
     width, height = SIZE
-    page = {"width": width, "height": height, "landmarks": {"writing": []}}
+    page = {"width": width, "height": height, "landmarks": LANDMARKS}
     return {"name": "form", "pages": [{**page, "fields": fields}]}
 
 
@@ -174,10 +175,7 @@ def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved
             page.keyboard.type(name)
         tab_to(page, "#fields li:nth-child(6) > select")
         page.keyboard.type("a whole")
-        tab_to(page, "#use-form")
-        press(page, "Enter")
-        scan = document([blank()] * 3)
-        choose_by_key(page, "#files", "scan.pdf", scan)
+        choose_by_key(page, "#use-form", "scan.pdf", document([blank()] * 3))
         expect_text(page, "#review-all", "Review (3)")
         [printed] = service.forms
         assert printed["name"] == "meter"
@@ -319,8 +317,7 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     assert (fields[1]["format"], fields[1]["date"]) == ("date", "dmy")
     assert (fields[3]["length"], fields[5]["required"]) == (4, True)
     assert fields[0] == proposed()["pages"][0]["fields"][0]
-    landmarks = {"writing": []}
-    assert sheet == {"width": 1240, "height": 1754, "landmarks": landmarks, "sums": []}
+    assert sheet == {"width": 1240, "height": 1754, "landmarks": LANDMARKS, "sums": []}
     click(page, "Close")
     expect(page.locator("#draft")).to_be_hidden()
     choose(page, "page.png", b"no form", "Open a form")
@@ -329,6 +326,10 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     expect(page.get_by_label("Format of field 2")).to_have_value(
         "&format=date&date=dmy"
     )
+    expect(page.locator("#sample-picture")).to_be_hidden()
+    print_and_rules = page.locator("#landmarks path")
+    paths = print_and_rules.evaluate_all("all => all.map(e => e.getAttribute('d'))")
+    assert paths == ["M0.1 0.1L0.3 0.1", "M0.1 0.2L0.9 0.2"]
     page.get_by_label("Name of field 6").fill("room")
     read_sheets(page, blank())
     assert service.forms[0]["pages"][0]["fields"][5]["name"] == "room"
