@@ -1,8 +1,9 @@
 // A row of the form editor: the name of a field, its format, and what else may stand in it.
 
+import { fieldsOf } from "./answers.js";
 import { create, element } from "./dom.js";
 import { fits, keepFormSoon } from "./forms.js";
-import { chooseField, fields, page, removeField } from "./plan.js";
+import { chooseField, removeField } from "./plan.js";
 import { state } from "./state.js";
 
 export function rowOf(field, index) {
@@ -83,12 +84,12 @@ function summarise(field, more) {
 }
 
 function sumOf(field) {
-  return page().sums.find(({ total }) => total === field);
+  return state.draft.form.sums.find(({ total }) => total === field);
 }
 
 // Show the fields that may add up to this one.
 function showTerms(field, more) {
-  const others = more.open ? fields().filter((other) => other !== field) : [];
+  const others = more.open ? fieldsOf(state.draft.form).filter((other) => other !== field) : [];
   const boxes = others.map((other) => create("input", { type: "checkbox", checked: sumOf(field)?.fields.includes(other), onchange }));
   const labels = others.map(({ name }, place) => {
     const label = create("label");
@@ -100,7 +101,8 @@ function showTerms(field, more) {
 
   function onchange() {
     const terms = others.filter((_, place) => boxes[place].checked);
-    page().sums = [...page().sums.filter((sum) => sum !== sumOf(field)), { fields: terms, total: field }];
+    const rest = state.draft.form.sums.filter((sum) => sum !== sumOf(field));
+    state.draft.form.sums = [...rest, { fields: terms, total: field }];
     keepFormSoon();
     summarise(field, more);
   }

@@ -51,24 +51,19 @@ export function formIn(text) {
 
 // Sums name their fields; in a form that is being made they have the fields themselves, whose names may change.
 export function linked(form) {
-  for (const page of form.pages) {
-    const named = (name) => page.fields.find((field) => field.name === name);
-    page.sums = (page.sums ?? []).map(({ fields, total }) => ({ fields: fields.map(named), total: named(total) }));
-  }
-  return form;
+  const named = (name) => fieldsOf(form).find((field) => field.name === name);
+  const sums = (form.sums ?? []).map(({ fields, total }) => ({ fields: fields.map(named), total: named(total) }));
+  return { ...form, sums };
 }
 
 // Return the form as in its file, without sums of fields that were removed, and what does not fit a field's format.
-export function written(form) {
-  return { ...form, pages: form.pages.map(writtenPage) };
-}
-
-function writtenPage({ fields, sums, ...page }) {
-  const isThere = (field) => fields.includes(field);
-  const said = (field) => Object.entries(field).filter(([name]) => fits(field, name));
+export function written({ sums, ...form }) {
+  const isThere = (field) => fieldsOf(form).includes(field);
   const left = sums.map((sum) => ({ ...sum, fields: sum.fields.filter(isThere) })).filter((sum) => sum.fields.length && isThere(sum.total));
   const named = left.map((sum) => ({ fields: sum.fields.map(({ name }) => name), total: sum.total.name }));
-  return { ...page, fields: fields.map((field) => Object.fromEntries(said(field))), sums: named };
+  const said = (field) => Object.fromEntries(Object.entries(field).filter(([name]) => fits(field, name)));
+  const pages = form.pages.map((page) => ({ ...page, fields: page.fields.map(said) }));
+  return { ...form, pages, ...(named.length && { sums: named }) };
 }
 
 export function keepFormSoon() {

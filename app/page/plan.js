@@ -16,7 +16,7 @@ function changed(name) {
   plan.dispatchEvent(new Event(name));
 }
 
-export function page() {
+function page() {
   return state.draft.form.pages[state.draft.page ?? 0];
 }
 
