@@ -45,6 +45,24 @@ def form_of(name: str) -> str:
     return written
 
 
+@cache
+def two_pages() -> str:
+    """Return a form of two pages, the combs and the table, with a sum across them."""
+    first, second = (json.loads(form_of(name)) for name in ("combs", "table"))
+    pages = [*first["pages"], *second["pages"]]
+    for page in pages:
+        page["fields"] = page["fields"][:3]
+    pages[0]["sums"] = [{"fields": ["room", "task_one"], "total": "hall_reading"}]
+    written = json.dumps({"name": "exam", "pages": pages})
+    form_in(written)
+    return written
+
+
+def scan(name: str, number: int = 0) -> Image.Image:
+    """Return the picture of a filled sheet."""
+    return Image.open(BytesIO(sheet(name, number).file))
+
+
 def hand(rng: np.random.Generator) -> Hand:
     """Return a hand that writes real digits."""
     return filled_forms.of_digits(*load_sheet(), rng)

@@ -45,7 +45,7 @@ WRONG = {
         lambda form: form["pages"][0].update(
             sums=[{"fields": ["reading"], "total": "all"}]
         ),
-        "pages[0].sums[0]: the page has no field all.",
+        "pages[0].sums[0]: the form has no field all.",
     ),
     "an empty box": (
         first({"box": {**BOX, "width": 0}}),

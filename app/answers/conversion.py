@@ -21,6 +21,7 @@ from app.answers.responses import (
     Mark,
     Page,
     Prediction,
+    Scan,
     SheetFields,
     SheetPage,
     Size,
@@ -32,7 +33,7 @@ from app.digit.classifier import Classifier
 from app.digit.inside import layers
 from app.digit.occlusion import evidence
 from app.digit.reading import Reading
-from app.form import reading
+from app.form import sheet
 from app.picture import maps
 from app.picture.shown import Shown
 from app.text import transcription
@@ -103,25 +104,45 @@ def text_of(
     return answer
 
 
-def sheet_of(read: reading.FilledSheet) -> FilledSheet:
+def sheet_of(read: sheet.FilledSheet) -> FilledSheet:
     """Convert a sheet to its response."""
+    has_one = len(read.pages) == 1
     answer = FilledSheet(
         form=read.form,
         fit=round(read.fit, 6),
-        fields={each.field.name: field_of(each) for each in read.fields},
+        fields={
+            each.field.name: field_of(each, None if has_one else page.page)
+            for page in read.pages
+            for each in page.fields
+        },
         confidence=round(read.confidence, 6),
         model=read.model,
     )
-    if read.turn:
-        answer.turn = read.turn
-    if read.picture:
-        answer.picture = jpeg_of(read.picture)
-        answer.size = Size(width=read.picture.width, height=read.picture.height)
+    if has_one:
+        describe(answer, read.pages[0])
+    else:
+        answer.scans = [scan_of(page) for page in read.pages]
     return answer
 
 
-def field_of(read: reading.FieldText) -> FieldReading:
-    """Convert a field of a sheet to its response."""
+def scan_of(read: sheet.FilledPage) -> Scan:
+    """Convert what is known of a page of a sheet with several."""
+    scan = Scan(page=read.page, fit=round(read.fit, 6))
+    describe(scan, read)
+    return scan
+
+
+def describe(answer: FilledSheet | Scan, page: sheet.FilledPage) -> None:
+    """Say how a page was turned, and show it if it is to be."""
+    if page.turn:
+        answer.turn = page.turn
+    if page.picture:
+        answer.picture = jpeg_of(page.picture)
+        answer.size = Size(width=page.picture.width, height=page.picture.height)
+
+
+def field_of(read: sheet.FieldText, page: int | None) -> FieldReading:
+    """Convert a field of a sheet, on one of its pages if it has several."""
     text = read.text
     answer = FieldReading(
         text=text.text,
@@ -130,6 +151,8 @@ def field_of(read: reading.FieldText) -> FieldReading:
         empty=round(read.empty, 6),
         box=box_of(read.box),
     )
+    if page is not None:
+        answer.page = page
     if text.lines and text.has_format is not None:
         answer.format = text.has_format
     if read.alternatives is not None:

@@ -280,11 +280,48 @@ class FieldReading(Described):
     """Probability that nothing is written there."""
     format: bool | MISSING = MISSING
     """Whether it has the field's format, and is what may stand there."""
+    page: OneOrMore | MISSING = MISSING
+    """Of a sheet with several pages: the page of the file on which the field is."""
     box: Box
     alternatives: list[Alternative] | MISSING = MISSING
     """With ?alternatives=3: other texts, the most probable first."""
     picture: str | MISSING = MISSING
     """With ?picture=true: the field, a JPEG as a data URI."""
+
+
+Turn = Annotated[
+    int | MISSING,
+    Field(
+        description="By how many degrees the picture was turned counter-clockwise to "
+        "be upright, if it was. Boxes are in pixels of the turned picture."
+    ),
+]
+Upright = Annotated[
+    str | MISSING,
+    Field(
+        description="With ?picture=true: the upright page, at most 1,600 pixels wide "
+        "and high: a JPEG as a data URI."
+    ),
+]
+SizeUpright = Annotated[
+    Size | MISSING,
+    Field(
+        description="With ?picture=true: the size of the upright page, to which boxes "
+        "refer."
+    ),
+]
+
+
+class Scan(Described):
+    """A page of a sheet with several, as it is in the file."""
+
+    page: OneOrMore
+    """Its number in the file."""
+    fit: Share
+    """Share of the landmarks of the form's page that are on it."""
+    turn: Turn = MISSING
+    picture: Upright = MISSING
+    size: SizeUpright = MISSING
 
 
 class SheetFields(Described):
@@ -293,21 +330,20 @@ class SheetFields(Described):
     form: str
     """The name of the form."""
     fit: Share
-    """Share of the form's landmarks that are on the sheet."""
-    turn: int | MISSING = MISSING
-    """By how many degrees the picture was turned counter-clockwise to be upright, if it
-    was. Boxes are in pixels of the turned picture.
+    """Share of the form's landmarks that are on the sheet; of several pages, that of
+    the page that fits least.
     """
+    turn: Turn = MISSING
     fields: dict[str, FieldReading]
     """By name, in the form's order."""
     confidence: Share
     """Probability that all fields are right."""
-    picture: str | MISSING = MISSING
-    """With ?picture=true: the upright sheet, at most 1,600 pixels wide and high: a JPEG
-    as a data URI.
+    picture: Upright = MISSING
+    size: SizeUpright = MISSING
+    scans: list[Scan] | MISSING = MISSING
+    """Of a sheet with several pages: for each, instead of `turn`, `picture` and `size`
+    of the sheet, its own.
     """
-    size: Size | MISSING = MISSING
-    """With ?picture=true: the size of the upright sheet, to which boxes refer."""
 
 
 class FilledSheet(SheetFields):
@@ -317,7 +353,7 @@ class FilledSheet(SheetFields):
 
 
 class SheetPage(SheetFields, Numbered):
-    """The sheet on a page of a document."""
+    """A sheet in a document, by its first page."""
 
 
 class Problem(Described):
@@ -348,7 +384,7 @@ class Failure(Described):
 
 
 class FailedPage(Failure, Numbered):
-    """Why a page of a document could not be read."""
+    """Why a page of a document, or the sheet that begins there, could not be read."""
 
 
 class Together(Described):
@@ -370,7 +406,9 @@ class Document(Together):
 
 
 class Sheets(Described):
-    """What is written on the sheets of a form, the pages of a PDF or TIFF."""
+    """What is written on the sheets of a form in a PDF or TIFF: each has as many pages
+    as the form.
+    """
 
     sheets: list[SheetPage | FailedPage] = Field(min_length=1)
     """In order."""

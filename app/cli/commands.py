@@ -19,7 +19,7 @@ from typer import Argument, BadParameter, Context, Exit, Option, Typer
 from app.answers.columns import Kind
 from app.cli import options
 from app.cli.corrections import corrections
-from app.cli.forms import form_of, forms
+from app.cli.forms import forms, forms_of
 from app.cli.options import AT_ONCE, URL
 from app.form.form import InvalidForm
 from app.many.engine import ReadOptions, SheetOptions
@@ -167,7 +167,7 @@ def read(
     from app.many.watch import Watch
     from app.picture.file_formats import ENDINGS
 
-    forms_of = SheetOptions(tuple(map(form_of, form or ())), alternatives)
+    of_sheets = SheetOptions(forms_of(form or []), alternatives)
     output = Output(
         as_json,
         as_csv,
@@ -176,7 +176,7 @@ def read(
         min_confidence,
         spreadsheet,
         watch,
-        forms_of.fields,
+        of_sheets.fields,
     )
     field = Field(length, characters, format, date, values, min, max, digits, check)
     how = ReadOptions(field, marks, rotate, alternatives)
@@ -184,9 +184,9 @@ def read(
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
         texts = partial(reader.texts, options=how)
-        sheets = partial(reader.sheets, options=forms_of)
+        sheets = partial(reader.sheets, options=of_sheets)
         answers = sheets if form else texts
-        pictures_of = partial(all_pages, page=page)
+        pictures_of = partial(all_pages, page=page, of_sheet=of_sheets.pages)
         if watch:
             endless = Watch(files, ENDINGS, watch)
             output.follow(kind, answers, endless, pictures_of)

@@ -1,12 +1,13 @@
 """`digits forms`: make a form from an empty sheet, and check one."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, BadParameter, Exit, Option, Typer
 
-from app.form.form import Form, InvalidForm, form_in
+from app.form.form import Form, InvalidForm, form_in, require_alike
 from app.many.errors import NO_PAGES
 from app.many.messages import say
 from app.printable import printable
@@ -69,6 +70,16 @@ def form_of(file: Path) -> Form:
     except InvalidForm as error:
         say(printable(f"{file}: {error}"), err=True)
         raise Exit(1) from error
+
+
+def forms_of(files: Sequence[Path]) -> tuple[Form, ...]:
+    """Return the forms in files, of which a sheet may be."""
+    found = tuple(map(form_of, files))
+    try:
+        require_alike(found)
+    except InvalidForm as error:
+        raise BadParameter(printable(str(error))) from error
+    return found
 
 
 def in_words(form: Form) -> str:

@@ -1,6 +1,7 @@
 """A form: the fields of a printed sheet, and the landmarks by which it is found."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cached_property
 from itertools import combinations
@@ -177,7 +178,9 @@ class FormPage(Part):
     landmarks: FormLandmarks
     fields: Annotated[list[FormField], Field(max_length=MAX_FIELDS)]
     sums: Annotated[list[Sum], Field(max_length=MAX_FIELDS)] = []
-    """If one does not add up, all of its fields are in doubt."""
+    """If one does not add up, all of its fields are in doubt; some may be on another
+    page.
+    """
 
     @property
     def landmark_count(self) -> int:
@@ -195,12 +198,17 @@ class Form(Part):
 
     name: Name
     pages: Annotated[list[FormPage], Field(min_length=1, max_length=MAX_PAGES)]
-    """In any order: a sheet is of the page that fits it best."""
+    """In order: a sheet has as many, and in a file they follow each other."""
 
     @property
     def fields(self) -> list[FormField]:
         """The fields of all pages."""
         return [field for page in self.pages for field in page.fields]
+
+    @property
+    def sums(self) -> list[Sum]:
+        """The sums of all pages."""
+        return [each for page in self.pages for each in page.sums]
 
     def require_possible(self, spec: "LineSpec") -> None:
         """Raise InvalidForm unless a line network can read something in each field."""
@@ -258,12 +266,11 @@ def require_apart(form: Form) -> None:
                 f"pages[{page}].landmarks: {LEAST_LANDMARKS} lines of print or printed "
                 "lines are needed at least, by which sheets are found."
             )
-        names = {field.name for field in each.fields}
         for number, of in enumerate(each.sums):
             for name in (*of.fields, of.total):
-                if name not in names:
+                if name not in first:
                     raise InvalidForm(
-                        f"pages[{page}].sums[{number}]: the page has no field {name}."
+                        f"pages[{page}].sums[{number}]: the form has no field {name}."
                     )
         for (one, a), (two, b) in combinations(enumerate(each.fields), 2):
             if a.box.overlaps(b.box):
@@ -271,3 +278,17 @@ def require_apart(form: Form) -> None:
                     f"pages[{page}].fields[{two}] ({b.name}): its box overlaps that of "
                     f"fields[{one}] ({a.name})."
                 )
+
+
+def require_alike(forms: Sequence[Form]) -> None:
+    """Raise InvalidForm if a sheet cannot be of one of several forms: they need as many
+    pages, so that it is known where a sheet ends, and names of their own.
+    """
+    if len({len(form.pages) for form in forms}) > 1:
+        raise InvalidForm(
+            "The forms differ in their number of pages: use only those together that "
+            "have as many."
+        )
+    names = Counter(form.name for form in forms)
+    if twice := [name for name in names if names[name] > 1]:
+        raise InvalidForm(f"Two forms are called {twice[0]}: rename one.")

@@ -1,7 +1,8 @@
-"""A picture of a filled sheet → what is written in the fields of its form."""
+"""A page of a filled sheet → what is written in the fields of its form."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,13 +10,14 @@ import numpy as np
 
 from app.form.crop import contrast_of, field_on, largest_piece
 from app.form.finding import landmarks_of
-from app.form.form import Form, FormField, FormPage, NotThisForm, Sum
+from app.form.form import Form, FormField, FormPage, NotThisForm
 from app.form.landmarks import landmarks_in
 from app.form.placement import SURE_FIT, Placement, applied, placed
-from app.form.sums import Candidate, adds_up, likeliest_sum
+from app.form.sheet import CANDIDATES, FieldText, FilledPage, FilledSheet, with_sums
 from app.picture.decode import Picture
+from app.picture.errors import NoSuchPage, PictureError
 from app.picture.maps import PixelBox
-from app.picture.shown import Shown, shown
+from app.picture.shown import shown
 from app.text.layout import Floats
 from app.text.limits import TooMuchWriting
 from app.text.line_network import LineNetwork
@@ -27,14 +29,10 @@ from app.text.transcription import Transcription
 # Share of the landmarks, and number of their ends, from which a sheet is of a form.
 LEAST_FIT = 0.5
 LEAST_ENDS = 8
-
-
 # Size of a piece of ink, over the field's height, that is as likely dirt as writing,
 # and the step by which the odds rise e-fold: the largest one is below 0.24 in 99 % of
 # empty fields, and above 0.5 in others.
 SPECK, SPREAD = 0.25, 0.04
-CANDIDATES = 5  # other texts of fields that add up
-DOUBT = 0.5  # the highest confidence of a field that does not add up with others
 UNREADABLE = Transcription((), 0.0)
 
 
@@ -44,114 +42,75 @@ def unheeded(count: int) -> None:
 
 @dataclass(frozen=True)
 class FormOptions:
-    """How to read a filled sheet.
+    """How to read the next page of a filled sheet.
 
     Attributes
     ----------
     forms : tuple of Form
-        The sheet is of one of these.
-    page : int, optional
-        Which page of a TIFF or PDF, as for `open_image`.
+        The sheet is of one of these, which have as many pages.
+    pages : tuple of int
+        The pages of a TIFF or PDF that are those of the sheet, in the form's order.
+    before : FilledSheet, optional
+        The pages of the sheet that have been read.
     alternatives : int
         Number of other texts to return for each field.
     with_picture : bool
-        Whether to return the upright sheet, and each field's crop.
+        Whether to return the upright pages, and each field's crop.
     """
 
     forms: tuple[Form, ...]
-    page: int | None = None
+    pages: tuple[int, ...] = (1,)
+    before: FilledSheet | None = None
     alternatives: int = 0
     with_picture: bool = False
 
+    @property
+    def number(self) -> int:
+        """The number of pages that have been read."""
+        return len(self.before.pages) if self.before else 0
 
-class FieldText(NamedTuple):
-    """What is written in a field.
+    @property
+    def page(self) -> int:
+        """The page of the file to read next."""
+        return self.pages[self.number]
 
-    Attributes
-    ----------
-    field : FormField
-        The field.
-    text : Transcription
-        What is written there.
-    empty : float
-        Probability that nothing is.
-    box : PixelBox
-        Its bounding box, in pixels of the upright sheet.
-    alternatives : sequence or None
-        Other texts with their probabilities, if requested.
-    is_in_doubt : bool
-        Whether it is part of a sum that does not add up.
-    picture : Shown or None
-        Its crop, if requested.
+    @property
+    def candidates(self) -> list[Form]:
+        """The forms that the sheet may be of: one, once a page is read."""
+        before = self.before
+        return [each for each in self.forms if not before or each.name == before.form]
+
+
+def sheets_of(pages: Sequence[int], forms: Sequence[Form]) -> list[tuple[int, ...]]:
+    """Divide pages of a file into sheets of forms; the last sheet goes on with the
+    pages that follow, as in (1, 2), (5, 6) for 1, 2, 5.
     """
-
-    field: FormField
-    text: Transcription
-    empty: float
-    box: PixelBox
-    alternatives: Sequence[tuple[str, float]] | None = None
-    is_in_doubt: bool = False
-    picture: Shown | None = None
-
-    @property
-    def value(self) -> str | None:
-        """What it means in its format, or else what is written."""
-        return self.text.text if self.text.has_format is None else self.text.value
-
-    @property
-    def confidence(self) -> float:
-        """Probability that this, or nothing, is written there; 0 if it has to be.
-
-        Of fields that do not add up, at least one is wrong.
-        """
-        if not self.text.lines:
-            share = 0.0 if self.field.required else self.empty
-        else:
-            share = self.text.confidence
-        return min(share, DOUBT) if self.is_in_doubt else share
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """What may be written there."""
-        own = Candidate(self.text.text, self.value, self.confidence)
-        rules = self.field.field.rules
-        others = []
-        for text, share in self.alternatives or ():
-            meaning = rules.meaning(text) if rules else None
-            others.append(Candidate(text, meaning.value if meaning else text, share))
-        return [own, *others]
+    count = len(forms[0].pages)
+    following = range(pages[-1] + 1, pages[-1] + count)
+    both = [*pages, *following]
+    return [tuple(both[n : n + count]) for n in range(0, len(pages), count)]
 
 
-class FilledSheet(NamedTuple):
-    """A sheet of a form, and what is written in its fields.
-
-    Attributes
-    ----------
-    form : str
-        The form's name.
-    fit : float
-        Share of the form's landmarks that are on the sheet.
-    turn : int
-        By how many degrees the picture was turned, counter-clockwise, to be upright.
-    fields : tuple of FieldText
-        In the form's order.
-    picture : Shown or None
-        The upright sheet, if requested.
-    model : str
-        The versions of the files that read it.
+@contextmanager
+def page_named(options: FormOptions) -> Iterator[None]:
+    """Name the page of a sheet with several that cannot be read; raise NotThisForm if
+    there is none.
     """
-
-    form: str
-    fit: float
-    turn: int
-    fields: tuple[FieldText, ...]
-    picture: Shown | None = None
-    model: str = ""
-
-    @property
-    def confidence(self) -> float:
-        """Probability that all fields are right."""
-        return math.prod(each.confidence for each in self.fields)
+    count = len(options.pages)
+    try:
+        yield
+    except NoSuchPage as error:
+        if not options.before:
+            raise
+        raise NotThisForm(
+            f"The form {options.before.form} has {count} pages, and the file ends "
+            f"after {options.number} of a sheet: put the pages of each sheet, in the "
+            "form's order, into one PDF or TIFF."
+        ) from error
+    except PictureError as error:
+        if count == 1:
+            raise
+        raise type(error)(f"Page {options.page}: {error}") from error
 
 
 class Found(NamedTuple):
@@ -168,7 +127,7 @@ class Found(NamedTuple):
 
 class Cut(NamedTuple):
     """A field's picture, the size of its largest piece of ink over its height, and its
-    box in pixels of the upright sheet.
+    box in pixels of the upright page.
     """
 
     field: FormField
@@ -184,52 +143,51 @@ def sheet_in(
     options: FormOptions,
     on_fields: Callable[[int], object] = unheeded,
 ) -> FilledSheet:
-    """Read the fields of a filled sheet.
+    """Read the next page of a filled sheet; return it with those before.
 
     Parameters
     ----------
     picture : Picture
-        The sheet, from `text.reading.decoded`.
+        The page, from `text.reading.decoded`.
     network : LineNetwork
         The line network.
     pages : PageNetwork
         The network that finds lines of writing.
     options : FormOptions
-        The forms, and how to read.
+        The forms, the pages before, and how to read.
     on_fields : callable
         Called before fields are read, with their number; it may raise an exception.
 
     Raises
     ------
     NotThisForm
-        The picture shows no sheet of these forms.
+        The picture shows no such page of these forms.
     """
-    found = found_on(picture, pages, options.forms)
+    found = found_on(picture, pages, options.candidates, options.number)
     on_fields(len(found.page.fields))
     turn = upright_turn(found.placement.place, found.page.size)
     upright = found.picture.turned(turn)
-    candidates = options.alternatives
-    if found.page.sums:
-        candidates = max(candidates, CANDIDATES)
-    read = [
-        field_in(cut, network, pages, candidates, options.with_picture)
-        for cut in fields_on(found, turn, upright)
-    ]
-    for each in found.page.sums:
-        read = checked(read, each)
-    if candidates > options.alternatives:
-        read = [first_of(field, options.alternatives) for field in read]
-    return FilledSheet(
-        found.form.name,
-        found.placement.fit,
-        (found.turn + turn) % 360,
-        tuple(read),
-        shown(upright) if options.with_picture else None,
+    alternatives = options.alternatives
+    if found.form.sums:
+        alternatives = max(alternatives, CANDIDATES)
+    read = FilledPage(
+        page=options.page,
+        fit=found.placement.fit,
+        turn=(found.turn + turn) % 360,
+        fields=tuple(
+            field_in(cut, network, pages, alternatives, options.with_picture)
+            for cut in fields_on(found, turn, upright)
+        ),
+        picture=shown(upright) if options.with_picture else None,
     )
+    before = options.before.pages if options.before else ()
+    sheet = FilledSheet(found.form.name, (*before, read))
+    is_whole = len(sheet.pages) == len(found.form.pages)
+    return with_sums(sheet, found.form, options.alternatives) if is_whole else sheet
 
 
 def fields_on(found: Found, turn: int, upright: Picture) -> Iterator[Cut]:
-    """Cut out the fields of a placed sheet."""
+    """Cut out the fields of a placed page."""
     sheet = Sheet.of(found.picture)
     contrast = contrast_of(sheet)
     printed = landmarks_in(found.page)
@@ -260,24 +218,31 @@ def field_in(
     )
 
 
-def found_on(picture: Picture, pages: PageNetwork, forms: Sequence[Form]) -> Found:
-    """Find a sheet of one of the forms; raise NotThisForm."""
+def found_on(
+    picture: Picture, pages: PageNetwork, forms: Sequence[Form], number: int = 0
+) -> Found:
+    """Find the page of this number, from 0 on, of one of the forms; raise
+    NotThisForm.
+    """
     best: Found | None = None
     for degrees in (0, 90):
         turned = picture.turned(degrees)
         seen = landmarks_of(turned, pages)
         for form in forms:
-            for page in form.pages:
-                placement = placed(landmarks_in(page), seen)
-                if placement and (best is None or placement.fit > best.placement.fit):
-                    best = Found(form, page, placement, turned, degrees)
+            page = form.pages[number]
+            placement = placed(landmarks_in(page), seen)
+            if placement and (best is None or placement.fit > best.placement.fit):
+                best = Found(form, page, placement, turned, degrees)
         if best and best.placement.fit >= SURE_FIT:
             break
     if best is None or not is_of_form(best.placement):
         names = ", ".join(form.name for form in forms)
+        has_one = len(forms[0].pages) == 1
+        missing = "sheet" if has_one else f"page {number + 1}"
+        order = "" if has_one else ", its pages in the form's order"
         raise NotThisForm(
-            f"The picture shows no sheet of the form {names}: send a scan or photo of "
-            "all of the sheet, or choose another form."
+            f"The picture shows no {missing} of the form {names}: send a scan or photo "
+            f"of all of the sheet{order}, or choose another form."
         )
     return best
 
@@ -295,34 +260,6 @@ def text_of_field(
         return text_in(crop, network, pages, options)
     except (ImpossibleLength, TooMuchWriting):
         return UNREADABLE
-
-
-def checked(fields: Sequence[FieldText], of: Sum) -> list[FieldText]:
-    """Return fields in doubt if they do not add up; then the most probable texts that
-    do are their first alternatives.
-    """
-    by_name = {each.field.name: each for each in fields}
-    parts, total = [by_name[name] for name in of.fields], by_name[of.total]
-    own = [each.candidates[0] for each in (*parts, total)]
-    if adds_up(own[:-1], own[-1]):
-        return [*fields]
-    found = likeliest_sum([each.candidates for each in parts], total.candidates)
-    meant = found or own
-    for each, candidate in zip((*parts, total), meant, strict=True):
-        others = [*(each.alternatives or ())]
-        if candidate.text != each.text.text:
-            others.sort(key=lambda other: other[0] != candidate.text)
-        by_name[each.field.name] = each._replace(alternatives=others, is_in_doubt=True)
-    return [by_name[each.field.name] for each in fields]
-
-
-def first_of(field: FieldText, count: int) -> FieldText:
-    """Return a field with the alternatives that were asked for, or that are offered
-    since it does not add up.
-    """
-    if field.is_in_doubt or not field.alternatives:
-        return field
-    return field._replace(alternatives=field.alternatives[:count] if count else None)
 
 
 def others_of(text: Transcription) -> Sequence[tuple[str, float]]:

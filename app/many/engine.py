@@ -43,10 +43,15 @@ AS_WRITTEN = ReadOptions()
 
 @dataclass(frozen=True)
 class SheetOptions:
-    """How to read filled sheets: of one of these forms."""
+    """How to read filled sheets: of one of these forms, which have as many pages."""
 
     forms: tuple[Form, ...]
     alternatives: int = 0
+
+    @property
+    def pages(self) -> int:
+        """The number of pages of a sheet."""
+        return len(self.forms[0].pages) if self.forms else 1
 
     @property
     def fields(self) -> list[str]:
@@ -85,7 +90,9 @@ class Engine(ABC):
     def read_sheet(
         self, picture: bytes, page: int | None, options: SheetOptions
     ) -> FilledSheet | Unanswered:
-        """Return the fields of a filled sheet, or why there is no answer."""
+        """Return the fields of the sheet that begins on a page, or why there is no
+        answer.
+        """
 
     @abstractmethod
     def about(self) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Answers without a service: reads pictures in this process."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.answers import conversion
 from app.answers.responses import FilledSheet, Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
-from app.form.reading import FormOptions, sheet_in
+from app.form.reading import FormOptions, page_named, sheet_in, sheets_of
 from app.many.engine import AS_WRITTEN, Engine, ReadOptions, SheetOptions
 from app.many.errors import NO_PAGES, CannotGoOn, Unanswered
 from app.many.rows import unanswered
@@ -87,10 +88,15 @@ class Local(Engine):
             raise CannotGoOn(NO_PAGES)
         for form in options.forms:
             form.require_possible(lines.spec)
-        how = FormOptions(options.forms, page, options.alternatives)
+        (numbers,) = sheets_of([page or 1], options.forms)
+        how = FormOptions(options.forms, numbers, alternatives=options.alternatives)
+        max_pixels = self.settings.max_pixels
         try:
-            image = open_image(picture, self.settings.max_pixels, page=page)
-            sheet = sheet_in(decoded(image), lines, pages, how)
+            for number in numbers:
+                with page_named(how):
+                    image = open_image(picture, max_pixels, page=number)
+                    sheet = sheet_in(decoded(image), lines, pages, how)
+                how = replace(how, before=sheet)
         except PictureError as error:
             return unanswered(error)
         return conversion.sheet_of(sheet._replace(model=self.networks.text_model))

@@ -48,7 +48,8 @@ class Picture(NamedTuple):
     path : str
         The path of the file, or of a table followed by # and the row number.
     page, pages : int or None
-        Of a document: the number of the page, and of all pages.
+        Of a document: the number of the page, or of the first one of the sheet, and of
+        all pages.
     key : str or None
         What a table says of it, in the column of keys.
     state : State or None
@@ -79,11 +80,13 @@ class Picture(NamedTuple):
             raise self.data
         return read(self.path) if self.data is None else self.data
 
-    def split(self, pages: int) -> list["Picture"]:
-        """Return each page of a document, or else the picture."""
-        if pages == 1:
+    def split(self, pages: int, of_sheet: int = 1) -> list["Picture"]:
+        """Return each page, or sheet of several pages, of a document; or else the
+        picture.
+        """
+        if pages <= of_sheet:
             return [self]
-        numbers = range(1, pages + 1)
+        numbers = range(1, pages + 1, of_sheet)
         return [self._replace(page=number, pages=pages) for number in numbers]
 
 
@@ -93,11 +96,18 @@ def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
     return [picture._replace(page=page) for picture in found]
 
 
-def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
-    """Return a picture for each page of each file, or only for the chosen page."""
+def all_pages(
+    names: Iterable[str], page: int | None, of_sheet: int = 1
+) -> list[Picture]:
+    """Return a picture for each page of each file, or for each sheet of several pages;
+    or only for the chosen page.
+    """
     pictures: list[Picture] = []
     for picture in expand(names):
-        pictures += [picture._replace(page=page)] if page else pages_of(picture)
+        if page:
+            pictures.append(picture._replace(page=page))
+        else:
+            pictures += pages_of(picture, of_sheet)
     return pictures
 
 
@@ -155,14 +165,14 @@ def state_of(path: str) -> State | None:
     return State(status.st_size, status.st_mtime_ns // 1000)
 
 
-def pages_of(picture: Picture) -> list[Picture]:
-    """Return the pages of a file with several, or else the file; if it cannot be
-    opened, to read it will say why.
+def pages_of(picture: Picture, of_sheet: int) -> list[Picture]:
+    """Return the pages or sheets of a file with several, or else the file; if it cannot
+    be opened, to read it will say why.
     """
     try:
         if picture.state is None:  # a pipe can be read only once
             picture = picture._replace(data=picture.read())
-        return picture.split(page_count(picture))
+        return picture.split(page_count(picture), of_sheet)
     except (Unanswered, OSError, PictureError):
         return [picture]
 

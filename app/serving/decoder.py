@@ -19,7 +19,8 @@ from app import malloc
 from app.digit.reading import DigitOptions, Reading, digit_in, read_digit
 from app.form.form import Form, InvalidForm
 from app.form.proposal import proposed
-from app.form.reading import FilledSheet, FormOptions, sheet_in
+from app.form.reading import FormOptions, sheet_in
+from app.form.sheet import FilledSheet
 from app.picture.errors import CorruptImage, PictureError, TooComplex
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.opening import open_image, page_count
@@ -173,7 +174,7 @@ def text_within(
 def sheet_within(
     limits: Limits, data: bytes, options: FormOptions
 ) -> tuple[FilledSheet, list[Stage]]:
-    """Read the fields of a filled sheet; else as `digit_within`."""
+    """Read the next page of a filled sheet; else as `digit_within`."""
     watch = Stopwatch()
     watch.end("wait")
     picture = decoded(limits.open(data, options.page))

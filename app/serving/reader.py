@@ -16,7 +16,8 @@ from PIL import Image
 from app.digit.candidates import WHOLE
 from app.digit.reading import SIDE, DigitOptions, Reading, judged
 from app.form.form import Form
-from app.form.reading import FilledSheet, FormOptions
+from app.form.reading import FormOptions, page_named
+from app.form.sheet import FilledSheet
 from app.picture.errors import NotAnImage
 from app.picture.file_formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
@@ -44,6 +45,7 @@ SMALL_SIDE = 128  # longer side of a small picture, in pixels
 JPEG_BYTES = 65_536  # the same limits, for JPEGs
 JPEG_SIDE = 2 * SIDE
 Read = Reading | Transcription | FilledSheet
+ReadPage = Callable[[FormOptions], Awaitable[FilledSheet]]  # of a sheet, the next one
 # Told of each picture that was read: its reading or text, the stages of reading it, and
 # whether it was small.
 Record = Callable[[Read, Sequence[Stage], bool], object]
@@ -129,8 +131,8 @@ class Reader:
         self.record(text, [*since(watch, stages)], False)
         return text
 
-    async def read_sheet(self, data: bytes, options: FormOptions) -> FilledSheet:
-        """Read the fields of a filled sheet, in a decoder process.
+    async def read_page(self, data: bytes, options: FormOptions) -> FilledSheet:
+        """Read the next page of a filled sheet, in a decoder process; see `read_sheet`.
 
         Raises PictureError, including NotThisForm, or Busy or Interrupted.
         """
@@ -228,6 +230,15 @@ class Reader:
         networks = self.networks
         model = networks.digit_model if options.has_opinion else networks.digits.version
         return reading._replace(model=model)
+
+
+async def read_sheet(read_page: ReadPage, options: FormOptions) -> FilledSheet:
+    """Read a filled sheet page by page, so that each has the limits of a picture."""
+    for _ in options.pages:
+        with page_named(options):
+            sheet = await read_page(options)
+        options = replace(options, before=sheet)
+    return sheet
 
 
 def since(watch: Stopwatch, stages: Sequence[Stage]) -> list[Stage]:

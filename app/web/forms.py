@@ -1,6 +1,7 @@
 """The forms of the service and of a request, and filled sheets of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from fastapi.concurrency import run_in_threadpool
 from app.answers import conversion, problems, responses
 from app.answers.errors import NoPageNetwork, Unauthorized, UnknownForm
 from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
-from app.form.form import Form, InvalidForm, form_in
-from app.form.reading import FormOptions
+from app.form.form import Form, InvalidForm, form_in, require_alike
+from app.form.reading import FormOptions, sheets_of
+from app.form.sheet import FilledSheet
+from app.serving.reader import ReadPage, read_sheet
 from app.text.field import InvalidField
 from app.web.documents import Document, SheetsOfDocument
-from app.web.pages import answers_to_pages, pages_of
+from app.web.pages import answers_to_pages, in_turn, pages_of
 from app.web.parameters import OfText, OnePageParameters
 from app.web.payloads import MAX_FORMS
 from app.web.results import sure
@@ -98,6 +101,7 @@ async def forms_of(
         found = [*map(form_in, texts), *(form_of(files, name) for name in names)]
         for form in found:
             form.require_possible(spec)
+        require_alike(found)
         return tuple(found)
 
     return await run_in_threadpool(parsed)  # lists of values may be long
@@ -124,30 +128,35 @@ async def answer_with_sheets(
     picture: bytes,
     forms: Sequence[Form],
 ) -> responses.FilledSheet | Document:
-    """Answer with the fields of a filled sheet, or of each page of a document."""
-    answer = partial(answer_to_sheet, request, service, parameters, picture, forms)
-    pages = await pages_of(request, service, parameters, picture)
-    if pages is None:
-        return await answer(parameters.only_page)
-    answers = answers_to_pages(
-        request, service, pages.listed, answer, conversion.sheet_page_of
+    """Answer with the fields of a filled sheet, or of each sheet in a document."""
+    pages = await pages_of(request, service, parameters, picture, len(forms[0].pages))
+    options = FormOptions(
+        tuple(forms),
+        alternatives=parameters.alternatives,
+        with_picture=parameters.picture,
     )
+    read = partial(service.read_page, request, picture)
+    if pages is None:
+        (sheet,) = sheets_of([parameters.only_page or 1], forms)
+        return await answer_to_sheet(parameters, read, replace(options, pages=sheet))
+    sheets = {sheet[0]: sheet for sheet in sheets_of(pages.listed, forms)}
+
+    async def answer(first: int) -> responses.FilledSheet:
+        async def read_in_turn(each: FormOptions) -> FilledSheet:
+            return await in_turn(service, first, partial(read, each))
+
+        of_sheet = replace(options, pages=sheets[first])
+        return await answer_to_sheet(parameters, read_in_turn, of_sheet)
+
+    answers = answers_to_pages(request, [*sheets], answer, conversion.sheet_page_of)
     model = service.reader.networks.text_model
     return SheetsOfDocument(answers, pages.total, model)
 
 
 async def answer_to_sheet(
-    request: Request,
-    service: Service,
-    parameters: OfText,
-    picture: bytes,
-    forms: Sequence[Form],
-    page: int | None,
+    parameters: OfText, read_page: ReadPage, options: FormOptions
 ) -> responses.FilledSheet:
     """Answer with the fields of one filled sheet."""
-    options = FormOptions(
-        tuple(forms), page, parameters.alternatives, parameters.picture
-    )
-    sheet = await service.read_sheet(request, picture, options)
+    sheet = await read_sheet(read_page, options)
     answer = await run_in_threadpool(conversion.sheet_of, sheet)
     return sure(answer, parameters.min_confidence)

@@ -7,7 +7,7 @@ from time import perf_counter_ns, time_ns
 from opentelemetry import trace
 
 from app.digit.reading import Reading
-from app.form.reading import FilledSheet
+from app.form.sheet import FilledSheet
 from app.metrics import Metrics
 from app.serving.reader import Read
 from app.stopwatch import Stage
@@ -19,7 +19,7 @@ TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 def record(
     metrics: Metrics, read: Read, stages: Sequence[Stage], is_small: bool
 ) -> None:
-    """Record a picture that was read; see `Reader`."""
+    """Record a picture that was read, or the last page of a sheet; see `Reader`."""
     seconds = Counter[str]()
     for stage in stages:
         if stage.name == "inference" and not seconds["inference"]:
@@ -35,7 +35,7 @@ def record(
         metrics.legibility.observe(read.legibility)
         return
     texts = (
-        [field.text for field in read.fields]
+        [field.text for field in read.pages[-1].fields]
         if isinstance(read, FilledSheet)
         else [read]
     )

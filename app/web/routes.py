@@ -19,7 +19,7 @@ from app.text.transcription import Transcription
 from app.web import results
 from app.web.documents import Document
 from app.web.forms import answer_with_sheets, forms_of
-from app.web.pages import answers_to_pages, pages_of
+from app.web.pages import answers_to_pages, in_turn, pages_of
 from app.web.parameters import (
     DigitParameters,
     OfDigit,
@@ -214,8 +214,12 @@ async def answer_with_text(
     pages = await pages_of(request, service, parameters, picture)
     if pages is None:
         return await answer(parameters.only_page)
+
+    async def answer_in_turn(page: int) -> responses.Text:
+        return await in_turn(service, page, partial(answer, page))
+
     answers = answers_to_pages(
-        request, service, pages.listed, answer, conversion.page_of
+        request, pages.listed, answer_in_turn, conversion.page_of
     )
     model = service.reader.networks.text_model
     return Document(answers, pages.total, model, parameters.characters)

@@ -16,7 +16,8 @@ from fastapi import Depends, Request
 from app.corrections import Corrections
 from app.digit.reading import DigitOptions, Reading
 from app.form.form import Form
-from app.form.reading import FilledSheet, FormOptions
+from app.form.reading import FormOptions
+from app.form.sheet import FilledSheet
 from app.metrics import Metrics
 from app.picture.file_formats import has_pages
 from app.picture.maps import Map
@@ -83,11 +84,11 @@ class Service:
         read = partial(self.reader.read_text, picture, options)
         return await self.admission.large.read(request, read)
 
-    async def read_sheet(
+    async def read_page(
         self, request: Request, picture: bytes, options: FormOptions
     ) -> FilledSheet:
-        """Read the fields of a filled sheet."""
-        read = partial(self.reader.read_sheet, picture, options)
+        """Read the next page of a filled sheet."""
+        read = partial(self.reader.read_page, picture, options)
         return await self.admission.large.read(request, read)
 
     async def propose_form(
