@@ -83,6 +83,7 @@ def test_the_weights_of_a_unit_are_a_picture(client):
         assert_unknown_unit(client, unit)
 
 
+@pytest.mark.slow
 def test_a_model_file_that_does_not_show_its_inside_is_served_without(tmp_path, seven):
     model = onnx.load(MODEL)
     del model.graph.output[2:]

@@ -140,6 +140,7 @@ def test_a_known_map_is_recovered(fitted):
     assert np.allclose(applied(found, points), applied(place, points), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_placing_a_dense_page_takes_bounded_memory():
     rng = np.random.default_rng(0)
     begin = rng.uniform(0, 1000, (2000, 2))

@@ -86,6 +86,7 @@ def test_a_sheet_of_another_form_is_refused(client):
     assert "of the form lines: send a scan" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_of_several_forms_the_right_one_is_named(service):
     picture = sheet("lines").file
     sent = [form_of("table"), form_of("lines")]
@@ -95,6 +96,7 @@ def test_of_several_forms_the_right_one_is_named(service):
     assert service.get("/forms").json() == {"forms": ["combs", "lines", "table"]}
 
 
+@pytest.mark.slow
 def test_a_document_has_a_sheet_for_each_page(service):
     grey = Image.open(BytesIO(sheet("combs").file))
     page = grey.point(lambda level: 255 * (level > 127))
@@ -116,6 +118,7 @@ def test_a_document_has_a_sheet_for_each_page(service):
     assert [json.loads(line)["page"] for line in lines] == [1, 2]
 
 
+@pytest.mark.slow
 def test_pictures_alternatives_and_a_least_confidence_are_as_asked_for(service):
     picture = sheet("combs").file
     query = "?form=combs&picture=true&alternatives=2"
@@ -137,6 +140,7 @@ def test_a_name_that_is_not_in_the_list_is_unknown_and_never_a_path(service, nam
     assert answer.json()["detail"].startswith(f"There is no form {name}: ")
 
 
+@pytest.mark.slow
 def test_a_form_that_changes_is_read_again(service, folder):
     picture = sheet("combs").file
     file = folder / "changes.json"
@@ -162,6 +166,7 @@ def test_a_form_in_a_request_that_is_invalid_names_the_place(client):
     assert "pages[0].fields[1].box.width: " in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_a_form_is_proposed_by_the_service_and_finds_its_sheets(client):
     proposal = client.post("/forms/new", content=encode(PRINTS["combs"].picture))
     assert proposal.status_code == 200

@@ -123,6 +123,7 @@ def test_a_whole_number_is_no_digit(digits, labels, opinion, classifier):
     assert taken_alone > 2
 
 
+@pytest.mark.slow
 def test_digits_behind_a_printed_grid_are_read_with_it(
     digits, labels, classifier, opinion
 ):

@@ -172,6 +172,7 @@ def box_of(answer: dict[str, int]) -> PixelBox:
     return PixelBox(top, top + height, left, left + width)
 
 
+@pytest.mark.slow
 def test_a_picture_without_ink_has_an_empty_text_and_letters_no_certain_one(client):
     for value in (0, 255):
         answer = read(client, flat(value))
@@ -183,6 +184,7 @@ def test_a_picture_without_ink_has_an_empty_text_and_letters_no_certain_one(clie
     assert len(taken) <= 1
 
 
+@pytest.mark.slow
 def test_a_text_has_the_requested_length_over_all_lines_if_that_is_possible(
     client, picture, two_lines
 ):
@@ -273,6 +275,7 @@ def test_forty_rows_on_a_page_are_read_also_on_its_side(client, digits, labels, 
     assert answer.get("turn", 0) == turn
 
 
+@pytest.mark.slow
 def test_numbers_in_a_grid_are_a_table_whose_empty_cells_stay_in_place(client, write):
     sheet = Image.new("L", (900, 700), 255)
     table = [["72", "0", "51"], ["1", "", "20"], ["7", "1", ""]]
@@ -300,6 +303,7 @@ Isabella 21
 """
 
 
+@pytest.mark.slow
 def test_names_beside_numbers_are_skipped_and_do_not_make_them_unsure(client, write):
     names = SCORES.split()[::2]
     scores = SCORES.split()[1::2]

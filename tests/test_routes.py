@@ -80,6 +80,7 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
     assert of_letter["legibility"] < 0.5
 
 
+@pytest.mark.slow
 def test_without_a_second_opinion_the_dense_network_answers_alone(client, classifier):
     picture = encode(letter("A"))
     both = client.post("/predict", content=picture).json()

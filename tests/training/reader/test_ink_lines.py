@@ -35,6 +35,7 @@ def characters_of(symbols: list[int]) -> str:
     return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
@@ -70,6 +71,7 @@ def test_patterns_are_of_all_kinds():
         assert any(re.fullmatch(kind, pattern) for pattern in chosen), kind
 
 
+@pytest.mark.slow
 def test_lines_are_strips_of_symbols(sample):
     lines = ink_lines(sample, [], 200, seed=1)
     written = {*chain(*(line.symbols for line in lines))}

@@ -21,6 +21,7 @@ def lines(shuffled):
     return [line for line in ink_lines(digits, [], 64, seed=0) if line.symbols]
 
 
+@pytest.mark.slow
 def test_a_batch_has_one_width_and_all_ink(lines):
     masks = batch_of(lines, generator())
     assert masks.shape[1] == ROWS
@@ -48,6 +49,7 @@ def test_strips_are_normalised_and_padded_as_in_the_service(digits):
         np.testing.assert_allclose(ours, as_served(pixels), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_ink_differs_from_the_paper_around_it(lines):
     masks = batch_of(lines, generator())
     grey = painted(masks, generator(1))
