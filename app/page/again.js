@@ -1,6 +1,6 @@
 // Reading again: after an error, with an API key, or in another format.
 
-import { fieldsOf, isEdited, isUnread, pagesOf } from "./answers.js";
+import { byLine, fieldsOf, isEdited, isUnread } from "./answers.js";
 import { element, onClick } from "./dom.js";
 import { showList } from "./list.js";
 import { readListed } from "./queue.js";
@@ -36,12 +36,9 @@ export function readAs(format) {
   again();
 }
 
-// Return an answer if it was edited; another is read again in another form. Of a sheet, it has to have the form's fields.
+// Return an answer if it was edited; another is read again in another form. Of sheets, it has to have the form's fields.
 function toKeep(answer) {
-  const fits = form.value !== SHEETS || pagesOf(answer ?? {}).every(hasFields);
+  const names = byLine(answer ?? { lines: [] }).flatMap(({ lines }) => lines.map(({ name }) => name));
+  const fits = form.value !== SHEETS || fieldsOf(state.form).every(({ name }) => names.includes(name));
   return answer && isEdited(answer) && fits ? answer : undefined;
-}
-
-function hasFields({ error, lines }) {
-  return error || fieldsOf(state.form).every(({ name }) => lines?.some((line) => line.name === name));
 }

@@ -4,22 +4,25 @@ import { create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
 import { rowOf } from "./field-row.js";
 import { formIn, keepFormSoon, linked, restoreForm, useForm, written, wrongName } from "./forms.js";
-import { toSend } from "./images.js";
+import { hasPages, toSend } from "./images.js";
 import { fields, showBoxes } from "./plan.js";
 import { download } from "./saving.js";
 import { ask, patiently } from "./service.js";
 import { state } from "./state.js";
 
+const MOST_PAGES = 20; // of a form
 const say = (words) => write("form-note", words);
 let url; // of the sample
 
-async function proposeFrom(sample) {
-  say("Looking for fields …");
+async function proposeFrom(...samples) {
   try {
-    const form = await patiently(() => ask("forms/new?page=1", sample, undefined, say), undefined, say);
-    edit({ form: linked(form), sample });
-    const count = fields().length;
-    say(`${count} ${count === 1 ? "field is" : "fields are"} proposed. Name them, remove what is none, and draw what is missing.`);
+    const proposed = [];
+    for (const sample of samples) proposed.push(...(await proposals(sample)));
+    const pages = proposed.flatMap(({ form }) => form.pages);
+    const found = pages.flatMap(({ fields }) => fields);
+    found.forEach((field, index) => (field.name = `field${index + 1}`));
+    edit({ form: linked({ ...proposed[0].form, pages }), samples: proposed });
+    say(`${found.length} ${found.length === 1 ? "field is" : "fields are"} proposed. Name them, remove what is none, and draw what is missing.`);
     element("form-name").focus();
     element("form-name").select();
   } catch (error) {
@@ -28,9 +31,22 @@ async function proposeFrom(sample) {
   }
 }
 
+// Return a form for each page of a sample.
+async function proposals(sample, page = 1) {
+  say(`Looking for fields on page ${page} …`);
+  try {
+    const form = await patiently(() => ask(`forms/new?page=${page}`, sample, undefined, say), undefined, say);
+    const isLast = !hasPages(sample) || page === MOST_PAGES;
+    return [{ sample, page, form }, ...(isLast ? [] : await proposals(sample, page + 1))];
+  } catch (error) {
+    if (page > 1 && error.type?.endsWith("no-such-page")) return [];
+    throw error;
+  }
+}
+
 async function openForm(file) {
   try {
-    edit({ form: formIn(await file.text()), sample: null });
+    edit({ form: formIn(await file.text()), samples: [] });
     say("");
     element("form-name").focus();
   } catch {
@@ -66,21 +82,22 @@ function showPages() {
 }
 
 async function showSample() {
-  const { sample, page = 0 } = state.draft;
+  const { samples, page = 0 } = state.draft;
+  const shown = samples[page];
   URL.revokeObjectURL(url);
-  url = sample ? URL.createObjectURL(sample) : undefined;
-  const source = sample && (await pictureOf(sample, url, page));
-  if (state.draft?.sample !== sample) return;
+  url = shown && URL.createObjectURL(shown.sample);
+  const source = shown && (await pictureOf(shown, url));
+  if (state.draft?.samples[state.draft.page ?? 0] !== shown) return;
   element("sample-picture").hidden = !source;
   if (source) element("sample-picture").src = source;
 }
 
 // Return the sample itself, or, if the browser cannot show it, the service's picture of a page; or nothing.
-async function pictureOf(sample, address, page) {
+async function pictureOf({ sample, page }, address) {
   const { isShown } = await toSend({ blob: sample, url: address });
-  if (isShown && !/pdf|tiff/.test(sample.type)) return address;
-  const shown = () => ask(`read?picture=true&page=${page + 1}`, sample);
-  return patiently(shown).then(({ pages, picture }) => pages?.[0].picture ?? picture, () => undefined);
+  if (isShown && !hasPages(sample)) return address;
+  const shown = () => ask(`read?picture=true&page=${page}`, sample);
+  return patiently(shown).then(({ picture }) => picture, () => undefined);
 }
 
 function showFields() {
@@ -106,7 +123,7 @@ function withForm(act) {
 
 for (const [id, act] of [["sample", proposeFrom], ["form-file", openForm]]) {
   element(id).onchange = ({ target }) => {
-    if (target.files.length) act(target.files[0]);
+    if (target.files.length) act(...target.files);
     target.value = ""; // so that the same file can be chosen again
   };
 }

@@ -52,18 +52,21 @@ export function formIn(text) {
 // Sums name their fields; in a form that is being made they have the fields themselves, whose names may change.
 export function linked(form) {
   const named = (name) => fieldsOf(form).find((field) => field.name === name);
-  const sums = (form.sums ?? []).map(({ fields, total }) => ({ fields: fields.map(named), total: named(total) }));
-  return { ...form, sums };
+  const sums = form.pages.flatMap((page) => page.sums ?? []);
+  return { ...form, sums: sums.map(({ fields, total }) => ({ fields: fields.map(named), total: named(total) })) };
 }
 
 // Return the form as in its file, without sums of fields that were removed, and what does not fit a field's format.
 export function written({ sums, ...form }) {
   const isThere = (field) => fieldsOf(form).includes(field);
-  const left = sums.map((sum) => ({ ...sum, fields: sum.fields.filter(isThere) })).filter((sum) => sum.fields.length && isThere(sum.total));
-  const named = left.map((sum) => ({ fields: sum.fields.map(({ name }) => name), total: sum.total.name }));
+  const left = sums.map((sum) => ({ ...sum, fields: sum.fields.filter(isThere) })).filter(({ fields }) => fields.length);
+  const named = ({ fields, total }) => ({ fields: fields.map(({ name }) => name), total: total.name });
   const said = (field) => Object.fromEntries(Object.entries(field).filter(([name]) => fits(field, name)));
-  const pages = form.pages.map((page) => ({ ...page, fields: page.fields.map(said) }));
-  return { ...form, pages, ...(named.length && { sums: named }) };
+  const pages = form.pages.map((page) => {
+    const own = left.filter(({ total }) => page.fields.includes(total));
+    return { ...page, fields: page.fields.map(said), sums: own.length ? own.map(named) : undefined };
+  });
+  return { ...form, pages };
 }
 
 export function keepFormSoon() {

@@ -20,11 +20,15 @@ async function reduced({ blob, url }) {
   return smaller && smaller.blob.size < blob.size ? { ...smaller, size, isShown: true } : { blob, isShown: true };
 }
 
+export function hasPages({ type }) {
+  return /pdf|tiff/.test(type);
+}
+
 // Return the image, or null if the browser cannot draw it. Of a document, some browsers draw the first page.
-function imageOf({ type }, url) {
+function imageOf(blob, url) {
   return new Promise((resolve) => {
     const image = new Image();
-    const onload = () => resolve(/pdf|tiff/.test(type) ? null : image);
+    const onload = () => resolve(hasPages(blob) ? null : image);
     Object.assign(image, { onload, onerror: () => resolve(null), src: url });
   });
 }

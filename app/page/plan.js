@@ -1,5 +1,6 @@
 // The sheet of the form that is being made, with a box for each field: drawn, moved and resized by mouse, finger or keys.
 
+import { fieldsOf } from "./answers.js";
 import { createSvg, element, onClick, set, write } from "./dom.js";
 import { state } from "./state.js";
 
@@ -56,7 +57,7 @@ function place(rectangle, box) {
 }
 
 function addField(box = NEW) {
-  const names = fields().map(({ name }) => name);
+  const names = fieldsOf(state.draft.form).map(({ name }) => name);
   let number = names.length + 1;
   while (names.includes(`field${number}`)) number++;
   state.draft.field = fields().push({ name: `field${number}`, box: { ...box } }) - 1;

@@ -26,8 +26,10 @@ export async function attempt(picture, signal, say, onPage) {
   const ofPicture = `frame=true${picture.url ? "&rotate=auto&picture=true" : ""}${format}`;
   const ofSheet = `picture=true&alternatives=${ALTERNATIVES}`;
   const route = `read?${printed ? ofSheet : ofPicture}${pages.length ? `&page=${rangesOf(pages)}` : ""}`;
-  const take = ({ pages: count, ...page }) => {
-    if (count && addPage(picture, page.error ? page : finished(page), count)) onPage(page);
+  const take = ({ pages: count, ...read }) => {
+    for (const page of pagesIn(read, printed, count)) {
+      if (addPage(picture, page.error ? page : finished(page), count ?? read.scans.length)) onPage(page);
+    }
   };
   const answer = await ask(route, sent.blob, signal, say, take, printed);
   if (isWhole(picture.answer)) return;
@@ -37,6 +39,18 @@ export async function attempt(picture, signal, say, onPage) {
   const digit = inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent);
   const text = String(digit.digit);
   picture.answer = { ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] };
+}
+
+// Return the pages in a part of the answer for a document. A sheet may have several, each with its own fields.
+function pagesIn({ scans, ...read }, printed, count) {
+  if (scans) return scans.map((scan) => ({ ...read, ...scan, fields: fieldsOn(scan.page, read.fields) }));
+  if (!count) return [];
+  const pages = Array.from({ length: read.error && printed ? printed.pages.length : 1 }, (_, index) => ({ ...read, page: read.page + index }));
+  return pages.filter(({ page }) => page <= count);
+}
+
+function fieldsOn(page, fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, field]) => field.page === page));
 }
 
 // Return an answer in which each field of a form is a line, in the form's order.

@@ -15,25 +15,31 @@ const MOST_DIGITS = 15; // a spreadsheet replaces further ones by zeros
 const RULES = ["format", "values", "min", "max", "digits", "check"];
 let timer;
 
-// Return the sheets that were read, or refused: {picture, page, read, error}; `page` counts from 0.
+// Return the sheets that were read, or refused: {picture, page, pages, error}; `page` counts from 0, and is the first one.
 export function sheets() {
+  const { length } = state.form.pages;
   return state.listed.flatMap((picture) => {
-    const pages = picture.answer ? pagesOf(picture.answer) : [{ error: picture.error }];
-    const of = (read, page) => ({ picture, page, read, error: read.error && errorOf(picture, read) });
-    return pages.map(of).filter(({ read, error }) => error || read.lines?.some(isField));
+    const all = picture.answer ? pagesOf(picture.answer) : [{ error: picture.error }];
+    const sheetAt = (page) => ({ picture, page, pages: all.slice(page, page + length), error: all[page].error && errorOf(picture, all[page]) });
+    const found = [...all.keys()].filter((page) => page % length === 0).map(sheetAt);
+    return found.filter((sheet) => sheet.error || linesOf(sheet).some(isField));
   });
+}
+
+function linesOf({ pages }) {
+  return pages.flatMap(({ lines = [] }) => lines);
 }
 
 export function nameOf({ picture, page }) {
   return picture.answer?.pages ? `${picture.name}, page ${page + 1}` : picture.name;
 }
 
-function fieldOf({ read }, name) {
-  return read.lines?.find((line) => line.name === name);
+function fieldOf(sheet, name) {
+  return linesOf(sheet).find((line) => line.name === name);
 }
 
-function unsureIn({ read }) {
-  return (read.lines ?? []).filter(doubtOf).map(({ name }) => name);
+function unsureIn(sheet) {
+  return linesOf(sheet).filter(doubtOf).map(({ name }) => name);
 }
 
 function showSoon() {
@@ -86,9 +92,10 @@ function csv() {
   const cellOfValue = forSpreadsheet.checked ? kept : escaped;
   const rows = sheets().map((sheet) => {
     const values = fields.map((field) => cellOfValue(fieldOf(sheet, field.name)?.value ?? "", field)); // none of what is not in its format
-    const edited = (sheet.read.lines ?? []).filter((line) => line.edited);
+    const edited = linesOf(sheet).filter((line) => line.edited);
+    const fit = sheet.error ? "" : Math.min(...sheet.pages.map((page) => page.fit));
     const [unsure, changed] = [unsureIn(sheet), edited.map(({ name }) => name)].map((names) => names.join(" "));
-    const own = [unsure, changed, sheet.picture.name, sheet.page + 1, sheet.read.fit ?? "", sheet.error ? said(sheet.error) : ""];
+    const own = [unsure, changed, sheet.picture.name, sheet.page + 1, fit, sheet.error ? said(sheet.error) : ""];
     return [...values, ...own.map((each) => escaped(String(each)))];
   });
   const head = [...fields.map(({ name }) => name), "unsure", "edited", "file", "page", "fit", "error"];

@@ -17,8 +17,9 @@ function lineOf({ picture, page, index }) {
 }
 
 function inDoubt() {
-  return sheets().flatMap(({ picture, page, read }) =>
-    (read.lines ?? []).map((_, index) => ({ picture, page, index })).filter((each) => doubtOf(lineOf(each))));
+  const all = sheets().flatMap(({ picture, page, pages }) =>
+    pages.flatMap(({ lines = [] }, number) => lines.map((_, index) => ({ picture, page: page + number, index }))));
+  return all.filter((each) => doubtOf(lineOf(each)));
 }
 
 function open() {

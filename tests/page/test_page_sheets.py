@@ -5,7 +5,7 @@ is in doubt is reviewed.
 import csv
 import json
 import re
-from io import StringIO
+from io import BytesIO, StringIO
 
 import httpx2
 import pytest
@@ -32,8 +32,10 @@ from browsing import (
     stored_answers,
     touch,
 )
+from filled_forms import printed
 from pictures import document, encode
 from services import serving, until
+from sheets import PRINTS, scan, sheet
 
 pytestmark = pytest.mark.slow
 
@@ -388,7 +390,7 @@ def test_a_field_says_what_may_stand_in_it_and_which_fields_add_up(page):
         {"max": 12},
         {},
     ]
-    assert form["sums"] == [{"fields": ["field1", "number"], "total": "field6"}]
+    assert sheet["sums"] == [{"fields": ["field1", "number"], "total": "field6"}]
     click(page, "Close")
     choose(page, "meter.json", json.dumps(form).encode(), "Open a form")
     expect_text(page, "#fields li:nth-child(4) summary", "More: values")
@@ -400,7 +402,7 @@ def test_a_field_says_what_may_stand_in_it_and_which_fields_add_up(page):
     assert saved_form(page) == form
     click(page, "Remove field 5")
     click(page, "Remove field 1")
-    assert "sums" not in saved_form(page)
+    assert "sums" not in saved_form(page)["pages"][0]
 
 
 def stored_form(page: Page) -> str:
@@ -524,6 +526,40 @@ def test_a_table_for_a_spreadsheet_keeps_zeros_and_texts(page):
     _, first, second = table(page)
     assert first[:6] == ['="10"', '="11"', "2.50", "13", '="14"', ""]
     assert second[2:8] == ['="007"', "23", '="24"', "", "", "field3"]
+
+
+def test_a_sheet_of_several_pages_is_a_row(page):
+    """The sample is a PDF of both pages; the sheets are scans, the last one a half."""
+    prints = ("table", "combs")
+    empty = [Image.open(BytesIO(printed(PRINTS[name]))) for name in prints]
+    open_forms(page)
+    choose(page, "sample.pdf", document(empty), "New form from a sample")
+    choice = page.get_by_label("Page of the form")
+    choice.select_option(label="Page 2")
+    expect_count(page, "#fields li", 8)
+    page.get_by_label("Name of field 8").fill("seat")
+    expect(page.get_by_label("Name of field 7")).to_have_value("field23")
+    expect(page.locator("#sample-picture")).to_be_visible()
+    more(page, 8).get_by_label("field1", exact=True).check()
+    choice.select_option(label="Page 1")
+    expect_count(page, "#fields li", 16)
+    form = saved_form(page)
+    assert [len(each["fields"]) for each in form["pages"]] == [16, 8]
+    assert form["pages"][1]["sums"] == [{"fields": ["field1"], "total": "seat"}]
+    click(page, "Read sheets by it")
+    pages = [scan("table", 1), scan("combs", 1), scan("table", 3), scan("combs", 3)]
+    choose(page, "scan.pdf", document([*pages, scan("table")], quality=20))
+    expect_words(page, "#counts", "1 in all")
+    expect_count(page, "#records tbody tr", 3)
+    header, *rows, half = table(page)
+    assert header[:24] == [f"field{number}" for number in range(1, 24)] + ["seat"]
+    for number, row in ((1, rows[0]), (3, rows[1])):
+        written = [*sheet("table", number).written.values()]
+        written += sheet("combs", number).written.values()
+        assert sum(map(str.__eq__, row, written)) >= 20
+        assert row[27] == str(number)
+    assert half[27] == "5"
+    assert "the file ends" in half[-1]
 
 
 def test_forms_and_the_review_are_accessible(page):
