@@ -27,15 +27,17 @@ import pytest
 
 from app.answers.columns import TEXT_COLUMNS
 from app.answers.spreadsheet import formula_of
+from app.form.form import OWN_COLUMNS, form_in
 from app.many.worker import Job, Worker
 from app.serving.decoders import Busy
 from app.serving.reader import Reader
 from app.settings import Settings
 from commands import DIGITS, invoked
 from hostile import PNG
-from paths import MODEL, PAGES_MODEL
+from paths import MODEL, PAGES_MODEL, ROOT
 from pictures import MINUS, document, drawing, encode, flat, number
 from services import until
+from sheets import scan, two_pages
 
 pytestmark = pytest.mark.slow
 
@@ -229,6 +231,40 @@ def test_texts_are_read_with_the_network_for_pages_that_is_set(
         (row,) = rows(tmp_path / name[:4], "text", "model")
         assert row["text"] == "15"
         assert row["model"] == "+".join(each[:12] for each in hashes)
+
+
+@pytest.mark.parametrize("place", ["one machine", "two nodes"])
+def test_a_sheet_of_a_form_is_a_row_with_a_column_a_field(request, tmp_path, place):
+    options = ONE_WORKER
+    if place == "two nodes":
+        options = request.getfixturevalue("cluster")
+    pages = [("combs", 1), ("table", 1), ("table", 2), ("table", 2), ("combs", 3)]
+    batch = document([scan(*page) for page in pages], "TIFF", compression="jpeg")
+    filled(tmp_path / "in", {"a.tif": batch, "b": PNG[:80]})
+    form, table = tmp_path / "exam.json", tmp_path / "all.csv"
+    form.write_text(two_pages())
+    job = ("bulk", tmp_path / "in", tmp_path / "out", "--form", form, "--csv", table)
+    job += ("--min-confidence", "0.9", *options)
+    assert invoked(*job).exit_code == 1
+    names = [field.name for field in form_in(two_pages()).fields]
+    found = rows(tmp_path / "out", *names, "unsure", "page", "fields", "error")
+    first, wrong, half, broken = sorted(found, key=lambda row: row["page"] or 9)
+    assert [row["page"] for row in found] == [1, 3, 5, None]
+    assert [row["error"] is None for row in (first, wrong, half, broken)] == [
+        *(True, False, False, False)
+    ]
+    fields = dict(first["fields"])
+    assert [*fields] == names
+    unsure = [name for name in names if fields[name]["confidence"] < 0.9]
+    assert first["unsure"] == unsure
+    in_csv = table_in(table)
+    assert [*in_csv[0]] == [*names, *OWN_COLUMNS]
+    assert in_csv[0]["unsure"] == " ".join(unsure)
+    assert [in_csv[0][name] for name in names] == [first[name] or "" for name in names]
+    again = invoked(*job)
+    assert again.stderr.startswith("0 pictures to read.\n4 ")
+    other = invoked(*job[:3], "--form", ROOT / "docs" / "exam.json")
+    assert "which is not a result of this model" in other.stderr
 
 
 def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path):

@@ -666,7 +666,7 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
         (
             "predict 7.png --output 7.txt",
             2,
-            "7.txt must end in .csv, .json, .jsonl, .ndjson",
+            "7.txt must end in .csv, .parquet, .json, .jsonl, .ndjson",
         ),
         ("predict 7.png --min-confidence 90", 2, "90.0 is not in the range 0<=x<=1"),
         ("predict 7.png --resume", 2, "--resume needs --output"),

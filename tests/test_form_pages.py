@@ -4,6 +4,7 @@ import csv
 import json
 from io import StringIO
 
+import pyarrow.parquet as pq
 import pytest
 
 from answers import assert_problem
@@ -130,6 +131,31 @@ def test_a_sheet_with_several_pages_is_one_row(url, batch, tmp_path):
         again = [*csv.DictReader(StringIO(output.read_text()))]
         assert sorted(again, key=lambda row: row["page"]) == rows
     assert tables[0] == tables[1]
+
+
+def test_a_parquet_file_has_a_row_for_each_sheet_and_is_resumed(batch, tmp_path):
+    form, scans = tmp_path / "exam.json", tmp_path / "scans.tif"
+    form.write_text(two_pages())
+    scans.write_bytes(batch)
+    output = tmp_path / "exams.parquet"
+    asked = ("read", scans, "--form", form, "--local", "--min-confidence", 0.9)
+    asked += ("--output", output)
+    assert invoked(*asked).exit_code == 1
+    table = pq.read_table(output)
+    assert table.column_names[:7] == [*FIRST, *SECOND, "unsure"]
+    assert table["page"].to_pylist() == [1, 3, 5, 7]
+    one, *_ = table.to_pylist()
+    for name, field in one["fields"]:
+        assert one[name] == field["value"]
+        assert (name in one["unsure"]) == (field["confidence"] < 0.9)
+    pq.write_table(table.filter([True, False, False, True]), output)
+    assert "exists: go on with --resume" in invoked(*asked).stderr
+    assert invoked(*asked, "--resume").exit_code == 1
+    again = pq.read_table(output).sort_by("page")
+    assert again.equals(table)
+    form.write_text(form_of("combs"))
+    assert "has other columns" in invoked(*asked, "--resume").stderr
+    assert pq.read_table(output).num_rows == 4
 
 
 def test_forms_of_one_command_have_as_many_pages(tmp_path):

@@ -2,6 +2,7 @@
 page.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
@@ -11,7 +12,7 @@ from pydantic import MISSING, BaseModel
 from pydantic.fields import FieldInfo
 
 from app.answers.columns import RowFields
-from app.answers.responses import JSON_ONLY, Line, Prediction, Text
+from app.answers.responses import JSON_ONLY, FilledSheet, Line, Prediction, Text
 
 TYPES = {
     str: pa.string(),
@@ -48,6 +49,8 @@ def type_of(annotation: Any) -> pa.DataType:  # noqa: ANN401 - any type of a fie
     first, *others = get_args(annotation)
     if get_origin(annotation) is list:
         return pa.list_(type_of(first))
+    if get_origin(annotation) is dict:
+        return pa.map_(type_of(first), type_of(*others))
     if get_origin(annotation) is Annotated:
         return type_of(first)
     (given,) = {first, *others} - {NoneType, MISSING}
@@ -63,13 +66,29 @@ def arrow_fields(fields: dict[str, FieldInfo]) -> list[pa.Field]:
 
 
 def schema() -> pa.Schema:
-    """Return the schema of all rows: of digits, of texts and of errors."""
+    """Return the schema of the rows of digits and of texts."""
     fields = stored(Prediction) | stored(Text) | stored(RowFields)
-    in_order = {name: fields[name] for name in [*ORDER.split(), *fields]}
     return pa.schema(
-        field.with_nullable(field.name not in NEVER_NULL)
-        for field in arrow_fields(in_order)
+        columns({name: fields[name] for name in [*ORDER.split(), *fields]})
     )
+
+
+def sheet_schema(names: Sequence[str]) -> pa.Schema:
+    """Return the schema of the rows of sheets whose fields have these names: the value
+    of each, and what is known of it in `fields`.
+    """
+    values = [pa.field(name, pa.string()) for name in names]
+    unsure = pa.field("unsure", pa.list_(pa.string()))
+    return pa.schema(
+        [*values, unsure, *columns(stored(FilledSheet) | stored(RowFields))]
+    )
+
+
+def columns(fields: dict[str, FieldInfo]) -> list[pa.Field]:
+    """Return the columns of fields: null where a row lacks it, except in some."""
+    return [
+        each.with_nullable(each.name not in NEVER_NULL) for each in arrow_fields(fields)
+    ]
 
 
 def line_in_csv() -> pa.StructType:

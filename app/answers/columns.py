@@ -153,7 +153,8 @@ def row_of_sheet(record: Record, least: float, for_spreadsheet: bool) -> Row:
     for name, field in record["fields"].items():
         value = field["value"] or ""
         if for_spreadsheet:
-            value = quantity_of(value) if "format" in field else formula_of(value)
+            has_format = field.get("format") is not None
+            value = quantity_of(value) if has_format else formula_of(value)
         values[name] = value
     return {**record} | {"unsure": " ".join(unsure_fields(record, least))} | values
 
@@ -187,7 +188,11 @@ def unsure(answer: Record, least: float) -> str:
 
 
 def is_unsure(answer: Record, least: float) -> bool:
-    """Return whether its confidence or legibility is below the least wanted."""
+    """Return whether its confidence or legibility is below the least wanted, or one of
+    its fields is unsure.
+    """
+    if "fields" in answer:
+        return bool(unsure_fields(answer, least))
     share: float = min(answer["confidence"], legibility(answer))
     return share < least
 

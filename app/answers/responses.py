@@ -285,7 +285,7 @@ class FieldReading(Described):
     box: Box
     alternatives: list[Alternative] | MISSING = MISSING
     """With ?alternatives=3: other texts, the most probable first."""
-    picture: str | MISSING = MISSING
+    picture: Annotated[str | MISSING, JSON_ONLY] = MISSING
     """With ?picture=true: the field, a JPEG as a data URI."""
 
 
@@ -298,6 +298,7 @@ Turn = Annotated[
 ]
 Upright = Annotated[
     str | MISSING,
+    JSON_ONLY,
     Field(
         description="With ?picture=true: the upright page, at most 1,600 pixels wide "
         "and high: a JPEG as a data URI."
@@ -305,6 +306,7 @@ Upright = Annotated[
 ]
 SizeUpright = Annotated[
     Size | MISSING,
+    JSON_ONLY,
     Field(
         description="With ?picture=true: the size of the upright page, to which boxes "
         "refer."
@@ -340,7 +342,7 @@ class SheetFields(Described):
     """Probability that all fields are right."""
     picture: Upright = MISSING
     size: SizeUpright = MISSING
-    scans: list[Scan] | MISSING = MISSING
+    scans: Annotated[list[Scan] | MISSING, JSON_ONLY] = MISSING
     """Of a sheet with several pages: for each, instead of `turn`, `picture` and `size`
     of the sheet, its own.
     """

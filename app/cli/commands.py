@@ -23,7 +23,7 @@ from app.cli.forms import forms, forms_of
 from app.cli.options import AT_ONCE, URL
 from app.form.form import InvalidForm
 from app.many.engine import ReadOptions, SheetOptions
-from app.many.errors import CannotGoOn, InvalidOption, Unanswered
+from app.many.errors import CannotGoOn, InvalidOption, Unanswered, needs_extra
 from app.many.messages import say
 from app.many.patience import BUSY_MINUTES, Patience
 from app.printable import printable
@@ -235,6 +235,7 @@ def bulk(
     read: Annotated[
         bool, Option("--read", help="Read the numbers in each picture.")
     ] = False,
+    form: options.FormFiles = None,
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
@@ -272,7 +273,7 @@ def bulk(
     """Read many pictures and write the results to Parquet.
 
     It uses all cores of this machine, or a Ray cluster. The results have one row
-    per picture, and per page of each TIFF and PDF.
+    per picture, and per page or sheet of each TIFF and PDF.
     If started again, it reads pictures that have no row yet, files that have
     changed, and files that could not be opened. The exit code is 1 if the job
     stopped, if pictures are left because the machine was too busy or an
@@ -283,6 +284,8 @@ def bulk(
     for name, given in of_texts.items():
         if given is not None and not read:
             raise BadParameter(f"--{name} needs --read.")
+    if form and read:
+        raise BadParameter("--form needs no --read: it says what to read.")
     if spreadsheet and not csv:
         raise BadParameter("--spreadsheet needs --csv.")
     with clean_exit(), loading(), needing("cluster" if address else "bulk"):
@@ -299,9 +302,13 @@ def bulk(
         pictures = Table(place, most, column, key) if column else Files(place, most)
         networks = Networks.load(*settings.files, settings.second_opinion)
         field.require_possible(networks.lines.spec)
-        version = networks.text_model if read else networks.digit_model
-        kind: Kind = "text" if read else "digit"
-        results = Destination(place_of(destination), kind, version, field, rotate)
+        sheets = SheetOptions(forms_of(form or []))
+        sheets.require_possible(networks.lines.spec, networks.pages is not None)
+        kind: Kind = "sheet" if form else "text" if read else "digit"
+        version = networks.digit_model if kind == "digit" else networks.text_model
+        results = Destination(
+            place_of(destination), kind, version, field, rotate, sheets, min_confidence
+        )
         if column:
             require_apart(results.place, place)
         if address:  # its nodes have model files of their own
@@ -336,10 +343,7 @@ def needing(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise failure(
-            f"This needs {error.name}, which the extra `{extra}` installs: pip "
-            f"install '.[{extra}]'"
-        ) from error
+        raise failure(needs_extra(error.name, extra)) from error
     except OSError as error:
         raise failure(printable(str(error))) from error
 

@@ -177,7 +177,9 @@ AsCsv = Annotated[
 OutputFile = Annotated[
     Path | None,
     Option(
-        "--output", metavar="FILE", help="Write to this .csv, .json or .jsonl file."
+        "--output",
+        metavar="FILE",
+        help="Write to this .csv, .json, .jsonl or .parquet file.",
     ),
 ]
 Resume = Annotated[

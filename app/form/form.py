@@ -35,11 +35,12 @@ MAX_NAME = 60
 # Of the smaller one's area, from which two boxes overlap.
 OVERLAP = 0.1
 SAID = [each.name for each in fields(of_text.Field)]
-# Of tables of sheets, beside their fields.
+# Of tables of sheets, beside their fields: of CSV, and of Parquet.
 OWN_COLUMNS = (
     *("unsure", "file", "page", "fit", "form", "confidence", "model"),
     *("error", "problem", "size", "modified"),
 )
+RESERVED = {*OWN_COLUMNS, "path", "key", "pages", "turn", "fields"}
 RUN_BY_SPREADSHEETS = "=+-@"
 MAX_ERRORS = 3  # that are described
 
@@ -65,7 +66,7 @@ def require_plain(name: str) -> str:
 
 def require_own(name: str) -> str:
     """Refuse the name of a column that tables have besides the fields."""
-    if name in OWN_COLUMNS:
+    if name in RESERVED:
         raise ValueError(f"must not be {name}: tables have such a column")
     return name
 

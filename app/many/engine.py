@@ -12,13 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from app.answers.responses import FilledSheet, Prediction, Text
 from app.form.form import Form, InvalidForm
-from app.many.errors import InvalidOption, Unanswered
+from app.many.errors import NO_PAGES, CannotGoOn, InvalidOption, Unanswered
 from app.many.pictures import Picture
 from app.text.field import ANYTHING, Field, InvalidField
+
+if TYPE_CHECKING:  # as in `app.form.form`
+    from app.text.line_spec import LineSpec
 
 # Files that are larger are read one by one, so that few of them are held.
 TOGETHER_BYTES = 65_536
@@ -48,6 +51,15 @@ class SheetOptions:
     forms: tuple[Form, ...]
     alternatives: int = 0
 
+    def require_possible(self, spec: "LineSpec", has_pages: bool) -> None:
+        """Raise InvalidForm unless a line network can read the fields, or CannotGoOn
+        if there is no network for pages.
+        """
+        if self.forms and not has_pages:
+            raise CannotGoOn(NO_PAGES)
+        for form in self.forms:
+            form.require_possible(spec)
+
     @property
     def pages(self) -> int:
         """The number of pages of a sheet."""
@@ -58,6 +70,9 @@ class SheetOptions:
         """The names of all fields, each once."""
         names = (field.name for form in self.forms for field in form.fields)
         return [*dict.fromkeys(names)]
+
+
+NO_SHEETS = SheetOptions(())
 
 
 class Engine(ABC):

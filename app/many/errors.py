@@ -12,6 +12,14 @@ from app.answers.responses import TRANSIENT, UNREADABLE
 NO_PAGES = "Forms need a network for pages: DIGITS_PAGES_MODEL is none."
 
 
+def needs_extra(package: str | None, extra: str) -> str:
+    """Return that a package is missing, which an extra installs."""
+    return (
+        f"This needs {package}, which the extra `{extra}` installs: pip install "
+        f"'.[{extra}]'"
+    )
+
+
 class Unanswered(Exception):
     """There is no answer for this picture; the message says why, and `problem` is the
     name of its type, as in the API.

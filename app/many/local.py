@@ -9,7 +9,7 @@ from app.answers.responses import FilledSheet, Prediction, Text
 from app.digit.reading import DigitOptions, NotADigit, read_digits
 from app.form.reading import FormOptions, page_named, sheet_in, sheets_of
 from app.many.engine import AS_WRITTEN, Engine, ReadOptions, SheetOptions
-from app.many.errors import NO_PAGES, CannotGoOn, Unanswered
+from app.many.errors import Unanswered
 from app.many.rows import unanswered
 from app.picture.errors import PictureError
 from app.picture.opening import open_image
@@ -81,13 +81,11 @@ class Local(Engine):
     ) -> FilledSheet | Unanswered:
         """Return the fields of a filled sheet, or why there is no answer.
 
-        Raises InvalidForm.
+        Raises InvalidForm or CannotGoOn.
         """
         _, lines, pages, _ = self.networks
-        if pages is None:
-            raise CannotGoOn(NO_PAGES)
-        for form in options.forms:
-            form.require_possible(lines.spec)
+        options.require_possible(lines.spec, pages is not None)
+        assert pages is not None
         (numbers,) = sheets_of([page or 1], options.forms)
         how = FormOptions(options.forms, numbers, alternatives=options.alternatives)
         max_pixels = self.settings.max_pixels

@@ -12,7 +12,7 @@ from typer import BadParameter
 
 from app.answers.columns import Kind
 from app.answers.responses import TRANSIENT
-from app.many.errors import NoService, Unanswered
+from app.many.errors import CannotGoOn, NoService, Unanswered, needs_extra
 from app.many.messages import say, tolerate_encoding_errors
 from app.many.pictures import Picture
 from app.many.records import Csv, Json, PrintedCsv
@@ -22,14 +22,18 @@ from app.many.watch import Watch
 from app.printable import printable
 
 if TYPE_CHECKING:
+    from app.many.parquet_results import ParquetResults
     from app.many.terminal import Lines
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
+PARQUET = ".parquet"
+ENDINGS = (".csv", PARQUET, *JSON_ENDINGS)
 
 Format = Union[Csv, Json, "Lines"]
 # What yields the answer for each picture, in order.
 Read = Callable[[Sequence[Picture]], Iterator[Answer | Unanswered]]
+Put = Callable[[Picture, Answer | Unanswered], None]  # into a file, or on the terminal
 
 
 @dataclass
@@ -79,9 +83,13 @@ class Output:
     def __post_init__(self) -> None:
         if self.as_json and self.as_csv:
             raise BadParameter("--json and --csv cannot be used together.")
-        if self.file and self.file.suffix.lower() not in (".csv", *JSON_ENDINGS):
+        ending = self.file.suffix.lower() if self.file else ".csv"
+        if ending not in ENDINGS:
+            raise BadParameter(f"{self.file} must end in {', '.join(ENDINGS)}.")
+        if ending == PARQUET and self.least and not self.fields:
             raise BadParameter(
-                f"{self.file} must end in .csv, {', '.join(JSON_ENDINGS)}."
+                "--min-confidence marks rows of CSV and JSON. In Parquet, compare the "
+                "column confidence."
             )
         if self.resume and not self.file:
             raise BadParameter("--resume needs --output.")
@@ -100,11 +108,11 @@ class Output:
         elif self.as_csv:
             csv = PrintedCsv(kind, self.least, self.for_spreadsheet, self.fields)
             try:
-                write(read, pictures, csv, say, tally)
+                write(read, pictures, printing(csv), tally)
             finally:  # also on Ctrl-C
                 say(csv.rest())
         else:
-            write(read, pictures, self.shown(tally.total), say, tally)
+            write(read, pictures, printing(self.shown(tally.total)), tally)
         if tally.problems and (tally.total > 1 or self.resume):
             say(tally.failures(), err=True)
         return tally.problems.total()
@@ -126,15 +134,14 @@ class Output:
         tally: Tally,
     ) -> None:
         """Add the answers that a file lacks; if interrupted, say how to go on."""
-        format = self.format_of(path, kind)
-        with Results(path, format, self.resume) as results:
+        with self.opened(path, kind, self.resume) as results:
             problems = results.resume(pictures)
             left = [each for each in pictures if each.location not in problems]
             tally.done = tally.total - len(left)
             had = (problems.get(picture.location) for picture in pictures)
             tally.problems.update(filter(None, had))
             try:
-                write(read, left, format, results.add, tally)
+                write(read, left, results.add, tally)
             except NoService as error:
                 if not tally.done:
                     raise
@@ -143,11 +150,21 @@ class Output:
                 say(tally.way_on(), err=True)
                 raise
 
-    def format_of(self, path: Path, kind: Kind) -> Csv | Json:
-        """Return the format of a file, by its ending."""
-        if path.suffix.lower() == ".csv":
-            return Csv(kind, self.least, self.for_spreadsheet, self.fields)
-        return Json(self.least)
+    def opened(
+        self, path: Path, kind: Kind, is_resumed: bool
+    ) -> Union[Results, "ParquetResults"]:
+        """Open a file in the format of its ending; raise CannotGoOn."""
+        ending = path.suffix.lower()
+        if ending == ".csv":
+            csv = Csv(kind, self.least, self.for_spreadsheet, self.fields)
+            return Results(path, csv, is_resumed)
+        if ending != PARQUET:
+            return Results(path, Json(self.least), is_resumed)
+        try:
+            from app.many.parquet_results import ParquetResults
+        except ModuleNotFoundError as error:
+            raise CannotGoOn(needs_extra(error.name, "bulk")) from error
+        return ParquetResults(path, kind, self.fields, self.least, is_resumed)
 
     def follow(
         self,
@@ -165,33 +182,31 @@ class Output:
                 yield answer
 
         assert self.file  # since `watch` is set
-        format = self.format_of(self.file, kind)
         with_rows: set[str] | None = None  # not known yet
         for names in watch.batches():
             left = pictures_of(names)
-            with Results(self.file, format, is_resumed=True) as results:
+            with self.opened(self.file, kind, is_resumed=True) as results:
                 if with_rows is None or not with_rows.isdisjoint(names):
                     done = results.resume(left)
                     with_rows = {file for file, _ in done}
                     left = [each for each in left if each.location not in done]
                 with_rows.update(names)
-                write(read_and_note, left, format, results.add, Tally(len(left)))
+                write(read_and_note, left, results.add, Tally(len(left)))
 
 
-def write(
-    read: Read,
-    pictures: Sequence[Picture],
-    format: Format,
-    put: Callable[[str | None], None],
-    tally: Tally,
-) -> None:
+def printing(format: Format) -> Put:
+    """Return what prints the answer for a picture in a format."""
+    return lambda picture, answer: say(format.shown(picture, answer))
+
+
+def write(read: Read, pictures: Sequence[Picture], put: Put, tally: Tally) -> None:
     """Write the answer for each picture as soon as it is known."""
     tolerate_encoding_errors(sys.stdout)
     with progress(len(pictures)) as advance:
         for picture, answer in zip(pictures, read(pictures), strict=True):
             if isinstance(answer, Unanswered):
                 say(printable(f"{picture}: {answer}"), err=True)
-            put(format.shown(picture, answer))
+            put(picture, answer)
             tally.add(answer)
             advance()
 

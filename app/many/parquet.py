@@ -21,9 +21,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
-from app.answers.arrow import LINE_IN_CSV, SCHEMA
+from app.answers.arrow import LINE_IN_CSV, SCHEMA, sheet_schema
 from app.answers.columns import Kind, Record, is_unsure, widest
 from app.answers.responses import LEGIBLE
+from app.many.engine import NO_SHEETS, SheetOptions
 from app.many.errors import CannotGoOn
 from app.many.pictures import State
 from app.many.records import Csv
@@ -39,6 +40,7 @@ OF_CSV = ["key", "confidence", "model", "page", "size", "modified"]
 OF_KIND = {
     "digit": ["digit", "probabilities", "legibility"],
     "text": ["lines", "table"],
+    "sheet": ["fields", "form", "fit"],
 }
 OF_WRITTEN = ["path", "page", "pages", "error", "size", "modified"]
 Pages = defaultdict[str, set[int]]  # of each document, those that have a row
@@ -59,8 +61,9 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all of one `model`, as in the answers, and
-    of one field, from pictures that may all be turned, or not.
+    """A folder of results: digits, texts or sheets, all of one `model`, as in the
+    answers, and of one field, from pictures that may all be turned, or not; or of the
+    same forms. Fields of sheets with a confidence below `least` are unsure.
     """
 
     place: Place
@@ -68,18 +71,26 @@ class Destination:
     model: str
     field: Field = ANYTHING
     rotate: Rotate = "none"
+    sheets: SheetOptions = NO_SHEETS
+    least: float = 0.0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows."""
+        return sheet_schema(self.sheets.fields) if self.kind == "sheet" else SCHEMA
 
     @property
     def prefix(self) -> str:
         """Prefix of the file names."""
         field = self.field
-        if field == ANYTHING and self.rotate == "none":
+        if field == ANYTHING and self.rotate == "none" and not self.sheets.forms:
             return f"{self.kind}-{self.model}-"
         characters = sorted({*(field.characters or "")})
         turned = "rotate" if self.rotate == "auto" else None
         values = sorted_lines(field.values or "")
         known = field.min, field.max, field.digits, field.check
         said = [*characters, field.format, field.date, turned, *values]
+        said += [form.model_dump_json() for form in self.sheets.forms]
         if known != (None,) * len(known):
             said.append(f"{known}")
         digest = digest_of("\n".join(filter(None, said)))
@@ -97,18 +108,34 @@ class Destination:
             if not name.startswith(self.prefix):
                 raise CannotGoOn(
                     f"{self.place} holds {name}, which is not a result of this model "
-                    "with these values of --read, --characters, --format, --date, "
-                    "--values, --min, --max, --digits, --check and --rotate. Choose "
-                    "another folder."
+                    "with these values of --read, --form, --characters, --format, "
+                    "--date, --values, --min, --max, --digits, --check and --rotate. "
+                    "Choose another folder."
                 )
 
     def paths(self) -> set[str]:
         """Return the paths of all pictures and whole documents that have their rows."""
-        return progress_of(self.written())[0]
+        return self.progress(self.written())[0]
 
     def pages(self) -> Pages:
         """Return, for each document of which some pages have no row, the others."""
-        return progress_of(self.written(ds.field("page").is_valid()))[1]
+        return self.progress(self.written(ds.field("page").is_valid()))[1]
+
+    def progress(self, rows: Iterable[Written]) -> tuple[set[str], Pages]:
+        """Return the paths that have all their rows, and for each other document the
+        pages that have one.
+        """
+        complete = set[str]()
+        pages_of = Pages(set)
+        for row in rows:
+            if row.page is None or row.pages is None:
+                complete.add(row.path)
+                continue
+            pages_of[row.path].add(row.page)
+            if len(pages_of[row.path]) * self.sheets.pages >= row.pages:
+                complete.add(row.path)
+                del pages_of[row.path]
+        return complete, pages_of
 
     def written(self, condition: ds.Expression | None = None) -> Iterator[Written]:
         """Yield what each row says of its picture, of those that meet a condition."""
@@ -138,17 +165,19 @@ class Destination:
         """Return the rows of a part that are there: those of a worker that was lost."""
         path = self.file_of(part)
         if not self.place.filesystem.get_file_info(path).is_file:
-            return SCHEMA.empty_table()
+            return self.schema.empty_table()
         return self.table_in(path)
 
     def table_in(self, path: str, columns: list[str] | None = None) -> pa.Table:
         """Return the rows in a file, or some of their columns."""
         system = self.place.filesystem
-        return pq.read_table(path, columns=columns, schema=SCHEMA, filesystem=system)
+        return pq.read_table(
+            path, columns=columns, schema=self.schema, filesystem=system
+        )
 
     def write(self, part: Part, rows: list[Values]) -> None:
         """Write all rows of a part so far, in place of those written before."""
-        self.replace(self.file_of(part), pa.Table.from_pylist(rows, SCHEMA))
+        self.replace(self.file_of(part), pa.Table.from_pylist(rows, self.schema))
 
     def replace(self, path: str, table: pa.Table) -> None:
         """Write a file in one step, in place of the one that may be there."""
@@ -168,22 +197,25 @@ class Destination:
         pictures = 0
         hardly_legible = 0
         errors = Counter[str]()
-        for batch in self.batches("legibility", "error"):
+        shares = ["legibility"] if self.kind == "digit" else []
+        for batch in self.batches("error", *shares):
             pictures += len(batch)
-            is_low = pc.less(batch.column("legibility"), LEGIBLE)
-            hardly_legible += pc.sum(is_low).as_py() or 0
+            for name in shares:
+                is_low = pc.less(batch.column(name), LEGIBLE)
+                hardly_legible += pc.sum(is_low).as_py() or 0
             errors.update(filter(None, error_types(batch.column("error"))))
         unsure = 0
         if least:
-            for record in self.records("confidence", "legibility", "lines"):
+            for record in self.records("confidence", *OF_KIND[self.kind]):
                 unsure += not record["error"] and is_unsure(record, least)
         return Summary(pictures, hardly_legible, errors, unsure)
 
     def write_csv(self, file: TextIO, least: float, for_spreadsheet: bool) -> None:
-        """Write CSV: a row for each digit, or for each line of a text."""
-        csv = Csv(self.kind, least, for_spreadsheet)
-        has_table = ds.field("table").is_valid()
-        csv.widen(widest(self.records("table", condition=has_table)))
+        """Write CSV: a row for each digit or sheet, or for each line of a text."""
+        csv = Csv(self.kind, least, for_spreadsheet, self.sheets.fields)
+        if self.kind == "text":
+            has_table = ds.field("table").is_valid()
+            csv.widen(widest(self.records("table", condition=has_table)))
         file.write(csv.header)
         for record in self.records(*OF_CSV, *OF_KIND[self.kind]):
             file.write(f"{csv.text_of(record)}\n")
@@ -206,27 +238,10 @@ class Destination:
         versions wrote fewer.
         """
         paths = [*self.place.files()]
-        files = ds.dataset(paths, SCHEMA, "parquet", self.place.filesystem)
+        files = ds.dataset(paths, self.schema, "parquet", self.place.filesystem)
         yield from files.to_batches(
             columns=list(columns), filter=condition, batch_size=BATCH
         )
-
-
-def progress_of(rows: Iterable[Written]) -> tuple[set[str], Pages]:
-    """Return the paths that have all their rows, and for each other document the pages
-    that have one.
-    """
-    complete = set[str]()
-    pages_of = Pages(set)
-    for row in rows:
-        if row.page is None or row.pages is None:
-            complete.add(row.path)
-        else:
-            pages_of[row.path].add(row.page)
-            if len(pages_of[row.path]) == row.pages:
-                complete.add(row.path)
-                del pages_of[row.path]
-    return complete, pages_of
 
 
 def written_in(table: pa.Table | pa.RecordBatch) -> Iterator[Written]:

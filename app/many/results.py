@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from app.many.errors import CannotGoOn
+from app.many.errors import CannotGoOn, Unanswered
 from app.many.messages import say
 from app.many.pictures import Picture
 from app.many.records import Csv, Json, Line
-from app.many.resume import Written, discard_outdated
+from app.many.resume import Written, discard_for
+from app.many.rows import Answer
 
 LENIENT = "surrogateescape"  # file names need not be valid text
+
+
+def require_new(path: Path, is_resumed: bool) -> None:
+    """Raise CannotGoOn if a file exists and is not to be resumed."""
+    if path.exists() and not is_resumed:
+        raise CannotGoOn(f"{path} exists: go on with --resume, or choose another file.")
 
 
 class Results:
@@ -20,10 +27,7 @@ class Results:
     """
 
     def __init__(self, path: Path, format: Csv | Json, is_resumed: bool) -> None:
-        if path.exists() and not is_resumed:
-            raise CannotGoOn(
-                f"{path} exists: go on with --resume, or choose another file."
-            )
+        require_new(path, is_resumed)
         self.path = path.resolve()
         self.format = format
         self.lines: list[Line] = []  # those of earlier runs
@@ -48,8 +52,9 @@ class Results:
         if not self.path.stat().st_size:  # such as after an invalid option
             self.path.unlink()
 
-    def add(self, lines: str | None) -> None:
+    def add(self, picture: Picture, outcome: Answer | Unanswered) -> None:
         """Add the lines of a picture; the header first becomes as wide as they are."""
+        lines = self.format.shown(picture, outcome)
         if self.format.header != self.header:
             self.replace(self.parsed())
         say(lines, self.file)
@@ -75,13 +80,7 @@ class Results:
         if not self.path.stat().st_size:
             return {}
         self.lines = self.parsed()
-        states = {picture.path: picture.state for picture in pictures}
-        asked = {picture.location for picture in pictures}
-
-        def is_asked(row: Written) -> bool:
-            return row.location in asked or (row.path in states and not row.page)
-
-        discard_outdated(self, states.get, is_asked)
+        discard_for(self, pictures)
         self.replace(self.lines)
         return {row.location: row.problem for row, _ in self.lines}
 

@@ -5,11 +5,11 @@ Out of date are all rows of a file that has changed, and a row with an error if 
 try may succeed, or if the file is gone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from app.answers.responses import TRANSIENT
-from app.many.pictures import UNKNOWN, State
+from app.many.pictures import UNKNOWN, Picture, State
 
 
 class Written(NamedTuple):
@@ -64,6 +64,17 @@ def discard_outdated(
             failed.add(row.location)
     if changed or failed:
         sink.discard(lambda row: row.path in changed or row.location in failed)
+
+
+def discard_for(sink: Sink, pictures: Sequence[Picture]) -> None:
+    """Remove the rows that are out of date, as far as pictures are asked for."""
+    states = {picture.path: picture.state for picture in pictures}
+    asked = {picture.location for picture in pictures}
+
+    def is_asked(row: Written) -> bool:
+        return row.location in asked or (row.path in states and not row.page)
+
+    discard_outdated(sink, states.get, is_asked)
 
 
 def has_changed(before: State, now: State) -> bool:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.answers.columns import Record
+from app.answers.columns import Record, unsure_fields
 from app.answers.responses import NO_ANSWER, FilledSheet, Prediction, Text
 from app.many.errors import Unanswered
 from app.many.pictures import UNKNOWN, Picture, State
@@ -45,11 +45,18 @@ def row_of(picture: Picture, values: Values) -> Values:
     return {"file": picture.path} | page | values | known
 
 
-def cells_of(picture: Picture, outcome: Values | Unanswered, model: str) -> Values:
-    """Return the cells of a picture or page: of its answer, or of why there is none."""
+def cells_of(
+    picture: Picture, outcome: Values | Unanswered, model: str, least: float = 0.0
+) -> Values:
+    """Return the cells of a picture or page: of its answer, or of why there is none.
+
+    Fields of sheets with a lower confidence are unsure.
+    """
     if isinstance(outcome, Unanswered):
         error = {"type": outcome.problem, "detail": str(outcome)}
         outcome = {"model": model, "error": error}
+    elif "fields" in outcome:
+        outcome = cells_of_sheet(outcome, least)
     # An answer, too, has a size: that of a picture in it.
     return outcome | {
         "path": picture.path,
@@ -60,8 +67,18 @@ def cells_of(picture: Picture, outcome: Values | Unanswered, model: str) -> Valu
     }
 
 
+def cells_of_sheet(values: Values, least: float) -> Values:
+    """Return the cells of a sheet: the value of each field, and all fields as a map."""
+    fields = values["fields"]
+    shown = {name: field["value"] for name, field in fields.items()}
+    own = {"unsure": unsure_fields(values, least), "fields": [*fields.items()]}
+    return shown | values | own
+
+
 def record_of(cells: Values) -> Record:
     """Return what CSV says of a picture or page."""
+    if fields := cells.get("fields"):
+        cells = cells | {"fields": dict(fields)}
     row: Values = {name: rounded(cell) for name, cell in cells.items()}
     row["file"] = row.pop("path")
     if error := row["error"]:

@@ -15,15 +15,16 @@ from typing import NamedTuple, TypeVar
 
 from app.answers import conversion
 from app.digit.reading import DigitOptions
+from app.form.reading import FormOptions, sheets_of
 from app.many.errors import CannotGoOn, Unanswered
-from app.many.parquet import Destination, Pages, progress_of, written_in
+from app.many.parquet import Destination, Pages, written_in
 from app.many.pictures import Picture, State
 from app.many.resume import Written, discard_outdated
 from app.many.rows import Values, cells_of, unanswered
 from app.many.sources import Part, Source
 from app.serving.decoders import Busy
 from app.serving.networks import Networks
-from app.serving.reader import Reader
+from app.serving.reader import Reader, read_sheet
 from app.settings import Settings
 from app.text.reading import TURNS, TextOptions
 
@@ -105,7 +106,7 @@ class Worker:
         """
         destination = self.destination
         rows = destination.table_of(part)
-        done, pages = progress_of(written_in(rows))
+        done, pages = destination.progress(written_in(rows))
         left = {path: state for path, state in part.items() if path not in done}
         for path in left:
             pages[path] |= self.pages.get(path, set())
@@ -114,7 +115,8 @@ class Worker:
         try:
             async for picture, outcome in self.outcomes(left, pages):
                 if not (isinstance(outcome, Unanswered) and outcome.is_fault):
-                    cells.append(cells_of(picture, outcome, destination.model))
+                    model, least = destination.model, destination.least
+                    cells.append(cells_of(picture, outcome, model, least))
                 if cells and time.monotonic() - written >= self.seconds:
                     destination.write(part, cells)
                     written = time.monotonic()
@@ -143,21 +145,21 @@ class Worker:
                 yield page, await outcome
 
     async def pages_of(self, picture: Picture) -> list[Picture]:
-        """Return the pages of a document, or else the picture; with the error if its
-        pages cannot be counted.
+        """Return the pages or sheets of a document, or else the picture; with the error
+        if its pages cannot be counted.
         """
         count = await self.outcome_of(
             lambda data, _page: self.reader.page_count(data), picture
         )
         if isinstance(count, Unanswered):
             return [picture._replace(data=count)]
-        return picture.split(count)
+        return picture.split(count, self.destination.sheets.pages)
 
     async def answer_to(
         self, data: bytes, page: int | None, decoding: asyncio.Lock
     ) -> Values:
-        """Read the digit or the text in a picture or page; only small pictures need not
-        wait for the decoder.
+        """Read what is in a picture, page or sheet; only small pictures of digits need
+        not wait for the decoder.
         """
         if self.is_of_digits:
             opened = self.reader.open(data, DigitOptions(page))
@@ -165,14 +167,28 @@ class Worker:
                 reading = await opened.read()
             # The response model would take a tenth of the time per picture.
             return {**conversion.values_of(reading), "model": reading.model}
+        async with decoding:
+            if self.destination.kind == "sheet":
+                return await self.sheet_in(data, page)
+            return await self.text_in(data, page)
+
+    async def text_in(self, data: bytes, page: int | None) -> Values:
+        """Read the text in a picture or page."""
         field = self.destination.field
         options = TextOptions(field, page, TURNS[self.destination.rotate])
-        async with decoding:
-            text = await self.reader.read_text(data, options)
+        text = await self.reader.read_text(data, options)
         answer = conversion.text_of(
             text, with_frames=False, characters=field.characters
         )
         return answer.model_dump()
+
+    async def sheet_in(self, data: bytes, page: int | None) -> Values:
+        """Read the fields of the sheet that begins on a page."""
+        forms = self.destination.sheets.forms
+        (pages,) = sheets_of([page or 1], forms)
+        read = partial(self.reader.read_page, data)
+        sheet = await read_sheet(read, FormOptions(forms, pages))
+        return conversion.sheet_of(sheet).model_dump()
 
     async def outcome_of(
         self, read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Picture
