@@ -1,6 +1,5 @@
 // Elements of the page, by id, and new ones.
 
-
 export const element = (id) => document.getElementById(id);
 export const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
 export const createSvg = (tag, attributes = {}) => set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
@@ -14,6 +13,14 @@ export const write = (id, text) => (element(id).textContent = text);
 export const onClick = (id, act) => (element(id).onclick = act);
 export const sheet = element("sheet");
 export const boxes = element("boxes");
+
+// Do something with the files that are chosen, also with the same ones again.
+export function onFiles(input, act) {
+  input.onchange = () => {
+    if (input.files.length) act(...input.files);
+    input.value = "";
+  };
+}
 
 export function radio(name, contents, onchange) {
   const label = create("label");

@@ -1,7 +1,7 @@
 // A row of the form editor: the name of a field, its format, and what else may stand in it.
 
 import { fieldsOf } from "./answers.js";
-import { create, element } from "./dom.js";
+import { create, element, onFiles } from "./dom.js";
 import { fits, keepFormSoon } from "./forms.js";
 import { chooseField, removeField } from "./plan.js";
 import { state } from "./state.js";
@@ -51,10 +51,10 @@ function showMore(field, more) {
     };
   }
   const values = more.querySelector("textarea");
-  more.querySelector("[type=file]").onchange = async ({ target }) => {
-    values.value = await target.files[0].text();
+  onFiles(more.querySelector("[type=file]"), async (file) => {
+    values.value = await file.text();
     values.oninput();
-  };
+  });
   more.ontoggle = () => showTerms(field, more);
   summarise(field, more);
 }

@@ -1,6 +1,6 @@
 // Pictures are chosen, dropped or pasted; they are added to the list.
 
-import { create, element, write } from "./dom.js";
+import { create, element, onFiles, write } from "./dom.js";
 import { blobOf } from "./images.js";
 import { showList } from "./list.js";
 import { readListed } from "./queue.js";
@@ -45,12 +45,7 @@ async function drawn(svg) {
   }
 }
 
-for (const id of ["files", "photo"]) {
-  element(id).onchange = ({ target }) => {
-    open(target.files);
-    target.value = ""; // so that the same file can be chosen again
-  };
-}
+for (const id of ["files", "photo"]) onFiles(element(id), (...files) => open(files));
 
 for (const example of document.querySelectorAll("#examples button")) {
   example.onclick = async () => open([new File([await (await fetch(example.firstElementChild.src)).blob()], "example.svg")]);

@@ -1,6 +1,6 @@
 // New form: its fields are proposed from a sample sheet; each gets its name and format. It is saved as a file.
 
-import { create, element, onClick, write } from "./dom.js";
+import { create, element, onClick, onFiles, write } from "./dom.js";
 import { said } from "./errors.js";
 import { rowOf } from "./field-row.js";
 import { formIn, keepFormSoon, linked, restoreForm, useForm, written, wrongName } from "./forms.js";
@@ -121,12 +121,8 @@ function withForm(act) {
   element("fields").children[state.draft.field].firstElementChild.focus();
 }
 
-for (const [id, act] of [["sample", proposeFrom], ["form-file", openForm]]) {
-  element(id).onchange = ({ target }) => {
-    if (target.files.length) act(...target.files);
-    target.value = ""; // so that the same file can be chosen again
-  };
-}
+onFiles(element("sample"), proposeFrom);
+onFiles(element("form-file"), openForm);
 
 element("form-name").oninput = ({ target }) => {
   state.draft.form.name = target.value.trim();
