@@ -1,7 +1,9 @@
 """Filled sheets of printed forms over HTTP."""
 
+import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -12,14 +14,17 @@ from PIL import Image
 
 from answers import assert_problem
 from app.form.crop import corners_of
-from app.form.form import form_in
+from app.form.form import NotThisForm, form_in
 from app.form.placement import applied
-from app.form.reading import found_on
+from app.form.reading import FormOptions, found_on
 from app.main import create_app
 from app.picture.opening import open_image
+from app.serving.decoder import Limits, sheet_within
+from app.serving.decoders import Decoders
 from app.settings import Settings
 from app.text.reading import decoded
 from networks import page_network
+from paths import MODELS
 from pictures import document, encode, with_damaged_page
 from sheets import CUT, PRINTS, SLANTED, UPSIDE_DOWN, form_of, sheet, turned
 
@@ -80,6 +85,19 @@ def test_fields_are_read_in_any_direction(client, degrees):
     assert np.mean(right) >= 0.75
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "is_photo"),
+    [("table", 1, False), ("table", 2, True), ("combs", 6, False)],
+)
+def test_fields_are_empty_where_nothing_is_written(client, name, number, is_photo):
+    filled = sheet(name, number, is_photo)
+    fields = post(client, filled.file, "", form_of(name)).json()["fields"]
+    assert "" in filled.written.values()
+    for name, text in filled.written.items():
+        empty = fields[name]["empty"]
+        assert empty < 0.05 if text else empty > 0.95
+
+
 def test_a_sheet_of_another_form_is_refused(client):
     answer = post(client, sheet("table").file, "", form_of("lines"))
     assert_problem(answer, 422, "not-this-form", "/read")
@@ -97,6 +115,20 @@ def test_of_several_forms_the_right_one_is_named(service):
 
 
 @pytest.mark.slow
+def test_a_page_has_time_for_each_form_that_it_may_be_of():
+    combs = form_in(form_of("combs"))
+    forms = tuple(combs.model_copy(update={"name": name}) for name in "abcdefgh")
+    page = document([Image.open(BytesIO(sheet("table", 1).file))])
+    limits = Limits(memory_bytes=220_000_000, processor_seconds=0.3)
+    decoders = Decoders(MODELS, 1, limits, 60.0, pytest.fail)
+    read = partial(sheet_within, options=FormOptions(forms))
+    try:
+        with pytest.raises(NotThisForm, match="no sheet of the form a, b, c, d"):
+            asyncio.run(decoders(page, read))
+    finally:
+        decoders.close()
+
+
 def test_a_document_has_a_sheet_for_each_page(service):
     grey = Image.open(BytesIO(sheet("combs").file))
     page = grey.point(lambda level: 255 * (level > 127))

@@ -36,6 +36,7 @@ LOCK_SECONDS = 5.0
 # CPU time to read strips, by their width: more than twice of what a small server takes.
 SECONDS_PER_PIXEL = 1e-4
 SECONDS_PER_FIELD = 0.2  # the same for a field of a form
+SECONDS_PER_FORM = 1.0  # and for a form that a sheet may be of
 HAS_LIMITS = sys.platform == "linux"
 Outcome = TypeVar("Outcome")
 Work = Callable[["Limits", bytes], Outcome]  # on the bytes of a file
@@ -95,6 +96,10 @@ class Limits:
         if width > self.width:
             raise NeedsExclusiveDecoder
         limit_processor_time(self.processor_seconds + SECONDS_PER_PIXEL * width)
+
+    def for_forms(self, count: int) -> None:
+        """Give a page time to be found on one of so many forms."""
+        limit_processor_time(self.processor_seconds + SECONDS_PER_FORM * count)
 
     def for_fields(self, count: int) -> None:
         """Give a sheet time for so many fields; or raise NeedsExclusiveDecoder."""
@@ -177,6 +182,7 @@ def sheet_within(
     """Read the next page of a filled sheet; else as `digit_within`."""
     watch = Stopwatch()
     watch.end("wait")
+    limits.for_forms(len(options.candidates))
     picture = decoded(limits.open(data, options.page))
     watch.end("decode")
     assert networks.pages is not None  # or the service refuses forms
