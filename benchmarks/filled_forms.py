@@ -3,7 +3,7 @@ photographed: where each field is on a sheet is known.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import NamedTuple
 
@@ -12,14 +12,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from training.pictures import Page
+
 WIDTH, HEIGHT = 1240, 1754  # A4 at 150 dots per inch
 SMALL, LARGE = (ImageFont.load_default(size) for size in (30, 52))
 PAPER = 250
 FIELD_HEIGHT = 78
+LINE_ROOM = 290, 68  # largest width and height of a picture that is pasted in
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 Floats = NDArray[np.float64]
-# Draws a number of so many digits, dark on light.
-Hand = Callable[[str], Image.Image]
+# Writes a number of so many digits; returns it, and its picture, dark on light.
+Hand = Callable[[int], tuple[str, Image.Image]]
 
 
 class Blank(NamedTuple):
@@ -153,20 +156,27 @@ def filled(
         if rng.random() < share_empty:
             written[blank.name] = ""
             continue
-        text = "".join(map(str, rng.integers(0, 10, blank.digits)))
-        written[blank.name] = text
         if blank.has_cells:
-            cell = (blank.box[2] - blank.box[0]) / blank.digits
-            for place, digit in enumerate(text):
-                ink = hand(digit)
-                x = blank.box[0] + cell * (place + 0.5) - ink.width / 2
-                write(page, ink, round(x), middle(blank, ink, rng))
+            written[blank.name] = in_cells(page, blank, hand, rng)
             continue
-        ink = hand(text)
+        text, ink = hand(blank.digits)
         room = max(1, blank.box[2] - blank.box[0] - ink.width - 20)
         x = blank.box[0] + 10 + int(rng.integers(0, min(room, 120)))
         write(page, ink, x, middle(blank, ink, rng))
+        written[blank.name] = text
     return page, written
+
+
+def in_cells(page: Image.Image, blank: Blank, hand: Hand, rng: Generator) -> str:
+    """Write a digit into each cell of a comb; return what is written."""
+    cell = (blank.box[2] - blank.box[0]) / blank.digits
+    written = ""
+    for place in range(blank.digits):
+        digit, ink = hand(1)
+        x = blank.box[0] + cell * (place + 0.5) - ink.width / 2
+        write(page, ink, round(x), middle(blank, ink, rng))
+        written += digit
+    return written
 
 
 def middle(blank: Blank, ink: Image.Image, rng: Generator) -> int:
@@ -187,7 +197,8 @@ def of_digits(
     """Return a hand that writes MNIST's digits, (N, 28, 28), ink 255."""
     places = [np.flatnonzero(labels == digit) for digit in range(10)]
 
-    def write_number(text: str) -> Image.Image:
+    def write_number(count: int) -> tuple[str, Image.Image]:
+        text = "".join(map(str, rng.integers(0, 10, count)))
         side = 54
         step = int(rng.integers(36, 44))
         pen = rng.uniform(0.75, 1)
@@ -197,9 +208,24 @@ def of_digits(
             ink = np.asarray(glyph.resize((side, side)), np.float32) / 255
             part = sheet[:, step * place : step * place + side]
             np.minimum(part, PAPER * (1 - pen * ink), out=part)
-        return Image.fromarray(sheet.astype(np.uint8))
+        return text, Image.fromarray(sheet.astype(np.uint8))
 
     return write_number
+
+
+def of_lines(labels: Mapping[Page, str], rng: Generator) -> Hand:
+    """Return a hand that pastes labelled pictures of numbers, whatever their length."""
+    pictures = [*labels]
+
+    def paste_number(_: int) -> tuple[str, Image.Image]:
+        chosen = pictures[rng.integers(len(pictures))]
+        picture = Image.open(chosen.file).convert("L")
+        picture.thumbnail(LINE_ROOM, Image.Resampling.LANCZOS)
+        levels = np.asarray(picture, np.float32)
+        levels = levels * (PAPER / np.median(levels))
+        return labels[chosen], Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+
+    return paste_number
 
 
 def homography(before: Floats, after: Floats) -> Floats:

@@ -1,16 +1,23 @@
 """Measure how filled sheets of printed forms are placed, and how their fields are read.
 
     make forms [ARGS="--count 20 --split validation"]
+    make forms ARGS="--lines DIR"
 
 The three forms of `filled_forms` are filled in with MNIST's digits, scanned and
-photographed. A sheet is placed if no corner of a field is off by more than a tenth of
-the field's height. Its fields are also read as they are cut out by hand: with the map
-by which the sheet was made. With a confidence of 0.9 or more, nobody has to look at a
-field. Everything runs on one core. Needs the extra `training`.
+photographed; their fields are integers. With `--lines`, those without combs are filled
+in with the pictures of numbers in DIR, which holds `images/` and `labels.csv` (columns
+filename and label), and their fields are read as they are written.
+
+A sheet is placed if no corner of a field is off by more than a tenth of the field's
+height. Its fields are also read as they are cut out by hand: with the map by which the
+sheet was made. With a confidence of 0.9 or more, nobody has to look at a field.
+Everything runs on one core. Needs the extra `training`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -29,22 +36,23 @@ from app.form.form import (
 from app.form.landmarks import landmarks_in
 from app.form.placement import applied
 from app.form.proposal import fractions
-from app.form.reading import FormOptions, found_on, sheet_in, text_of_field
+from app.form.reading import FieldText, FormOptions, found_on, sheet_in, text_of_field
 from app.picture.opening import open_image
+from app.text.formats import FormatName
 from app.text.reading import TextOptions, decoded
 from app.text.strips import Sheet
-from filled_forms import FORMS, Print, of_digits, printed, sheet
+from filled_forms import FORMS, Hand, Print, of_digits, of_lines, printed, sheet
 from filled_forms import Sheet as Filled
 from measuring import Seed, Served, Split, header, held_out, on_one_core, percent, row
+from training.pictures import labels_of
 
 EXACT = 0.1  # of a field's height
 SURE = 0.9
-DIGITS = "0123456789"
 CAPTURES = "scan", "photo"
 
 
-def form_of(form: Print, networks: Served) -> Form:
-    """Make the form of a printed one, whose fields have digits."""
+def form_of(form: Print, networks: Served, of_field: FormatName | None) -> Form:
+    """Make the form of a printed one, whose fields have this format."""
     assert networks.pages is not None
     picture = decoded(open_image(printed(form)))
     found = landmarks_of(picture, networks.pages, MIN_TICK)
@@ -58,7 +66,7 @@ def form_of(form: Print, networks: Served) -> Form:
             width=(right - left) / width,
             height=(bottom - top) / height,
         )
-        fields.append(FormField(name=blank.name, box=box, characters=DIGITS))
+        fields.append(FormField(name=blank.name, box=box, format=of_field))
     landmarks = FormLandmarks(
         writing=fractions(found.writing, found.size),
         rules=fractions(found.rules, found.size),
@@ -68,14 +76,14 @@ def form_of(form: Print, networks: Served) -> Form:
 
 
 class Read(NamedTuple):
-    """What is written in a field, and what is read, with its confidence: on the placed
-    sheet, and cut out by hand.
+    """What is written in a field, and the value that is read, with its confidence: on
+    the placed sheet, and cut out by hand. It is None for a text without the format.
     """
 
     written: str
-    text: str
+    value: str | None
     confidence: float
-    by_hand: str
+    by_hand: str | None
 
 
 class Measured(NamedTuple):
@@ -126,18 +134,25 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
             crop, _ = field_on(grey, each.place, field.field.box, landmarks_in(page))
             text = text_of_field(crop, lines, pages, TextOptions(field.field.field))
             by_hand += time.process_time() - began
+            alone = field._replace(text=text)
             written = each.written[field.field.name]
-            reads.append(Read(written, field.text.text, field.confidence, text.text))
+            value = value_of(field)
+            reads.append(Read(written, value, field.confidence, value_of(alone)))
     return Measured(placed, found, reads, seconds, by_hand)
+
+
+def value_of(field: FieldText) -> str | None:
+    """Return the value of a field, "" if it is empty."""
+    return field.value if field.text.lines else ""
 
 
 def report(name: str, count: int, refused: str, measured: Measured) -> None:
     """Print a row of the first table."""
     reads = measured.reads
-    right = sum(read.text == read.written for read in reads)
+    right = sum(read.value == read.written for read in reads)
     by_hand = sum(read.by_hand == read.written for read in reads)
     sure = [read for read in reads if read.confidence >= SURE]
-    wrong = sum(read.text != read.written for read in sure)
+    wrong = sum(read.value != read.written for read in sure)
     empty = sum(not read.written and read.confidence >= SURE for read in reads)
     blanks = sum(not read.written for read in reads)
     row(
@@ -176,14 +191,23 @@ def main(
     count: Annotated[int, typer.Option(min=1, help="Sheets of each form.")] = 100,
     split: Split = "test",
     seed: Seed = 0,
+    lines: Annotated[
+        Path | None, typer.Option(help="Fill in pictures of numbers from this folder.")
+    ] = None,
 ) -> None:
     """Measure each form, scanned and photographed."""
     on_one_core()
     networks = Served.committed()
-    digits = held_out(split)
-    images, labels = digits.images.numpy(), digits.labels.numpy()
     prints = [draw() for draw in FORMS]
-    forms = [form_of(form, networks) for form in prints]
+    hand_of: Callable[[np.random.Generator], Hand]
+    if lines:
+        prints = [form for form in prints if not form.blanks[0].has_cells]
+        hand_of = partial(of_lines, labels_of(lines))
+    else:
+        digits = held_out(split)
+        hand_of = partial(of_digits, digits.images.numpy(), digits.labels.numpy())
+    format = None if lines else "integer"
+    forms = [form_of(form, networks, format) for form in prints]
     header(
         "form",
         "placed",
@@ -201,8 +225,8 @@ def main(
             sheets = []
             for index in range(count):
                 rng = np.random.default_rng([seed, number, index, capture == "photo"])
-                hand = of_digits(images, labels, rng)
-                sheets.append(sheet(print_, hand, rng, index, capture == "photo"))
+                is_photo = capture == "photo"
+                sheets.append(sheet(print_, hand_of(rng), rng, index, is_photo))
             refused = refusals(forms, form.name, sheets, networks)
             measured = measure(form, sheets, networks)
             report(f"{form.name}, {capture}", count, refused, measured)

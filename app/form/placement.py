@@ -25,7 +25,7 @@ CANDIDATES = 12
 REACHES = 28.0, 18.0, 12.0, 8.0, 8.0  # how near ends are that meet, in steps
 AHEAD = 0.8  # cosine from which two directions are the same
 # By how much the error has to fall for a map with more parameters.
-CLEARLY = 0.8
+CLEARLY = 0.95
 AFFINE_ENDS, PROJECTIVE_ENDS = 8, 14
 SURE_FIT = 0.8  # from which no other map is tried
 FEWEST = 6  # ends that say something
