@@ -30,9 +30,7 @@ NUMBERS = (
 ).split()
 
 
-@pytest.mark.parametrize(
-    "texts", ["0123456789", NUMBERS], ids=["digits", "numbers"]
-)
+@pytest.mark.parametrize("texts", ["0123456789", NUMBERS], ids=["digits", "numbers"])
 def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
     browser, url, texts
 ):
