@@ -12,6 +12,8 @@ from commands import invoked
 from pictures import document, encode, with_damaged_page
 from sheets import form_of, scan, sheet, two_pages
 
+pytestmark = pytest.mark.slow
+
 FIRST = ["student_number", "room", "task_one"]
 SECOND = ["hall_reading", "hall_persons", "kitchen_reading"]
 NO_PAGE_2 = (

@@ -72,6 +72,7 @@ def test_a_sheet_is_placed_within_a_tenth_of_a_field(name, number, is_photo):
         assert np.hypot(*(here - expected).T).max() < 0.1 * (bottom - top)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_fields_are_read_in_any_direction(client, degrees):
     filled = sheet("combs", 1)
@@ -85,6 +86,7 @@ def test_fields_are_read_in_any_direction(client, degrees):
     assert np.mean(right) >= 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number", "is_photo"),
     [("table", 1, False), ("table", 2, True), ("combs", 6, False)],
@@ -129,6 +131,7 @@ def test_a_page_has_time_for_each_form_that_it_may_be_of():
         decoders.close()
 
 
+@pytest.mark.slow
 def test_a_document_has_a_sheet_for_each_page(service):
     grey = Image.open(BytesIO(sheet("combs").file))
     page = grey.point(lambda level: 255 * (level > 127))
