@@ -109,6 +109,42 @@ def test_what_is_no_form_is_refused(text, expected):
     assert str(refused.value).startswith(expected)
 
 
+def test_values_may_be_in_a_file_beside_the_form(tmp_path):
+    form = content()
+    first({"values": "ids.txt"})(form)
+    (tmp_path / "ids.txt").write_text("\ufeff1047\r\n\n 2047\n", encoding="utf-8")
+    found = form_in(json.dumps(form), tmp_path)
+    assert found.fields[0].values == ["1047", "2047"]
+    # As a service gets it.
+    sent = form_in(found.model_dump_json(exclude_unset=True))
+    assert sent.fields[0].values == ["1047", "2047"]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_sent", "expected"),
+    [
+        ("ids.txt", True, "must be a list: a file of values is not sent with a form"),
+        ("none.txt", False, "none.txt cannot be read: No such file or directory"),
+        ("picture", False, "picture must be a text in UTF-8"),
+        ("../ids.txt", False, "must be a list, or the name of a file beside the form"),
+        ("..", False, ".. cannot be read: Is a directory"),
+    ],
+)
+def test_a_file_of_values_that_cannot_be_used_is_refused(
+    tmp_path, values, is_sent, expected
+):
+    folder = tmp_path / "forms"
+    folder.mkdir()
+    for beside in (folder, tmp_path):
+        (beside / "ids.txt").write_text("1")
+    (folder / "picture").write_bytes(b"\x89PNG")
+    form = content()
+    first({"values": values})(form)
+    with pytest.raises(InvalidForm) as refused:
+        form_in(json.dumps(form), None if is_sent else folder)
+    assert str(refused.value) == f"{FIRST}.values: {expected}."
+
+
 def test_a_form_keeps_what_it_says():
     form = content()
     assert form_in(json.dumps(form)).model_dump(exclude_unset=True, mode="json") == form

@@ -64,7 +64,7 @@ def check(
 def form_of(file: Path) -> Form:
     """Return the form in a file; exit with a message if there is none."""
     try:
-        return form_in(file.read_bytes())
+        return form_in(file.read_bytes(), file.parent)
     except OSError as error:
         raise BadParameter(f"{file}: {error.strerror}.") from error
     except InvalidForm as error:

@@ -5,14 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -117,6 +120,31 @@ def shared(begin: float, length: float, other: float, other_length: float) -> fl
     return max(0.0, min(begin + length, other + other_length) - max(begin, other))
 
 
+def listed(values: object, info: ValidationInfo) -> object:
+    """Return the values in the file that a form names, which lies beside it."""
+    if not isinstance(values, str):
+        return values
+    folder: Path | None = info.context
+    if folder is None:
+        raise ValueError("must be a list: a file of values is not sent with a form")
+    if Path(values).name != values:
+        raise ValueError("must be a list, or the name of a file beside the form")
+    try:
+        lines = (folder / values).read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise ValueError(f"{values} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{values} must be a text in UTF-8") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+Values = Annotated[
+    list[str],
+    Field(max_length=of_text.MAX_VALUES),
+    BeforeValidator(listed, json_schema_input_type=list[str] | str),
+]
+
+
 class FormField(Part):
     """A field, and what may be written there, as in the parameters of `/read`."""
 
@@ -130,8 +158,10 @@ class FormField(Part):
     """Number of digits."""
     characters: str | None = None
     """The digits and signs that may stand there."""
-    values: Annotated[list[str], Field(max_length=of_text.MAX_VALUES)] | None = None
-    """All texts that may stand there."""
+    values: Values | None = None
+    """All texts that may stand there, or the name of a file beside the form, with one a
+    line.
+    """
     min: float | None = None
     """The lowest number that may stand there."""
     max: float | None = None
@@ -220,12 +250,15 @@ class Form(Part):
                 raise InvalidForm(f"{place} ({each.name}): {error}") from error
 
 
-def form_in(content: str | bytes) -> Form:
-    """Parse a form; raise InvalidForm with what is wrong, and where."""
+def form_in(content: str | bytes, folder: Path | None = None) -> Form:
+    """Parse a form; files with values are in its folder, if it has one.
+
+    Raises InvalidForm with what is wrong, and where.
+    """
     if len(content) > MAX_BYTES:
         raise InvalidForm(f"The form is larger than {MAX_BYTES:,} bytes.")
     try:
-        form = Form.model_validate_json(content)
+        form = Form.model_validate_json(content, context=folder)
     except ValidationError as error:
         errors = error.errors()
         said = "; ".join(map(sentence, errors[:MAX_ERRORS]))

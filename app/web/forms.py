@@ -118,7 +118,7 @@ def form_of(files: dict[str, Path], name: str) -> Form:
 @lru_cache(KEPT)
 def form_in_file(path: Path, modified: int, size: int) -> Form:
     """Parse a file, again if it has changed."""
-    return form_in(path.read_bytes())
+    return form_in(path.read_bytes(), path.parent)
 
 
 async def answer_with_sheets(
