@@ -90,7 +90,6 @@ class Measured(NamedTuple):
     """What was measured on the sheets of one form."""
 
     placed: int
-    found: int
     reads: Sequence[Read]
     seconds: float
     seconds_by_hand: float
@@ -113,7 +112,7 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
     _, lines, pages, _ = networks
     assert pages is not None
     (page,) = form.pages
-    placed = found = 0
+    placed = 0
     reads = []
     seconds = by_hand = 0.0
     for each in sheets:
@@ -124,7 +123,6 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
         except NotThisForm:
             continue
         seconds += time.process_time() - began
-        found += 1
         where = found_on(picture, pages, (form,))
         assert where.picture is picture
         placed += worst_error(form, where.placement.place, each.place) <= EXACT
@@ -138,7 +136,7 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
             written = each.written[field.field.name]
             value = value_of(field)
             reads.append(Read(written, value, field.confidence, value_of(alone)))
-    return Measured(placed, found, reads, seconds, by_hand)
+    return Measured(placed, reads, seconds, by_hand)
 
 
 def value_of(field: FieldText) -> str | None:
