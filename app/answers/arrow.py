@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import MISSING, BaseModel
 from pydantic.fields import FieldInfo
 
-from app.answers.columns import RowFields
+from app.answers.columns import Kind, RowFields
 from app.answers.responses import JSON_ONLY, FilledSheet, Line, Prediction, Text
 
 TYPES = {
@@ -82,6 +82,11 @@ def sheet_schema(names: Sequence[str]) -> pa.Schema:
     return pa.schema(
         [*values, unsure, *columns(stored(FilledSheet) | stored(RowFields))]
     )
+
+
+def schema_of(kind: Kind, names: Sequence[str]) -> pa.Schema:
+    """Return the schema of rows of a kind; those of sheets have fields."""
+    return sheet_schema(names) if kind == "sheet" else SCHEMA
 
 
 def columns(fields: dict[str, FieldInfo]) -> list[pa.Field]:

@@ -21,7 +21,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
 
-from app.answers.arrow import LINE_IN_CSV, SCHEMA, sheet_schema
+from app.answers.arrow import LINE_IN_CSV, schema_of
 from app.answers.columns import Kind, Record, is_unsure, widest
 from app.answers.responses import LEGIBLE
 from app.many.engine import NO_SHEETS, SheetOptions
@@ -77,7 +77,7 @@ class Destination:
     @property
     def schema(self) -> pa.Schema:
         """The columns of the rows."""
-        return sheet_schema(self.sheets.fields) if self.kind == "sheet" else SCHEMA
+        return schema_of(self.kind, self.sheets.fields)
 
     @property
     def prefix(self) -> str:

@@ -10,7 +10,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.answers.arrow import SCHEMA, sheet_schema
+from app.answers.arrow import schema_of
 from app.answers.columns import Kind
 from app.many.errors import CannotGoOn, Unanswered
 from app.many.parquet import written_in
@@ -40,7 +40,7 @@ class ParquetResults:
     ) -> None:
         require_new(path, is_resumed)
         self.path = path.resolve()
-        self.schema = sheet_schema(fields) if kind == "sheet" else SCHEMA
+        self.schema = schema_of(kind, fields)
         self.least = least
         self.seconds = seconds
         self.table = self.read()
