@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from app.answers.arrow import SCHEMA
-from app.answers.columns import OF_LINE, TEXT_COLUMNS, with_further
+from app.answers.columns import OF_LINE, TEXT_COLUMNS, rows_of, with_further
 from app.answers.responses import JSON_ONLY, Described
 
 
@@ -22,3 +22,15 @@ def test_what_is_in_an_answer_only_on_request_is_not_stored():
     lines = SCHEMA.field("lines").type.value_type
     assert "alternatives" not in lines.names
     assert "frame" not in lines.field("digits").type.value_type.names
+
+
+def test_an_empty_field_is_unsure_only_if_it_may_not_be_empty():
+    fields = {
+        "surely empty": {"value": None, "confidence": 0.99},
+        "perhaps empty": {"value": None, "confidence": 0.4},
+        "without its format": {"value": None, "confidence": 0.99, "format": False},
+        "sure": {"value": "7", "confidence": 0.99, "format": True},
+    }
+    (row,) = rows_of({"file": "a.png", "fields": fields}, least=0.9)
+    assert row["unsure"] == "perhaps empty without its format"
+    assert row["surely empty"] == ""

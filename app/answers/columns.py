@@ -151,12 +151,15 @@ def row_of_sheet(record: Record, least: float, for_spreadsheet: bool) -> Row:
     """Return the row of a sheet: the value of each field, and which are unsure."""
     values = {}
     for name, field in record["fields"].items():
-        value = field["value"] or ""
+        values[name] = field["value"] or ""
         if for_spreadsheet:
-            has_format = field.get("format") is not None
-            value = quantity_of(value) if has_format else formula_of(value)
-        values[name] = value
+            values[name] = value_cell(values[name], field.get("format") is not None)
     return {**record} | {"unsure": " ".join(unsure_fields(record, least))} | values
+
+
+def value_cell(value: str, has_format: bool) -> str:
+    """Return a field's value for a spreadsheet, which adds it up if it has a format."""
+    return quantity_of(value) if has_format else formula_of(value)
 
 
 def unsure_fields(sheet: Record, least: float) -> list[str]:
@@ -165,7 +168,7 @@ def unsure_fields(sheet: Record, least: float) -> list[str]:
     return [
         name
         for name, field in fields
-        if field["confidence"] < least or field["value"] is None
+        if field["confidence"] < least or field.get("format") is False
     ]
 
 
