@@ -14,7 +14,7 @@ from training.sample import PER_CLASS, digits
 
 DIGITS = "0123456789"
 OF_SHEET = (
-    "unsure,file,page,fit,form,confidence,model,error,problem,size,modified".split(",")
+    "unsure,edited,file,page,fit,form,confidence,model,error,problem,size,modified"
 )
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ def test_a_sheet_is_a_row_and_a_field_a_column(form, scans, tmp_path):
     assert done.exit_code == 1  # the other form
     header, *rows = csv.reader(StringIO(output.read_text()))
     names = [blank.name for blank in combs().blanks]
-    assert header == [*names, *OF_SHEET]
+    assert header == [*names, *OF_SHEET.split(",")]
     records = [dict(zip(header, row, strict=True)) for row in rows]
     assert [Path(each["file"]).name for each in records] == ["0.jpg", "1.jpg", "2.jpg"]
     assert records[1]["problem"] == "not-this-form"

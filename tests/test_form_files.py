@@ -68,6 +68,10 @@ WRONG = {
         f"{FIRST}.name: must not begin with =: a spreadsheet would run it as a "
         "formula.",
     ),
+    "a name of a column that tables have": (
+        first({"name": "edited"}),
+        f"{FIRST}.name: must not be edited: tables have such a column.",
+    ),
     "a name of two lines": (
         first({"name": "a\nb"}),
         f"{FIRST}.name: must be one line of text, without spaces around it.",

@@ -40,7 +40,7 @@ OVERLAP = 0.1
 SAID = [each.name for each in fields(of_text.Field)]
 # Of tables of sheets, beside their fields: of CSV, and of Parquet.
 OWN_COLUMNS = (
-    *("unsure", "file", "page", "fit", "form", "confidence", "model"),
+    *("unsure", "edited", "file", "page", "fit", "form", "confidence", "model"),
     *("error", "problem", "size", "modified"),
 )
 RESERVED = {*OWN_COLUMNS, "path", "key", "pages", "turn", "fields"}

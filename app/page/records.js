@@ -1,18 +1,14 @@
 // What was read by a form: a table with a row for each sheet and a column for each field.
 
-import { countDigits, doubtOf, errorOf, fieldsOf, isField, pagesOf } from "./answers.js";
+import { doubtOf, errorOf, fieldsOf, isField, pagesOf } from "./answers.js";
 import { create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
 import { form, SHEETS } from "./reading.js";
-import { download, escaped, forSpreadsheet } from "./saving.js";
+import { ofFile, ofError, rowsOf, save } from "./saving.js";
 import { choose } from "./sheet.js";
 import { state } from "./state.js";
 
 const SHOW_MS = 200; // delay before the table is shown, so that several sheets are shown at once
-// A number, in which a zero may precede others only if there are decimals, a date, or a time.
-const QUANTITY = /^(-?(0|[1-9]\d*|\d+\.\d+)|\d{4}(-\d\d){2}|\d\d(:\d\d){1,2})$/;
-const MOST_DIGITS = 15; // a spreadsheet replaces further ones by zeros
-const RULES = ["format", "values", "min", "max", "digits", "check"];
 let timer;
 
 // Return the sheets that were read, or refused: {picture, page, pages, error}; `page` counts from 0, and is the first one.
@@ -38,8 +34,8 @@ function fieldOf(sheet, name) {
   return linesOf(sheet).find((line) => line.name === name);
 }
 
-function unsureIn(sheet) {
-  return linesOf(sheet).filter(doubtOf).map(({ name }) => name);
+function isShown() {
+  return Boolean(state.form) && form.value === SHEETS;
 }
 
 function showSoon() {
@@ -48,14 +44,13 @@ function showSoon() {
 
 function showTable() {
   timer = undefined;
-  const isShown = Boolean(state.form) && form.value === SHEETS;
-  for (const id of ["records", "review-all", "save-records"]) element(id).hidden = !isShown;
-  for (const id of ["copy-list", "save"]) element(id).hidden = isShown;
-  if (!isShown) return;
+  for (const id of ["records", "review-all"]) element(id).hidden = !isShown();
+  element("copy-list").hidden = isShown();
+  if (!isShown()) return;
   const found = sheets();
   const names = fieldsOf(state.form).map(({ name }) => name);
   element("records").replaceChildren(tableOf(found, names));
-  const count = found.flatMap(unsureIn).length;
+  const count = found.flatMap(linesOf).filter(doubtOf).length;
   element("review-all").disabled = count === 0;
   write("review-all", `Review (${count})`);
 }
@@ -87,31 +82,25 @@ function cellOf(line) {
   return create("td", { textContent: isUnsure ? `${text} ?` : text, className: isUnsure ? "unsure" : "" });
 }
 
-function csv() {
-  const fields = fieldsOf(state.form);
-  const cellOfValue = forSpreadsheet.checked ? kept : escaped;
-  const rows = sheets().map((sheet) => {
-    const values = fields.map((field) => cellOfValue(fieldOf(sheet, field.name)?.value ?? "", field)); // none of what is not in its format
-    const edited = linesOf(sheet).filter((line) => line.edited);
-    const fit = sheet.error ? "" : Math.min(...sheet.pages.map((page) => page.fit));
-    const [unsure, changed] = [unsureIn(sheet), edited.map(({ name }) => name)].map((names) => names.join(" "));
-    const own = [unsure, changed, sheet.picture.name, sheet.page + 1, fit, sheet.error ? said(sheet.error) : ""];
-    return [...values, ...own.map((each) => escaped(String(each)))];
-  });
-  const head = [...fields.map(({ name }) => name), "unsure", "edited", "file", "page", "fit", "error"];
-  return [head, ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
+function rowToSave(sheet) {
+  const { picture, page, pages, error } = sheet;
+  const named = (isWanted) => linesOf(sheet).filter(isWanted).map(({ name }) => name).join(" ");
+  const edited = named((line) => line.edited);
+  const { form, confidence, model } = error ? {} : pages[0];
+  return {
+    ...ofFile(picture),
+    ...(error && ofError(error)),
+    ...{ unsure: named(doubtOf), edited, form, model, confidence: edited ? undefined : confidence },
+    page: picture.answer?.pages && page + 1,
+    fit: error ? undefined : Math.min(...pages.map(({ fit }) => fit)),
+    cells: fieldsOf(state.form).map(({ name }) => fieldOf(sheet, name)?.value ?? ""), // none of what is not in its format
+  };
 }
 
-// Return a value as the formula ="007", unless it is a number, a date or a time in a field of which something is known.
-function kept(value, field) {
-  const isKnown = RULES.some((rule) => field[rule] !== undefined);
-  const isQuantity = isKnown && QUANTITY.test(value) && countDigits(value) <= MOST_DIGITS;
-  return isQuantity || !value ? value : `="${value.replaceAll('"', '""')}"`;
-}
-
-function quoted(cell) {
-  return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+function saveShown() {
+  if (isShown()) save(sheets().map(rowToSave), `${state.form.name}.csv`, state.form);
+  else save(state.listed.flatMap(rowsOf), "digits.csv");
 }
 
 addEventListener("list", showSoon); // it, or something in it, has changed
-onClick("save-records", () => download(csv(), "text/csv", `${state.form.name}.csv`));
+onClick("save", saveShown);

@@ -6,19 +6,25 @@ import { said } from "./errors.js";
 import { errorIn, patiently, post } from "./service.js";
 import { state } from "./state.js";
 
-export const forSpreadsheet = element("for-spreadsheet"); // whether it is to keep the zeros of 007, and to add up values
-
-function rowsOf(picture) {
-  const { name: file, blob, answer } = picture;
-  const { size, lastModified } = blob instanceof File ? blob : {};
-  const own = { file, size, modified: lastModified && new Date(lastModified).toISOString() };
+export function rowsOf(picture) {
+  const { answer } = picture;
   const pages = answer ? pagesOf(answer) : [{ error: picture.error ?? UNREAD }];
-  return pages.flatMap((page) => rowsOfPage({ ...page, error: page.error && errorOf(picture, page) }).map((row) => ({ ...own, ...row })));
+  const rows = pages.flatMap((page) => rowsOfPage({ ...page, error: page.error && errorOf(picture, page) }));
+  return rows.map((row) => ({ ...ofFile(picture), ...row }));
+}
+
+export function ofFile({ name: file, blob }) {
+  const { size, lastModified } = blob instanceof File ? blob : {};
+  return { file, size, modified: lastModified && new Date(lastModified).toISOString() };
+}
+
+export function ofError(error) {
+  return { error: said(error), problem: error.type?.split("/").at(-1) };
 }
 
 function rowsOfPage(read) {
   const { page, error, table, confidence, legibility, model } = read;
-  if (error) return [{ error: said(error), problem: error.type?.split("/").at(-1), page }];
+  if (error) return [{ ...ofError(error), page }];
   const own = { confidence, legibility, unsure: doubt(read) && "yes", model, page };
   if (headline(read) === NOTHING && !isEdited(read)) return [own];
   return byLine(read).map((each, index) => {
@@ -38,21 +44,21 @@ function rowsToPaste(pictures) {
 }
 
 // An apostrophe precedes a text, except a number, that a spreadsheet would run as a formula.
-export function escaped(text) {
+function escaped(text) {
   const isFormula = /^'*[=+\-@\t\r\n]/.test(text);
   const isNumber = /^[+-][0-9.,]+$/.test(text);
   return isFormula && !isNumber ? `'${text}` : text;
 }
 
-// Let the service write the CSV: a row is a line of JSON, in which all is text.
-async function save() {
+// Let the service write the CSV: a row, of a sheet if there is a form, is a line of JSON, in which all is text.
+export async function save(rows, name, form) {
   const asText = (_, value) => (typeof value === "number" ? String(value) : (value ?? undefined));
-  const rows = state.listed.flatMap(rowsOf).map((row) => `${JSON.stringify(row, asText)}\n`);
+  const lines = new Blob(rows.map((row) => `${JSON.stringify(row, asText)}\n`));
   const say = (words) => write("save-note", words);
   say("");
   try {
-    const csv = await patiently(() => askForCsv(new Blob(rows), say), undefined, say);
-    download(csv, "text/csv", "digits.csv");
+    const csv = await patiently(() => askForCsv(lines, say, form), undefined, say);
+    download(csv, "text/csv", name);
     say("");
   } catch (error) {
     say(`The CSV was not saved. ${error.message}`);
@@ -65,12 +71,11 @@ export function download(text, type, name) {
   setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
 }
 
-async function askForCsv(rows, say) {
-  const response = await post(`csv?spreadsheet=${forSpreadsheet.checked}`, rows, undefined, say, () => {});
+async function askForCsv(rows, say, form) {
+  const response = await post(`csv?spreadsheet=${element("for-spreadsheet").checked}`, rows, undefined, say, () => {}, form);
   const isCsv = response.getResponseHeader("Content-Type")?.startsWith("text/csv");
   return isCsv ? response.responseText : Promise.reject(errorIn(response));
 }
 
-onClick("save", save);
 onClick("copy-page", ({ target }) => copy(rowsToPaste([state.current]), target));
 onClick("copy-list", ({ target }) => copy(rowsToPaste(state.listed), target));

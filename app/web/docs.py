@@ -18,6 +18,7 @@ from app.web.payloads import (
     EncodedPicture,
     PictureForm,
     PicturesForm,
+    RowsForm,
     TextForm,
     TextsForm,
 )
@@ -35,7 +36,10 @@ sans-serif; color: #3452c7; }
 }
 """
 # The bodies of requests.
-BODIES = (PictureForm, PicturesForm, TextForm, TextsForm, EncodedPicture, InferRequest)
+BODIES = (
+    *(PictureForm, PicturesForm, TextForm, TextsForm, RowsForm),
+    *(EncodedPicture, InferRequest),
+)
 LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # within a paragraph
 HERE = Path(__file__).parent
 SWAGGER = HERE / "swagger"  # its files, from npm

@@ -41,6 +41,13 @@ class TextsForm(PicturesForm):
     values: File | None = None
 
 
+class RowsForm(BaseModel):
+    """A form with rows, and the printed form of whose sheets they are, as JSON."""
+
+    file: File
+    form: list[str] = Field(default=[], max_length=1)
+
+
 class EncodedPicture(BaseModel):
     """A picture in JSON."""
 

@@ -157,13 +157,7 @@ async def read_one(request: Request) -> Sent:
     """
     body = await arriving(request)
     if body.media_type.startswith(MULTIPART):
-        sent = await read_form(body, FIELD, MAX_PARTS)
-        if len(sent.pictures) > 1:
-            raise SeveralFiles(
-                f"The form has {len(sent.pictures)} fields '{FIELD}': send one picture "
-                "per request."
-            )
-        return sent
+        return await read_form_of_one(body)
     raw = await read_raw(body)
     if not raw:
         raise NoFile(
@@ -171,6 +165,17 @@ async def read_one(request: Request) -> Sent:
             "as the body itself."
         )
     return Sent([picture_in_json(raw) if body.media_type == JSON else raw])
+
+
+async def read_form_of_one(body: Body) -> Sent:
+    """Return the only file of a form, and what is beside it; see `Body.read`."""
+    sent = await read_form(body, FIELD, MAX_PARTS)
+    if len(sent.pictures) > 1:
+        raise SeveralFiles(
+            f"The form has {len(sent.pictures)} fields '{FIELD}': send one picture per "
+            "request."
+        )
+    return sent
 
 
 async def read_several(request: Request) -> Sent:

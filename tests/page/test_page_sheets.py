@@ -4,8 +4,10 @@ is in doubt is reviewed.
 
 import csv
 import json
+import os
 import re
 from io import BytesIO, StringIO
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Locator, Page, Route, expect
 
 from app.corrections import corrections_in
+from app.form.form import OWN_COLUMNS
 from browsing import (
     DESKTOP,
+    FILES,
     PHONE,
     boxes_of,
     button,
@@ -32,6 +36,7 @@ from browsing import (
     stored_answers,
     touch,
 )
+from commands import invoked
 from filled_forms import printed
 from pictures import document, encode
 from services import serving, until
@@ -48,7 +53,8 @@ BOXES = []
 for place in range(6):
     across, down = 540 * (place % 2), 240 * (place // 2)
     BOXES.append((LEFT + across, TOP + down, WIDTH, HEIGHT))
-LANDMARKS = {"writing": [[0.1, 0.1, 0.3, 0.1]], "rules": [[0.1, 0.2, 0.9, 0.2]]}
+RULES = [[0.1, 0.2, 0.9, 0.2], [0.1, 0.9, 0.9, 0.9]]
+LANDMARKS = {"writing": [[0.1, 0.1, 0.3, 0.1]], "rules": RULES}
 SIDES = ("left", "top", "width", "height")
 
 
@@ -146,11 +152,16 @@ def tab_to(page: Page, selector: str) -> None:
     raise AssertionError(f"Tab does not reach {selector}")
 
 
-def table(page: Page) -> list[list[str]]:
-    """Save the table; return its rows, with the names of the columns first."""
+def saved_table(page: Page) -> bytes:
+    """Save the table; return the file."""
     with page.expect_download() as download:
         button(page, "Save as CSV").click()
-    return list(csv.reader(StringIO(download.value.path().read_text())))
+    return download.value.path().read_bytes()
+
+
+def table(page: Page) -> list[list[str]]:
+    """Save the table; return its rows, with the names of the columns first."""
+    return list(csv.reader(StringIO(saved_table(page).decode())))
 
 
 def choose_by_key(page: Page, selector: str, name: str, data: bytes) -> None:
@@ -202,16 +213,22 @@ def test_by_keyboard_alone_a_form_is_made_sheets_are_read_and_the_table_is_saved
         expect(button(page, "S Sheet")).to_have_attribute("aria-pressed", "true")
         press(page, "1", "Enter")  # as it was read, and closes the review
         expect(page.locator("#review")).to_be_hidden()
-        tab_to(page, "#save-records")
+        tab_to(page, "#save")
         with page.expect_download() as download:
             press(page, "Enter")
         assert download.value.suggested_filename == "meter.csv"
-        assert download.value.path().read_bytes().decode() == (
-            "id,count,boxes,weight,meter,room,unsure,edited,file,page,fit,error\r\n"
-            "10,11,812,13,14,,,boxes,scan.pdf,1,0.97,\r\n"
-            "20,21,4.5,23,24,,,boxes,scan.pdf,2,0.97,\r\n"
-            "30,31,32,33,34,,,boxes,scan.pdf,3,0.97,\r\n"
-        )
+        header, *rows = download.value.path().read_text().splitlines()
+        assert header == ",".join([*NAMES, *OWN_COLUMNS])
+        for row, expected in zip(
+            rows,
+            (
+                "10,11,812,13,14,,,boxes,scan.pdf,1,0.97,meter,,m,,,",
+                "20,21,4.5,23,24,,,boxes,scan.pdf,2,0.97,meter,,m,,,",
+                "30,31,32,33,34,,,boxes,scan.pdf,3,0.97,meter,,m,,,",
+            ),
+            strict=True,
+        ):
+            assert row.startswith(expected)  # and then the size and time of the file
 
 
 def named_form(url: str) -> dict:
@@ -234,26 +251,46 @@ def filled_in(typeset, texts: list[str]) -> Image.Image:
     return sheet
 
 
-def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(page, url, typeset):
-    """Both together, with real digits, on sheets that are tilted or upside down."""
+def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(
+    page, url, typeset, tmp_path, monkeypatch
+):
+    """Both together, with real digits, on sheets that are tilted or upside down, and
+    one of another form. What is saved is what the command writes.
+    """
     form = named_form(url)
+    for place, rule in enumerate(({"length": 3}, {"max": 99}, {"format": "decimal"})):
+        form["pages"][0]["fields"][place] |= rule
     texts = ["725", "10", "42.5", "-35", "3251", ""]
     filled = filled_in(typeset, texts)
     scans = []
     for degrees in (0, 2, 180):
         scans.append(filled.rotate(degrees, fillcolor=255, resample=BICUBIC))
+    monkeypatch.chdir(tmp_path)
+    meter, file = Path("meter.json"), Path("scan.pdf")
+    meter.write_text(json.dumps(form))
+    file.write_bytes(document([*scans, scan("combs")]))
+    os.utime(file, (1_700_000_000.25, 1_700_000_000.25))
     open_forms(page)
-    choose(page, "meter.json", json.dumps(form).encode(), "Open a form")
-    read_sheets(page, *scans)
+    page.get_by_label("Open a form").set_input_files(meter)
+    click(page, "Read sheets by it")
+    page.get_by_label(FILES).set_input_files(file)
+    expect_count(page, "#records tbody tr", 4)
     expect(page.locator("#review-all")).to_have_text(re.compile(r"Review \(\d+\)"))
     expect_words(page, "#counts", "1 in all")
-    header, *rows = table(page)
-    assert header == [*NAMES, "unsure", "edited", "file", "page", "fit", "error"]
+    header, *rows, other = table(page)
+    assert header == [*NAMES, *OWN_COLUMNS]
     for number, row in enumerate(rows, 1):
         assert row[8:10] == ["scan.pdf", str(number)]
         assert float(row[10]) > 0.8
         assert sum(cell == text for cell, text in zip(row, texts, strict=False)) >= 5
         assert row[5] == ""
+    assert other[-3] == "not-this-form"
+    for options in ((), ("--spreadsheet",)):
+        page.get_by_label("for a spreadsheet").set_checked(bool(options))
+        asked = ("--form", meter, "--output", "all.csv", "--min-confidence", 0.9)
+        invoked("read", file, *asked, *options, "--url", url)
+        assert Path("all.csv").read_bytes() == saved_table(page)
+        Path("all.csv").unlink()
 
 
 def test_what_a_reviewer_types_is_stored_with_the_picture_of_its_field(
@@ -331,7 +368,7 @@ def test_a_saved_form_is_opened_again_to_change_it(page, tmp_path):
     expect(page.locator("#sample-picture")).to_be_hidden()
     print_and_rules = page.locator("#landmarks path")
     paths = print_and_rules.evaluate_all("all => all.map(e => e.getAttribute('d'))")
-    assert paths == ["M0.1 0.1L0.3 0.1", "M0.1 0.2L0.9 0.2"]
+    assert paths == ["M0.1 0.1L0.3 0.1", "M0.1 0.2L0.9 0.2M0.1 0.9L0.9 0.9"]
     page.get_by_label("Name of field 6").fill("room")
     read_sheets(page, blank())
     assert service.forms[0]["pages"][0]["fields"][5]["name"] == "room"
@@ -506,8 +543,11 @@ def test_a_sheet_of_another_form_is_a_row_that_says_so(page):
     choose(page, "other.png", blank())
     expect_words(page, "#records tbody tr:last-child", "No sheet of meter.")
     _, first, second = table(page)
-    assert first[6:] == ["field3", "", "scan.pdf", "1", "0.97", ""]
-    assert second == [*[""] * 8, "other.png", "1", "", "No sheet of meter."]
+    assert first[6:15] == ["field3", "", "scan.pdf", "1", "0.97", "meter", "", "m", ""]
+    assert second[:-2] == [
+        *([""] * 8 + ["other.png"] + [""] * 5),
+        *("No sheet of meter.", "not-this-form"),
+    ]
 
 
 def test_a_table_for_a_spreadsheet_keeps_zeros_and_texts(page):
@@ -559,7 +599,7 @@ def test_a_sheet_of_several_pages_is_a_row(page):
         assert sum(map(str.__eq__, row, written)) >= 20
         assert row[27] == str(number)
     assert half[27] == "5"
-    assert "the file ends" in half[-1]
+    assert "the file ends" in half[header.index("error")]
 
 
 def test_forms_and_the_review_are_accessible(page):
