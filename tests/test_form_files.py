@@ -113,10 +113,18 @@ def test_what_is_no_form_is_refused(text, expected):
     assert str(refused.value).startswith(expected)
 
 
-def test_values_may_be_in_a_file_beside_the_form(tmp_path):
+@pytest.mark.parametrize(
+    "file",
+    [
+        ("ids.txt", "\ufeff1047\r\n\n 2047\n"),
+        ("ids.CSV", '\ufeff"1047",Ada\r\n\n,Bob\n" 2047","one, two"\n'),
+    ],
+)
+def test_values_may_be_in_a_file_beside_the_form(tmp_path, file):
     form = content()
-    first({"values": "ids.txt"})(form)
-    (tmp_path / "ids.txt").write_text("\ufeff1047\r\n\n 2047\n", encoding="utf-8")
+    name, text = file
+    first({"values": name})(form)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     found = form_in(json.dumps(form), tmp_path)
     assert found.fields[0].values == ["1047", "2047"]
     # As a service gets it.

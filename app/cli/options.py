@@ -1,6 +1,5 @@
 """Options and arguments that several commands share, and their validation."""
 
-import csv
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -12,7 +11,7 @@ from app.many.patience import BUSY_MINUTES
 from app.printable import printable
 from app.text import formats
 from app.text.conditions import CheckName
-from app.text.field import MAX_DECIMALS
+from app.text.field import MAX_DECIMALS, values_in
 from app.text.limits import MAX_DIGITS
 
 AT_ONCE = 16
@@ -39,18 +38,12 @@ def say_version(is_asked: bool) -> None:
         raise Exit
 
 
-def values_in(path: str) -> str:
-    """Return the lines of a file, or the first column of a .csv file, a cell a line.
-
-    Raises BadParameter.
-    """
+def listed(path: str) -> str:
+    """Return the values in a file, a value a line; raise BadParameter."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            if not path.lower().endswith(".csv"):
-                return file.read()
-            return "\n".join(row[0] for row in csv.reader(file) if row)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise BadParameter(printable(f"{path} cannot be read ({error}).")) from error
+        return "\n".join(values_in(Path(path)))
+    except ValueError as error:
+        raise BadParameter(printable(f"{error}.")) from error
 
 
 Version = Annotated[
@@ -131,7 +124,7 @@ Values = Annotated[
     str | None,
     Option(
         metavar="FILE",
-        parser=values_in,
+        parser=listed,
         show_default="any",
         help="What may be written. The first column of a .csv, else a value a line.",
     ),

@@ -129,13 +129,7 @@ def listed(values: object, info: ValidationInfo) -> object:
         raise ValueError("must be a list: a file of values is not sent with a form")
     if Path(values).name != values:
         raise ValueError("must be a list, or the name of a file beside the form")
-    try:
-        lines = (folder / values).read_text("utf-8-sig").splitlines()
-    except OSError as error:
-        raise ValueError(f"{values} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{values} must be a text in UTF-8") from error
-    return [line.strip() for line in lines if line.strip()]
+    return of_text.values_in(folder / values)
 
 
 Values = Annotated[
@@ -159,8 +153,8 @@ class FormField(Part):
     characters: str | None = None
     """The digits and signs that may stand there."""
     values: Values | None = None
-    """All texts that may stand there, or the name of a file beside the form, with one a
-    line.
+    """All texts that may stand there, or the name of a file beside the form: with one a
+    line, or a .csv with them in its first column.
     """
     min: float | None = None
     """The lowest number that may stand there."""

@@ -2,10 +2,13 @@
 stand there.
 """
 
+import csv
 import math
 import reprlib
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.text.conditions import (
@@ -217,6 +220,23 @@ def require_values(values: str, known: str) -> None:
         raise InvalidField(
             f"values must consist of {known}, and not be {reprlib.repr(value)}."
         )
+
+
+def values_in(file: Path) -> list[str]:
+    """Return the lines of a file, or the first column of a .csv, without those that are
+    blank; raise ValueError if it cannot be read.
+    """
+    try:
+        text = file.read_text("utf-8-sig")
+        is_table = file.suffix.lower() == ".csv"
+        rows = csv.reader(StringIO(text)) if is_table else zip(text.splitlines())
+        values = [row[0].strip() for row in rows if row]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name} must be a text in UTF-8") from error
+    except (OSError, csv.Error) as error:
+        why = getattr(error, "strerror", error)
+        raise ValueError(f"{file.name} cannot be read: {why}") from error
+    return [value for value in values if value]
 
 
 def require_readable(label: str, spec: "LineSpec") -> None:
