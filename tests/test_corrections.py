@@ -25,7 +25,7 @@ from app.picture.file_formats import FILE_FORMATS
 from app.settings import Settings
 from commands import invoked
 from hostile import PNG
-from pictures import drawing, encode, letter, number
+from pictures import drawing, encode, flat, letter, number
 from training.pictures import NO_DIGIT, labels_below, load
 from training.reader import own_lines
 from training.writing.alphabet import class_of
@@ -143,6 +143,17 @@ def test_the_same_picture_is_stored_once_and_its_last_label_counts(
     assert form.status_code == 201
     assert stored(folder) == {pictures[0]: "3"}
     assert len(names_in(folder)) == 2
+
+
+def test_a_blank_picture_has_the_label_none(service, folder):
+    """Such as that of an empty field in which something was read."""
+    blank = flat(255)
+    answer = correct(service, blank, 7)
+    assert_problem(answer, 422, "blank-image", "/corrections")
+    assert correct(service, blank, "none").status_code == 201
+    assert stored(folder) == {blank: "none"}
+    (record,) = (json.loads(path.read_text()) for path in folder.glob("*.json"))
+    assert record["text"] == ""
 
 
 def test_a_number_is_stored_as_it_is_written(service, folder, digits, tmp_path):

@@ -96,7 +96,7 @@ const say = (words) => write("review-note", words);
 
 function settle(text) {
   const { picture, text: read } = lineOf(field);
-  if (isStored() && text && text !== read) store(text, blobOf(picture), say).then(say, ({ message }) => say(message));
+  if (isStored() && text !== read) store(text || "none", blobOf(picture), say).then(say, ({ message }) => say(message));
   putLine(field, withText(lineOf(field), text));
   done.push(field);
   showNext();

@@ -34,7 +34,7 @@ class OfCorrection(OfOnePage):
 
     label: str = Field(pattern=LABEL)
     """The digit in the picture, the number as it is written, with newlines between
-    lines, or `none`.
+    lines, or `none`, also for a picture on which nothing is written.
     """
 
 
@@ -114,7 +114,12 @@ async def correct(
         require_readable(label, service.reader.networks.lines.spec)
     is_number = label not in {NO_DIGIT, *DIGITS}
     answer_to = answer_to_number if is_number else answer_to_digit
-    answer = await answer_to(request, service, picture, page)
+    try:
+        answer = await answer_to(request, service, picture, page)
+    except BlankImage:
+        if label != NO_DIGIT:
+            raise
+        answer = await answer_to_number(request, service, picture, page)
     stored = await corrections.add(picture, label, answer, page or 1)
     if stored:
         service.metrics.corrections.labels("number" if is_number else label).inc()
