@@ -32,6 +32,7 @@ class Json:
     """One JSON object per line and picture."""
 
     header = ""
+    may_lack_rows = True  # of the last picture
 
     def __init__(self, least: float) -> None:
         self.least = least
@@ -70,6 +71,7 @@ class Csv:
         fields: Sequence[str] = (),
     ) -> None:
         self.kind: Kind = kind
+        self.may_lack_rows = kind == "text"  # of the last picture
         self.fields = fields
         self.least = least
         self.for_spreadsheet = for_spreadsheet

@@ -88,7 +88,8 @@ class Results:
         """Yield what the rows of earlier runs say; of the last picture, they may be
         incomplete.
         """
-        last = self.lines[-1][0].location if self.lines else None
+        may_lack_rows = self.lines and self.format.may_lack_rows
+        last = self.lines[-1][0].location if may_lack_rows else None
         for row, _ in self.lines:
             is_last = row.location == last
             yield row._replace(problem="interrupted") if is_last else row

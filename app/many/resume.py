@@ -78,5 +78,9 @@ def discard_for(sink: Sink, pictures: Sequence[Picture]) -> None:
 
 
 def has_changed(before: State, now: State) -> bool:
-    """Return whether a file has changed, as far as is known."""
+    """Return whether a file has changed, as far as is known. Rows that the page wrote
+    have times in milliseconds.
+    """
+    if before.modified and now.modified and before.modified % 1000 == 0:
+        now = now._replace(modified=now.modified // 1000 * 1000)
     return before != now and UNKNOWN not in (before, now)

@@ -11,6 +11,7 @@ const KEEP_FORM_MS = 300; // delay before a form is kept, so that several change
 const NUMBERS = ["", "integer", "decimal", "amount"];
 const FORMATS = { min: NUMBERS, max: NUMBERS, digits: ["", "decimal"], check: ["", "integer"] }; // in which a field may say so
 const RUN_BY_SPREADSHEETS = /^[=+\-@]/;
+const OWN = "unsure edited file page fit form confidence model error problem size modified path key pages turn fields"; // columns of all tables
 let keeping; // the timer
 
 // Read the list, and what is added to it, by this form.
@@ -35,6 +36,7 @@ export function wrongName(form) {
     if (names.indexOf(field.name) < index) return { field, why: `Two fields are named “${field.name}”.` };
     const isFormula = RUN_BY_SPREADSHEETS.test(field.name);
     if (isFormula) return { field, why: `“${field.name}” would be a formula: begin it with a letter.` };
+    if (OWN.split(" ").includes(field.name)) return { field, why: `“${field.name}” is a column of all tables: choose another name.` };
   }
 }
 

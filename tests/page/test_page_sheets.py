@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Locator, Page, Route, expect
 
 from app.corrections import corrections_in
-from app.form.form import OWN_COLUMNS
+from app.form.form import OWN_COLUMNS, RESERVED
 from browsing import (
     DESKTOP,
     FILES,
@@ -269,7 +269,7 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(
     meter, file = Path("meter.json"), Path("scan.pdf")
     meter.write_text(json.dumps(form))
     file.write_bytes(document([*scans, scan("combs")]))
-    os.utime(file, (1_700_000_000.25, 1_700_000_000.25))
+    os.utime(file, ns=(0, 1_700_000_000_250_000_000))
     open_forms(page)
     page.get_by_label("Open a form").set_input_files(meter)
     click(page, "Read sheets by it")
@@ -285,12 +285,20 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(
         assert sum(cell == text for cell, text in zip(row, texts, strict=False)) >= 5
         assert row[5] == ""
     assert other[-3] == "not-this-form"
+    asked = ("read", file, "--form", meter, "--output", "all.csv", "--url", url)
     for options in ((), ("--spreadsheet",)):
         page.get_by_label("for a spreadsheet").set_checked(bool(options))
-        asked = ("--form", meter, "--output", "all.csv", "--min-confidence", 0.9)
-        invoked("read", file, *asked, *options, "--url", url)
+        invoked(*asked, "--min-confidence", 0.9, *options)
         assert Path("all.csv").read_bytes() == saved_table(page)
         Path("all.csv").unlink()
+    page.locator("#review-all").click()
+    press(page, "t", *"77", "Enter", "Escape")
+    reviewed = saved_table(page)
+    assert b",77," in reviewed
+    os.utime(file, ns=(0, 1_700_000_000_250_999_999))  # which the browser cuts off
+    Path("all.csv").write_bytes(reviewed)
+    assert "1 not-this-form" in invoked(*asked, "--resume").stderr
+    assert Path("all.csv").read_bytes() == reviewed
 
 
 def test_what_a_reviewer_types_is_stored_with_the_picture_of_its_field(
@@ -466,6 +474,16 @@ def test_a_name_that_cannot_be_a_column_is_refused(page, name, why):
     expect_text(page, "#form-note", why)
     expect(page.get_by_label("Name of field 2")).to_be_focused()
     assert service.forms == []
+
+
+def test_a_name_of_a_column_that_tables_have_is_refused(page):
+    Sheets(page)
+    make_form(page)
+    for name in RESERVED:
+        page.get_by_label("Name of field 2").fill(name)
+        click(page, "Save the form")
+        why = f"“{name}” is a column of all tables: choose another name."
+        expect_text(page, "#form-note", why)
 
 
 def box_of(page: Page, index: int) -> list[float]:
