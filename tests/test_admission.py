@@ -1,7 +1,10 @@
 """Admission: which pictures wait, which are refused, and the memory for bodies."""
 
 import asyncio
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from time import monotonic
 from unittest.mock import Mock
 
@@ -12,10 +15,12 @@ from app.answers.errors import Overloaded, UploadTooSlow
 from app.metrics import Metrics
 from app.picture.errors import BlankImage
 from app.serving.decoders import Busy, Interrupted
+from app.serving.reader import Reader
 from app.settings import Settings
 from app.web.admission import Admission
 from app.web.bodies import Body
 from app.web.lanes import Lane
+from services import PICTURE, SMALL, until
 
 
 async def silence() -> dict:
@@ -65,6 +70,32 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
         assert refused.value.seconds == 1
         assert lane.length == 20
     assert lane.check() == 0
+
+
+@pytest.mark.parametrize(("queue", "picture"), [("small", SMALL), ("large", PICTURE)])
+def test_of_forty_pictures_only_those_wait_that_are_read_in_time(
+    client, monkeypatch, queue, picture
+):
+    """None waits elsewhere, where the next one would not see it."""
+    lane = getattr(client.app_state["service"].admission, queue)
+    monkeypatch.setattr(lane, "seconds", 5)
+    monkeypatch.setattr(lane, "cost", 0.5 * lane.places)
+    read = getattr(Reader, f"read_{queue}")
+    may_go_on = asyncio.Event()
+
+    async def held(*given):
+        await may_go_on.wait()
+        return await read(*given)
+
+    monkeypatch.setattr(Reader, f"read_{queue}", held)
+    post = partial(client.post, "/predict", content=picture)
+    with ThreadPoolExecutor(40) as pool:
+        answers = [pool.submit(post) for _ in range(40)]
+        are_refused = until(lambda: sum(each.done() for each in answers) == 29)
+        client.portal.call(may_go_on.set)
+    assert are_refused
+    statuses = Counter(each.result().status_code for each in answers)
+    assert statuses == {200: 11, 503: 29}  # the last one waits for ten
 
 
 @pytest.mark.parametrize(("others", "expected"), [(0, 0), (1, 0), (2, 1), (9, 1)])

@@ -393,7 +393,8 @@ def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(wo
     assert "Traceback" not in process.log
 
 
-def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(seven):
+def test_under_overload_pictures_are_answered_or_refused(seven):
+    """How long accepted ones wait is tested in test_admission.py, without a clock."""
     picture = encode(drawing(seven).convert("RGB").resize((640, 480)), "JPEG")
     with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
         for pid in family(process.pid):
@@ -404,10 +405,6 @@ def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(s
         answers = asyncio.run(load(url, picture, clients=400, rate=1500, seconds=3))
         assert is_well(url)
     assert set(answers) == {200, 503}
-    assert len(answers[200]) > 100
-    # Measured: 0.12; 1.5 if requests wait before they take a place.
-    assert np.percentile(answers[200], 99) < 0.6
-    assert max(answers[503]) < 3
 
 
 @needs_proc
