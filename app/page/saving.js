@@ -44,7 +44,7 @@ function rowsToPaste(pictures) {
 }
 
 // An apostrophe precedes a text, except a number, that a spreadsheet would run as a formula.
-function escaped(text) {
+export function escaped(text) {
   const isFormula = /^'*[=+\-@\t\r\n]/.test(text);
   const isNumber = /^[+-][0-9.,]+$/.test(text);
   return isFormula && !isNumber ? `'${text}` : text;
