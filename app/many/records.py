@@ -4,12 +4,12 @@ be read.
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Sequence
 from io import StringIO
 
 from app.answers.columns import (
+    CELL,
     Kind,
     Record,
     columns_of,
@@ -75,6 +75,7 @@ class Csv:
         self.fields = fields
         self.least = least
         self.for_spreadsheet = for_spreadsheet
+        self.rows: list[Record] = []  # that are kept for the end
         self.widen(0)
 
     def widen(self, cells: int) -> None:
@@ -107,7 +108,7 @@ class Csv:
         whole = text[: text.rfind("\n") + 1]
         rows = csv.reader(StringIO(whole, newline=""))
         header = next(rows, [])
-        cells = sum(1 for name in header if re.fullmatch("cell[0-9]+", name))
+        cells = sum(1 for name in header if CELL.fullmatch(name))
         self.widen(max(self.cells, cells))
         if self.fields and (others := {*header} - {*self.columns}):
             raise CannotGoOn(
@@ -128,16 +129,7 @@ class PrintedCsv(Csv):
     table is not known before.
     """
 
-    def __init__(
-        self,
-        kind: Kind,
-        least: float,
-        for_spreadsheet: bool,
-        fields: Sequence[str] = (),
-    ) -> None:
-        super().__init__(kind, least, for_spreadsheet, fields)
-        self.rows: list[Record] = []
-        self.has_header = True
+    has_header = True
 
     def put(self, row: Record) -> str | None:
         """Return the line of a digit or a sheet; keep the row of a text."""

@@ -6,7 +6,7 @@ import { create, element, onClick, write } from "./dom.js";
 import { cellsOf, change } from "./editing.js";
 import { pictureOf, wholePicture } from "./explanation.js";
 import { blobOf } from "./images.js";
-import { ask, patiently } from "./service.js";
+import { askPatiently } from "./service.js";
 import { state } from "./state.js";
 import { showTools } from "./view.js";
 
@@ -56,7 +56,6 @@ async function correct(label, picture, cells) {
 
 // Store a picture with its label, and return what to say of it.
 export async function store(label, picture, say) {
-  const send = async () => ask(`corrections?label=${encodeURIComponent(label)}`, await picture, undefined, say);
-  const { stored } = await patiently(send, undefined, say);
+  const { stored } = await askPatiently(`corrections?label=${encodeURIComponent(label)}`, await picture, undefined, say);
   return `Thank you: ${stored ? "your correction is" : "it was already"} stored.`;
 }

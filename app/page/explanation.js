@@ -4,7 +4,7 @@ import { isNumber, percent } from "./answers.js";
 import { boxAround } from "./boxes.js";
 import { create, createSvg, element, set, write } from "./dom.js";
 import { blobOf, dataUri, toSend } from "./images.js";
-import { ask, headers, patiently } from "./service.js";
+import { askPatiently, headers } from "./service.js";
 import { state, tab } from "./state.js";
 
 const EXPLAIN_MS = 300; // delay of the request for an explanation, which the next stroke cancels
@@ -26,8 +26,7 @@ async function explain() {
   const [digit, picture] = [state.chosen, state.current];
   const { signal } = (explaining = new AbortController());
   try {
-    const ofService = async () => ask("explain?opinion=false", await pictureOf(digit), signal);
-    const explanation = explanations.get(digit) ?? (await patiently(ofService, signal));
+    const explanation = explanations.get(digit) ?? (await askPatiently("explain?opinion=false", await pictureOf(digit), signal));
     const source = state.shown.picture ?? picture.url ?? (await dataUri(picture.blob));
     if (signal.aborted) return;
     explanations.set(digit, explanation);

@@ -7,7 +7,7 @@ import { formIn, keepFormSoon, linked, restoreForm, useForm, written, wrongName 
 import { hasPages, toSend } from "./images.js";
 import { fields, showBoxes } from "./plan.js";
 import { download } from "./saving.js";
-import { ask, patiently } from "./service.js";
+import { askPatiently } from "./service.js";
 import { state } from "./state.js";
 
 const MOST_PAGES = 20; // of a form
@@ -35,7 +35,7 @@ async function proposeFrom(...samples) {
 async function proposals(sample, page = 1) {
   say(`Looking for fields on page ${page} …`);
   try {
-    const form = await patiently(() => ask(`forms/new?page=${page}`, sample, undefined, say), undefined, say);
+    const form = await askPatiently(`forms/new?page=${page}`, sample, undefined, say);
     const isLast = !hasPages(sample) || page === MOST_PAGES;
     return [{ sample, page, form }, ...(isLast ? [] : await proposals(sample, page + 1))];
   } catch (error) {
@@ -96,8 +96,7 @@ async function showSample() {
 async function pictureOf({ sample, page }, address) {
   const { isShown } = await toSend({ blob: sample, url: address });
   if (isShown && !hasPages(sample)) return address;
-  const shown = () => ask(`read?picture=true&page=${page}`, sample);
-  return patiently(shown).then(({ picture }) => picture, () => undefined);
+  return askPatiently(`read?picture=true&page=${page}`, sample).then(({ picture }) => picture, () => undefined);
 }
 
 function showFields() {

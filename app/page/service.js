@@ -44,6 +44,10 @@ export async function ask(route, picture, signal, say = () => {}, take = () => {
   return last ?? Promise.reject(errorIn(response));
 }
 
+export function askPatiently(route, picture, signal, say) {
+  return patiently(() => ask(route, picture, signal, say), signal, say);
+}
+
 export function errorIn(response) {
   const { detail, type } = parsed(response.responseText) ?? {};
   return refused(reason(response, detail), response.status, { type, retryAfter: response.getResponseHeader("Retry-After") });
