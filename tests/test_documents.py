@@ -338,7 +338,7 @@ def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(
 def test_pictures_are_read_between_the_pages_of_documents(url, pages):
     file = document(pages[:1] * 20, "TIFF")
     picture = encode(pages[0])
-    health = []
+    health, reading = [], []
     with (
         httpx2.Client(base_url=url, timeout=60) as client,
         ThreadPoolExecutor(3) as pool,
@@ -348,13 +348,15 @@ def test_pictures_are_read_between_the_pages_of_documents(url, pages):
             begin = time.perf_counter()
             assert client.get("/health").status_code == 200
             health.append(time.perf_counter() - begin)
+            begin = time.perf_counter()
             assert read(client, picture)["text"] == "72"
+            reading.append(time.perf_counter() - begin)
     for answer in answers:
         pages = answer.result().json()["pages"]
         assert [page["text"] for page in pages] == ["72"] * 20
     # Or a picture would have waited for several pages each time.
     assert len(health) >= 20
-    assert median(health) < 0.1
+    assert median(health) < median(reading) / 2
 
 
 @pytest.mark.slow

@@ -103,10 +103,7 @@ def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
     for path in ("/predict", "/explain", "/read", "/corrections?label=7"):
         # A blank picture has an empty text.
         if problem != "blank-image" or path != "/read":
-            answer = refused(
-                strict, path, status, problem, content=body, headers=headers | KEY
-            )
-            assert answer.elapsed.total_seconds() < 1
+            refused(strict, path, status, problem, content=body, headers=headers | KEY)
     assert not list(folder.iterdir())
     answer = strict.post("/predict", content=encode(seven), headers=KEY)
     assert answer.json()["digit"] == 7

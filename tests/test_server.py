@@ -176,20 +176,19 @@ def test_what_is_sent_slowly_times_out(start, piece, service):
     assert is_well(service)
 
 
-@pytest.mark.parametrize(
-    "version", ["1.1\r\nConnection: close", "1.1\r\nConnection: Upgrade, Close", "1.0"]
-)
-def test_before_it_closes_a_connection_the_service_waits_once_for_the_rest_of_a_body(
-    version, service
-):
-    with connect(service) as client:
+def test_before_it_closes_a_connection_the_service_waits_once_for_the_rest_of_a_body():
+    versions = ("1.1\r\nConnection: close", "1.1\r\nConnection: Upgrade, Close", "1.0")
+    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="3") as (_, url), ExitStack() as stack:
+        clients = [stack.enter_context(connect(url)) for _ in versions]
         started = time.perf_counter()
-        client.sendall(
-            f"POST /predict HTTP/{version}\r\nHost: x\r\nContent-Length: "
-            "1000000000\r\n\r\n".encode()
-        )
-        assert received(client).startswith(b"HTTP/1.1 413 ")
-        assert CLIENT_SECONDS <= time.perf_counter() - started < 2 * CLIENT_SECONDS
+        for client, version in zip(clients, versions, strict=True):
+            client.sendall(
+                f"POST /predict HTTP/{version}\r\nHost: x\r\nContent-Length: "
+                "1000000000\r\n\r\n".encode()
+            )
+        for client in clients:
+            assert received(client).startswith(b"HTTP/1.1 413 ")
+            assert 3 <= time.perf_counter() - started < 6
 
 
 LAST = post(SMALL, headers=CLOSE)
@@ -253,15 +252,14 @@ def test_requests_on_a_connection_are_answered_in_order_before_it_is_closed(
         (b"", []),
     ],
 )
-def test_a_client_that_closes_its_side_gets_all_answers_at_once(
-    sent, expected, service
-):
-    with connect(service) as client:
+def test_a_client_that_closes_its_side_gets_all_answers_at_once(sent, expected, url):
+    with connect(url) as client:
         started = time.perf_counter()
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
         assert statuses(received(client)) == expected
-        assert time.perf_counter() - started < CLIENT_SECONDS
+        # Half of the time that a client has.
+        assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("ending", [socket.SHUT_WR, socket.SHUT_RDWR])
@@ -297,11 +295,13 @@ def test_a_head_request_is_answered_without_a_body(service):
 
 def test_answers_are_not_delayed_by_nagles_algorithm(service):
     with httpx2.Client() as client:
-        client.post(f"{service}/predict", content=SMALL)
-        started = time.perf_counter()
+        latencies = []
         for _ in range(50):
+            started = time.perf_counter()
             client.post(f"{service}/predict", content=SMALL)
-        assert time.perf_counter() - started < 1  # 50 delayed acknowledgements take 2 s
+            latencies.append(time.perf_counter() - started)
+    # The first acknowledgements on a connection are not delayed.
+    assert min(latencies[20:]) < 0.04
 
 
 @pytest.fixture
