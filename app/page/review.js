@@ -11,6 +11,7 @@ const AROUND = 0.6; // margin around a field, in its heights
 let field; // the one that is shown: {picture, page, index}; its page and index count from 0
 let done = []; // those that were shown before
 let isWhole = false; // whether the whole sheet is shown
+let storing = Promise.resolve(); // one correction after the other, since the last label of a field counts
 
 function lineOf({ picture, page, index }) {
   return pagesOf(picture.answer)[page].lines[index];
@@ -96,7 +97,7 @@ const say = (words) => write("review-note", words);
 
 function settle(text) {
   const { picture, text: read } = lineOf(field);
-  if (isStored() && text !== read) store(text || "none", blobOf(picture), say).then(say, ({ message }) => say(message));
+  if (isStored() && text !== read) storing = storing.then(() => store(text || "none", blobOf(picture), say)).then(say, ({ message }) => say(message));
   putLine(field, withText(lineOf(field), text));
   done.push(field);
   showNext();

@@ -116,6 +116,7 @@ class Sheets:
                 "value": text,
                 "confidence": sure,
                 "empty": 0.01,
+                "picture": "data:image/png;base64,AA==",
                 "box": dict(zip(SIDES, BOXES[number], strict=True)),
                 "alternatives": [{"text": each, "confidence": 0.1} for each in others],
             }
@@ -329,6 +330,33 @@ def test_what_a_reviewer_types_is_stored_with_the_picture_of_its_field(
             answer = httpx2.post(f"{url}/read", content=picture, timeout=60).json()
             said[answer["text"]] = correction.label
         assert said == {"3251": "3257", "-35": "none", "10": "none"}
+
+
+def test_the_last_label_of_a_field_counts_even_if_the_first_had_to_wait(
+    browser, tmp_path
+):
+    labels = []
+
+    def store(route: Route) -> None:
+        labels.append(route.request.url.partition("label=")[2])
+        if len(labels) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={})
+        else:
+            route.fulfill(status=201, json={"stored": True})
+
+    with (
+        serving(DIGITS_CORRECTIONS_DIR=str(tmp_path)) as (_, url),
+        opened(browser, url) as page,
+    ):
+        Sheets(page)
+        page.route("**/corrections?*", store)
+        make_form(page)
+        read_sheets(page, blank())
+        click(page, "Review (1)")
+        expect_words(page, "#review-note", "is stored with the field's picture")
+        press(page, "t", "7", "Enter", "b", "e")
+        assert until(lambda: page.wait_for_timeout(50) or len(labels) == 3)
+    assert labels == ["7", "7", "none"]
 
 
 def test_a_form_in_the_making_and_what_was_reviewed_survive_a_reload(page):
