@@ -49,10 +49,8 @@ from PIL import Image
 from app.digit.reading import Reading, read_digit
 from app.many.rows import unanswered
 from app.picture.errors import TooComplex
-from app.serving.networks import Networks
-from app.text.reading import read_text
 from app.text.transcription import Transcription
-from measuring import header, held_out, row
+from measuring import Served, header, held_out, row
 from servers import DIGITS, SERVE, URL, all_cores, running
 from training.options import LINES_MODEL, MODEL, PAGES_MODEL
 from training.writing.drawing import png
@@ -111,17 +109,14 @@ Seen = Counter[str]
 
 def pictures(seed: int) -> list[Picture]:
     """Make pictures of many kinds, and bad files, each with its right answers."""
-    networks = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL)
+    networks = Served.committed()
     test = held_out("test")
     reads = {
         "digit": (
             partial(read_digit, classifier=networks.digits, opinion=networks.opinion),
             networks.digit_model,
         ),
-        "text": (
-            partial(read_text, network=networks.lines, pages=networks.pages),
-            networks.text_model,
-        ),
+        "text": (networks.transcription, networks.text_model),
     }
     images = test.images[::500].numpy()
     files = [png(Image.fromarray(image)) for image in images]

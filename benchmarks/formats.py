@@ -90,7 +90,7 @@ def read_scan(networks: Served, scan: Scan, way: str) -> Transcription:
     field = scan.entry.field
     if way == "without":
         field = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
-    return networks.read_text(scan.file.read_bytes(), TextOptions(field))
+    return networks.transcription(scan.file.read_bytes(), TextOptions(field))
 
 
 def answer_of(networks: Served, scan: Scan, way: str) -> Answer:

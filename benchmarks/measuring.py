@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Self, TypeVar
@@ -15,8 +16,10 @@ from tqdm import tqdm
 
 from app.digit.reading import DigitOptions, Reading, read_digit
 from app.picture.errors import PictureError
+from app.picture.opening import open_image
 from app.serving.networks import Networks
-from app.text.reading import AS_WRITTEN, TextOptions, read_text
+from app.stopwatch import Stopwatch
+from app.text.reading import AS_WRITTEN, TextOptions
 from app.text.transcription import Transcription
 from training import data
 from training.data import Digits
@@ -60,11 +63,11 @@ class Served(Networks):
         except PictureError:
             return None
 
-    def read_text(
+    def transcription(
         self, picture: bytes, options: TextOptions = AS_WRITTEN
     ) -> Transcription:
-        """Read what is written in a picture."""
-        return read_text(picture, self.lines, self.pages, options)
+        """Read what is written in a picture as the service does."""
+        return self.read_text(partial(open_image, picture), options, Stopwatch())
 
     def digit(self, picture: bytes) -> int | None:
         """Read a digit as the service does; None if the picture is refused."""
@@ -74,7 +77,7 @@ class Served(Networks):
     def text(self, picture: bytes, with_marks: bool = False) -> str:
         """Read a number as the service does; empty if the picture is refused."""
         try:
-            text = self.read_text(picture)
+            text = self.transcription(picture)
         except PictureError:
             return ""
         return text.text if with_marks else text.digits_only().text

@@ -75,13 +75,14 @@ def read(client, picture: bytes, query: str = "") -> dict:
 
 
 def test_the_answer_has_the_text_its_lines_and_their_digits(
-    client, picture, line_network
+    client, picture, line_network, classifier
 ):
     pages = page_network()
     answer = read(client, picture, "?frame=true")
     assert list(answer) == ["text", "confidence", "lines", "model"]
     assert answer["text"] == "72"
-    assert answer["model"] == f"{line_network.version}+{pages.version}"
+    versions = line_network.version, pages.version, classifier.version
+    assert answer["model"] == "+".join(versions)
     assert 0.9 < answer["confidence"] <= 1
     (line,) = answer["lines"]
     assert list(line) == ["text", "confidence", "box", "digits", "marks"]

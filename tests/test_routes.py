@@ -133,7 +133,7 @@ def test_health_and_each_answer_name_the_models(
         "pages": {"version": pages.version, **pages.metadata},
     }
     of_digits = f"{classifier.version}+{line_network.version}"
-    of_texts = f"{line_network.version}+{pages.version}"
+    of_texts = f"{line_network.version}+{pages.version}+{classifier.version}"
     models = {"/predict": of_digits, "/explain": of_digits, "/read": of_texts}
     for path, model in models.items():
         assert client.post(path, content=picture).json()["model"] == model

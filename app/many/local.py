@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from app.answers import conversion
@@ -15,7 +16,8 @@ from app.picture.errors import PictureError
 from app.picture.opening import open_image
 from app.serving.networks import Networks
 from app.settings import Settings
-from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded, text_in
+from app.stopwatch import Stopwatch
+from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded
 
 
 class Local(Engine):
@@ -67,11 +69,10 @@ class Local(Engine):
         field.require_possible(networks.lines.spec)
         how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
         try:
-            image = open_image(picture, self.settings.max_pixels, page=page)
-            text = text_in(decoded(image), networks.lines, networks.pages, how)
+            opened = partial(open_image, picture, self.settings.max_pixels, page=page)
+            text = networks.read_text(opened, how, Stopwatch())
         except (PictureError, ImpossibleLength) as error:
             return unanswered(error)
-        text = text._replace(model=networks.text_model)
         if not options.marks:
             text = text.digits_only()
         return conversion.text_of(text, with_frames=False, characters=field.characters)

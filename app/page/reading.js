@@ -1,6 +1,6 @@
-// Reading a picture: POST /read, and /predict for a single digit.
+// Reading a picture: POST /read, and /predict where nothing is read.
 
-import { fieldsOf, isMissing, isWhole, missingIn, UNREAD } from "./answers.js";
+import { digitsOf, fieldsOf, isMissing, isWhole, missingIn, UNREAD } from "./answers.js";
 import { element } from "./dom.js";
 import { isBusy, refused } from "./errors.js";
 import { inPixelsOf, toSend } from "./images.js";
@@ -12,9 +12,9 @@ const ALTERNATIVES = 5; // readings of a field to choose from
 export const form = element("form"); // of the numbers; the value of an option is its part of a request
 export const SHEETS = "sheets"; // the option for sheets of a printed form
 
-// Read a picture, or the pages that are missing in the answer for a document. If /read finds nothing or one digit without
-// marks, and no form was chosen, the answer is that of /predict. `say` is told what the user waits for, and `onPage` which page
-// of a document has arrived.
+// Read a picture, or the pages that are missing in the answer for a document. If there is one digit without marks, and no form
+// was chosen, the answer is like that of /predict; if there is nothing, it is that, which says what the picture is most like.
+// `say` is told what the user waits for, and `onPage` which page of a document has arrived.
 export async function attempt(picture, signal, say, onPage) {
   const started = performance.now();
   const sent = await toSend(picture);
@@ -36,7 +36,7 @@ export async function attempt(picture, signal, say, onPage) {
   if (answer.pages || pages.length) throw errorOfMissing(picture.answer);
   const page = finished(answer);
   if (printed || format || !/^\d?$/.test(page.text)) return (picture.answer = page);
-  const digit = inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent);
+  const [digit] = page.text ? digitsOf(page) : [inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent)];
   const text = String(digit.digit);
   picture.answer = { ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] };
 }

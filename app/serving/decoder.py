@@ -26,7 +26,7 @@ from app.picture.file_formats import MAX_PIXELS
 from app.picture.opening import open_image, page_count
 from app.serving.networks import Files, Networks
 from app.stopwatch import Stage, Stopwatch
-from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text, text_in
+from app.text.reading import ImpossibleLength, TextOptions, decoded, read_text
 from app.text.transcription import Transcription
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
@@ -169,10 +169,8 @@ def text_within(
     """Read what is written in a picture; else as `digit_within`."""
     watch = Stopwatch()
     watch.end("wait")
-    picture = decoded(limits.open(data, options.page))
-    watch.end("decode")
-    text = text_in(picture, networks.lines, networks.pages, options, limits.extend)
-    watch.end("inference")
+    open_picture = partial(limits.open, data, options.page)
+    text = networks.read_text(open_picture, options, watch, limits.extend)
     return text, watch.stages
 
 

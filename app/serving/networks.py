@@ -1,12 +1,23 @@
 """The networks, and which of them read a digit or a text."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
 from app.digit.classifier import Classifier
 from app.digit.opinion import SecondOpinion
+from app.digit.reading import AS_USUAL, digit_in
+from app.digit.single import as_digit, may_be_digit
+from app.picture.errors import PictureError
+from app.stopwatch import Stopwatch
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
+from app.text.picture_reader import unheeded
+from app.text.reading import TextOptions, decoded, text_in
+from app.text.transcription import Transcription
 
 
 class Files(NamedTuple):
@@ -46,6 +57,27 @@ class Networks(NamedTuple):
         opinion = SecondOpinion.of(classifier, line_network) if has_opinion else None
         return cls(classifier, line_network, page_network, opinion)
 
+    def read_text(
+        self,
+        open_picture: Callable[[], Image.Image],
+        options: TextOptions,
+        watch: Stopwatch,
+        on_lines: Callable[[float], object] = unheeded,
+    ) -> Transcription:
+        """Read what is written in a picture; a digit alone as it is read as a digit.
+
+        Raises PictureError or ImpossibleLength. `on_lines` is as of `text_in`.
+        """
+        picture = decoded(open_picture())
+        watch.end("decode")
+        text = text_in(picture, self.lines, self.pages, options, on_lines)
+        if may_be_digit(text, options):
+            with suppress(PictureError):  # it has no ink
+                reading = digit_in(open_picture(), self.digits, self.opinion, AS_USUAL)
+                text = as_digit(text, reading, options)
+        watch.end("inference")
+        return text._replace(model=self.text_model)
+
     @property
     def files(self) -> Files:
         """Where other processes find the model files."""
@@ -71,6 +103,5 @@ class Networks(NamedTuple):
     @property
     def text_model(self) -> str:
         """The versions of the files by which texts are read, joined by "+"."""
-        if self.pages:
-            return f"{self.lines.version}+{self.pages.version}"
-        return self.lines.version
+        networks = self.lines, self.pages, self.digits
+        return "+".join(network.version for network in networks if network)

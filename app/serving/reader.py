@@ -127,7 +127,6 @@ class Reader:
         """
         watch = Stopwatch()
         text, stages = await self.decoders(data, partial(text_within, options=options))
-        text = text._replace(model=self.networks.text_model)
         self.record(text, [*since(watch, stages)], False)
         return text
 
