@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from training.pictures import Page
+from app.labels import LabelledPage
 
 WIDTH, HEIGHT = 1240, 1754  # A4 at 150 dots per inch
 SMALL, LARGE = (ImageFont.load_default(size) for size in (30, 52))
@@ -213,7 +213,7 @@ def of_digits(
     return write_number
 
 
-def of_lines(labels: Mapping[Page, str], rng: Generator) -> Hand:
+def of_lines(labels: Mapping[LabelledPage, str], rng: Generator) -> Hand:
     """Return a hand that pastes labelled pictures of numbers, whatever their length."""
     pictures = [*labels]
 

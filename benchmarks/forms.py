@@ -37,6 +37,7 @@ from app.form.landmarks import landmarks_in
 from app.form.placement import applied
 from app.form.proposal import fractions
 from app.form.reading import FieldText, FormOptions, found_on, sheet_in, text_of_field
+from app.labels import labels_of
 from app.picture.opening import open_image
 from app.text.formats import FormatName
 from app.text.reading import TextOptions, decoded
@@ -44,7 +45,6 @@ from app.text.strips import Sheet
 from filled_forms import FORMS, Hand, Print, of_digits, of_lines, printed, sheet
 from filled_forms import Sheet as Filled
 from measuring import Seed, Served, Split, header, held_out, on_one_core, percent, row
-from training.pictures import labels_of
 
 EXACT = 0.1  # of a field's height
 SURE = 0.9

@@ -74,13 +74,16 @@ class Served(Networks):
         reading = self.predict(picture)
         return reading.digit if reading else None
 
-    def text(self, picture: bytes, with_marks: bool = False) -> str:
-        """Read a number as the service does; empty if the picture is refused."""
+    def text(self, picture: bytes, with_marks: bool = False) -> tuple[str, float]:
+        """Read a number as the service does, and its confidence; without either if the
+        picture is refused.
+        """
         try:
             text = self.transcription(picture)
         except PictureError:
-            return ""
-        return text.text if with_marks else text.digits_only().text
+            return "", 0.0
+        text = text if with_marks else text.digits_only()
+        return text.text, text.confidence
 
 
 def on_one_core() -> None:

@@ -30,6 +30,7 @@ import numpy as np
 import typer
 from numpy.typing import ArrayLike
 
+from app.labels import labels_of
 from measuring import (
     Folder,
     Save,
@@ -42,7 +43,6 @@ from measuring import (
     row,
 )
 from peers import read_by_each
-from training.pictures import labels_of
 from written_pages import Cells, rotation, write_folder
 
 RECOGNISERS = "digits", "rapidocr"

@@ -25,6 +25,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from app.labels import NOTHING
 from measuring import (
     Folders,
     Seed,
@@ -36,7 +37,6 @@ from measuring import (
     wilson_interval,
 )
 from real import labelled
-from training.pictures import NO_DIGIT
 from training.writing.scenes import number, render
 
 HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
     dice = random.Random(seed)  # noqa: S311 - no secret
     found = {}
     for folder, labels in labelled(folders).items():
-        pairs = [pair for pair in labels.items() if pair[1] != NO_DIGIT]
+        pairs = [pair for pair in labels.items() if pair[1] != NOTHING]
         if pairs:
             found[folder.name] = dict(dice.sample(pairs, min(n, len(pairs))))
     return found

@@ -20,9 +20,10 @@ import numpy as np
 import typer
 
 from app.answers.responses import LEGIBLE
+from app.labels import NOTHING, LabelledPage, files_of_labels, labels_of
 from measuring import Folders, LinesModel, Model, Served, header, percent, row, watched
 from training.options import LINES_MODEL, MODEL, PAGES_MODEL
-from training.pictures import LABELS, NO_DIGIT, Page, files_of_labels, labels_of
+from training.pictures import LABELS
 
 LISTED = 30  # mistakes
 PASSING = 0.98  # share of the digits that pass where non-digits are counted
@@ -33,7 +34,7 @@ class Answer(NamedTuple):
     be, and the digit a dash.
     """
 
-    page: Page
+    page: LabelledPage
     label: str
     digit: str = "–"
     confidence: float = 0.0
@@ -42,7 +43,7 @@ class Answer(NamedTuple):
     legibility_alone: float = 0.0
 
 
-def labelled(folders: Sequence[Path]) -> dict[Path, dict[Page, str]]:
+def labelled(folders: Sequence[Path]) -> dict[Path, dict[LabelledPage, str]]:
     """Find the labels of digits, and of pictures without one, in each folder."""
     found = {}
     for file in chain.from_iterable(map(files_of_labels, folders)):
@@ -53,7 +54,7 @@ def labelled(folders: Sequence[Path]) -> dict[Path, dict[Page, str]]:
     return found
 
 
-def read(page: Page, label: str, networks: Served) -> Answer:
+def read(page: LabelledPage, label: str, networks: Served) -> Answer:
     """Read a picture."""
     picture = page.file.read_bytes()
     reading = networks.predict(picture, page.number)
@@ -102,7 +103,7 @@ def main(
     try:
         for folder, labels in labelled(folders).items():
             for page, label in watched(labels.items(), folder.name):
-                kind = others if label == NO_DIGIT else digits
+                kind = others if label == NOTHING else digits
                 kind.setdefault(folder, []).append(read(page, label, networks))
     except OSError as error:
         raise SystemExit(f"{error.filename}: {error.strerror}") from error

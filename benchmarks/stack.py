@@ -55,7 +55,7 @@ def write_stack(folder: Path, count: int) -> dict[str, str]:
     rng = np.random.default_rng(0)
     networks = Served.committed()
     some = [sheet(rng) for _ in range(DIFFERENT)]
-    texts = [networks.text(each, with_marks=True) for each in some]
+    texts = [networks.transcription(each).text for each in some]
     right: dict[str, str] = {}
     for number in range(count):
         file = folder / f"{number:03}.png"

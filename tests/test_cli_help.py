@@ -12,7 +12,16 @@ from app.settings import Settings
 from commands import invoked
 from paths import ROOT
 
-COMMANDS = ["serve", "predict", "read", "info", "bulk", "corrections", "forms"]
+COMMANDS = [
+    "serve",
+    "predict",
+    "read",
+    "threshold",
+    "info",
+    "bulk",
+    "corrections",
+    "forms",
+]
 
 
 def help_of(*command: str) -> str:

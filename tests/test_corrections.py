@@ -20,13 +20,14 @@ from fastapi.testclient import TestClient
 from answers import assert_problem, samples
 from app.corrections import Corrections, NotStored, corrections_in
 from app.digit.reading import DigitOptions, read_digit
+from app.labels import NOTHING, labels_below
 from app.main import create_app
 from app.picture.file_formats import FILE_FORMATS
 from app.settings import Settings
 from commands import invoked
 from hostile import PNG
 from pictures import drawing, encode, flat, letter, number
-from training.pictures import NO_DIGIT, labels_below, load
+from training.pictures import load
 from training.reader import own_lines
 from training.writing.alphabet import class_of
 
@@ -411,7 +412,7 @@ def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(
     expected = {picture: str(label) for label, picture in enumerate(pictures[:9])}
     assert exported(tmp_path / "new" / "set", folder) == {
         **expected,
-        illegible: NO_DIGIT,
+        illegible: NOTHING,
     }
 
 

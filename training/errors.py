@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from app.labels import InvalidLabels
 from app.network import ModelError
 
 
@@ -15,7 +16,7 @@ def exit_status(work: Callable[[], int]) -> int:
     """Do the work of a program; return its exit status. Errors are printed."""
     try:
         return work()
-    except (TrainingError, ModelError) as error:
+    except (TrainingError, InvalidLabels, ModelError) as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -1,28 +1,25 @@
 """Your own labelled pictures, to train on beside MNIST.
 
-A folder holds `images/` and `labels.csv` (columns filename, label and, for files of
-several pages, page), as `digits corrections export` writes them, or several such
-folders. Pictures that show one digit or none are used; `training.lines` uses those of
-numbers too.
+They are in a folder as for `app.labels`, or in several such folders. Pictures that show
+one digit or none are used; `training.lines` uses those of numbers too.
 """
 
-import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from app.digit.classifier import CLASSES, Classifier
 from app.digit.reading import DigitOptions, read_digit
+from app.labels import NOTHING, LabelledPage, labels_below
 from app.picture.errors import PictureError
 from training.data import NONE, Digits
 from training.errors import TrainingError
 from training.writing.alphabet import CHARACTERS
 
-NO_DIGIT = "none"  # the label of a picture that shows no digit
-LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}
+LABELS = {str(digit): digit for digit in range(CLASSES)} | {NOTHING: NONE}
 Label = TypeVar("Label")
 Found = TypeVar("Found")
 # How many of MNIST's images each picture counts as. Fifty pictures by one writer are
@@ -31,30 +28,6 @@ WEIGHT = 50
 # The most that all pictures together add, as a share of the digits (or non-digits)
 # without them.
 MAX_SHARE = 0.1
-
-
-class Page(NamedTuple):
-    """A picture: a file, and which of its pages, from 1 on, if it has several."""
-
-    file: Path
-    number: int | None = None
-
-
-def files_of_labels(folder: Path) -> list[Path]:
-    """Find a folder's own labels.csv, or else those of its subfolders."""
-    own = folder / "labels.csv"
-    return [own] if own.exists() else sorted(folder.glob("*/labels.csv"))
-
-
-def labels_of(folder: Path) -> dict[Page, str]:
-    """Read the label of each picture in a folder."""
-    found = {}
-    with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
-        for row in csv.DictReader(file):
-            picture = folder / "images" / row["filename"]
-            number = int(row["page"]) if row.get("page") else None
-            found[Page(picture, number)] = row["label"]
-    return found
 
 
 def load(folder: Path, classifier: Classifier) -> Digits:
@@ -81,7 +54,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     labels = {page: label for page, label in found.items() if not is_number(label)}
     if unknown := set(labels.values()) - set(LABELS):
         raise TrainingError(
-            f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."
+            f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NOTHING}."
         )
 
     def framed(
@@ -96,7 +69,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
 
 def read_all(
     folder: Path,
-    labels: Mapping[Page, Label],
+    labels: Mapping[LabelledPage, Label],
     read: Callable[[bytes, int | None, Label], list[Found]],
 ) -> list[Found]:
     """Read the pictures of a folder; report and skip those that fail.
@@ -114,23 +87,6 @@ def read_all(
             f"{folder} holds no picture to train on: pass a folder with images/ and "
             "labels.csv."
         )
-    return found
-
-
-def labels_below(folder: Path) -> dict[Page, str]:
-    """Read the labels of all pictures in a folder and its subfolders."""
-    found: dict[Page, str] = {}
-    for file in files_of_labels(folder):
-        try:
-            found |= labels_of(file.parent)
-        except KeyError as error:
-            raise TrainingError(f"{file} has no column {error}.") from error
-        except UnicodeDecodeError as error:
-            raise TrainingError(
-                f"{file} is not in UTF-8: save it as CSV in UTF-8."
-            ) from error
-        except ValueError as error:
-            raise TrainingError(f"{file} has a page that is not a number.") from error
     return found
 
 

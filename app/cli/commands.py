@@ -1,5 +1,5 @@
-"""The commands: `digits serve`, `predict`, `read`, `info`, `bulk`, `forms`,
-`corrections`.
+"""The commands: `digits serve`, `predict`, `read`, `threshold`, `info`, `bulk`,
+`forms`, `corrections`.
 
 Each command imports what it needs when it runs: `serve` needs no client, and `predict`
 no server.
@@ -22,6 +22,7 @@ from app.cli.corrections import corrections
 from app.cli.forms import forms, forms_of
 from app.cli.options import AT_ONCE, URL
 from app.form.form import InvalidForm
+from app.labels import InvalidLabels
 from app.many.engine import ReadOptions, SheetOptions
 from app.many.errors import CannotGoOn, InvalidOption, Unanswered, needs_extra
 from app.many.messages import say
@@ -192,6 +193,58 @@ def read(
             output.follow(kind, answers, endless, pictures_of)
         failed = output.write(kind, answers, pictures_of(files))
     raise Exit(failed > 0)
+
+
+@cli.command()
+def threshold(
+    context: Context,
+    folder: Annotated[
+        Path, Argument(metavar="FOLDER", help="Holds images/ and labels.csv.")
+    ],
+    errors: Annotated[
+        list[float],
+        Option(metavar="PERCENT", min=0, max=100, help="Most errors; may be repeated."),
+    ] = [1.0, 0.5],  # noqa: B006 - typer copies it
+    length: options.Length = None,
+    marks: options.Marks = True,
+    characters: options.Characters = None,
+    format: options.Format = None,
+    date: options.Date = None,
+    values: options.Values = None,
+    min: options.Min = None,
+    max: options.Max = None,
+    digits: options.Decimals = None,
+    check: options.Check = None,
+    rotate: options.Rotate = "none",
+    url: options.Url = URL,
+    api_key: options.Key = None,
+    local: options.InProcess = False,
+    lines_model: options.LocalLinesModel = None,
+    jobs: options.Jobs = None,
+    patience: options.Patience = BUSY_MINUTES,
+) -> None:
+    """Find the confidence from which numbers like yours need no look.
+
+    It reads labelled pictures, such as those of digits corrections export, as
+    digits read does: images/ holds them, and labels.csv has the columns
+    filename, label and, for files of several pages, page. A label is what is
+    written, or none.
+    """
+    from app.labels import labels_below
+    from app.many.threshold import judged, summary_of
+
+    field = Field(length, characters, format, date, values, min, max, digits, check)
+    how = ReadOptions(field, marks, rotate)
+    models = {"lines_model": lines_model}
+    with answerer(context, local, url, api_key, jobs, models, patience) as reader:
+        labels = labels_below(folder)
+        if not labels:
+            raise InvalidLabels(
+                f"{folder} holds no labelled pictures: pass a folder with images/ and "
+                "labels.csv."
+            )
+        texts = list(judged(reader, labels, how))
+    say("\n".join(summary_of(texts, [percent / 100 for percent in errors])))
 
 
 @cli.command()
@@ -419,7 +472,7 @@ def clean_exit() -> Iterator[None]:
         yield
     except (InvalidOption, InvalidField, InvalidForm) as error:
         raise BadParameter(printable(str(error))) from error
-    except (CannotGoOn, Unanswered) as error:
+    except (CannotGoOn, InvalidLabels, Unanswered) as error:
         raise failure(printable(str(error))) from error
     except KeyboardInterrupt:
         end_by(signal.SIGINT)

@@ -12,6 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.labels import NOTHING, labels_below
 from app.picture.opening import open_image
 from app.text.layout import in_rows, joined
 from app.text.pages import PageNetwork
@@ -19,7 +20,7 @@ from app.text.reading import decoded
 from app.text.strips import WHOLE_STRIPS, Sheet, whole_sheet
 from training.errors import TrainingError
 from training.options import PAGES_MODEL
-from training.pictures import NO_DIGIT, labels_below, read_all
+from training.pictures import read_all
 from training.reader.ink_lines import Text
 from training.reader.paper import normalised, padded
 from training.reader.recogniser import STRIP_HEIGHT
@@ -79,7 +80,7 @@ def strips_of(
 
 def symbols_of(text: str, path: Path) -> Text:
     """Convert a line's text to classes of the reader."""
-    if text == NO_DIGIT:
+    if text == NOTHING:
         return ()
     unknown = set(text) - set(CHARACTERS)
     if unknown:
