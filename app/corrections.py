@@ -30,8 +30,7 @@ STEM = re.compile(r"[0-9a-f]{64}(?:-([1-9][0-9]*))?")  # of both names, with the
 UNFINISHED = re.compile(rf"\.{STEM.pattern}\.[a-z]+\.[0-9a-f]{{32}}")  # see `write`
 LEFTOVER_SECONDS = 600  # since the last change of a file: nobody still writes it
 MAX_RECORD_BYTES = 10_000
-NO_DIGIT = "none"  # the label of a picture without digits
-# A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which
+# A digit, a number as it is written, with newlines between lines, or `none`. Which
 # characters it may have depends on the line network: see `require_readable`.
 LABEL = r"^\S([\s\S]{0,198}\S)?$"
 OWNER = 0o600  # permissions of the files, unless the umask is set for sharing

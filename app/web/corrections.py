@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from app.answers import conversion, errors, problems, responses
-from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
+from app.corrections import LABEL, Corrections, NotStored
 from app.digit.reading import DigitOptions
+from app.labels import NOTHING
 from app.picture.errors import BlankImage
 from app.settings import Settings
 from app.text.field import InvalidField, require_readable
@@ -110,14 +111,14 @@ async def correct(
     """
     label = parameters.label
     page = parameters.page
-    if label != NO_DIGIT:
+    if label != NOTHING:
         require_readable(label, service.reader.networks.lines.spec)
-    is_number = label not in {NO_DIGIT, *DIGITS}
+    is_number = label not in {NOTHING, *DIGITS}
     answer_to = answer_to_number if is_number else answer_to_digit
     try:
         answer = await answer_to(request, service, picture, page)
     except BlankImage:
-        if label != NO_DIGIT:
+        if label != NOTHING:
             raise
         answer = await answer_to_number(request, service, picture, page)
     stored = await corrections.add(picture, label, answer, page or 1)
