@@ -627,10 +627,10 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
     without = {"DIGITS_PAGES_MODEL": "none"}
     with serving("--workers", "2", **without) as (_, url):
         health = httpx2.get(f"{url}/health", timeout=30).json()
-        version = health["models"]["lines"]["version"]
+        versions = [health["models"][name]["version"] for name in ("lines", "digits")]
         for where in (("--local",), ("--url", url)):
             (read,) = lines_of(invoked("read", files[1], "--json", *where, **without))
-            assert (read["text"], read["model"]) == ("7", version)
+            assert (read["text"], read["model"]) == ("7", "+".join(versions))
             (about,) = lines_of(invoked("info", "--json", *where, **without))
             assert [*about["models"]] == ["digits", "lines", "pages"]
             assert about["models"]["pages"] is None

@@ -71,7 +71,7 @@ class Csv:
         fields: Sequence[str] = (),
     ) -> None:
         self.kind: Kind = kind
-        self.may_lack_rows = kind == "text"  # of the last picture
+        self.may_lack_rows = kind != "sheet"  # of the last picture
         self.fields = fields
         self.least = least
         self.for_spreadsheet = for_spreadsheet
