@@ -150,13 +150,20 @@ def table_in(path: Path) -> list[dict[str, str]]:
         return [*csv.DictReader(file)]
 
 
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @pytest.fixture
-def cluster(monkeypatch) -> Iterator[tuple[str, ...]]:
-    """Options that name a cluster of two nodes on this machine, with different
-    addresses, and its token.
-    """
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+def cluster(nodes, monkeypatch) -> tuple[str, ...]:
+    """Options that name a cluster of two nodes, and its token."""
+    for name, value in TOKEN.items():
+        monkeypatch.setenv(name, value)
+    return nodes
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[tuple[str, ...]]:
+    """A cluster of two nodes on this machine, with different addresses."""
     with socket.socket() as free:
         free.bind(("127.0.0.2", 0))
         port = free.getsockname()[1]
@@ -176,7 +183,11 @@ def cluster(monkeypatch) -> Iterator[tuple[str, ...]]:
         for options in (head, other):
             command = [RAY, "start", *options.split(), *common.split()]
             node = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=os.environ | TOKEN,
             )
             stack.enter_context(node)
             stack.callback(node.terminate)
