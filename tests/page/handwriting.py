@@ -41,7 +41,7 @@ def rounded(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     if last == 0:
         return corners
     curve = make_interp_spline(np.arange(last + 1), corners, min(2, last))
-    return curve(np.linspace(0, last, 8 * last + 1))
+    return curve(np.linspace(0, last, 4 * last + 1))
 
 
 def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:
