@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
@@ -414,7 +414,7 @@ def test_an_attack_does_not_affect_others(name, service):
             attacks.append(pool.submit(send_for, url, hostile, seconds, statuses))
         while not all(attack.done() for attack in attacks):
             beside.add(send(url, good))
-            time.sleep(0.5)
+            wait(attacks, timeout=0.5)
         if beside == {503}:
             beside.add(send(url, good))
         assert [attack.result() for attack in attacks] == [None] * AT_ONCE
