@@ -231,7 +231,8 @@ def test_texts_are_read_with_the_network_for_pages_that_is_set(
     onnx.save(model, tmp_path / "own.onnx")
     monkeypatch.chdir(tmp_path)
     lines = Settings().lines_model
-    for name, used in (("own.onnx", [lines, tmp_path / "own.onnx"]), ("none", [lines])):
+    for name, pages in (("own.onnx", [tmp_path / "own.onnx"]), ("none", [])):
+        used = [lines, *pages, MODEL]
         environment = os.environ | {"DIGITS_PAGES_MODEL": name}
         subprocess.run(
             [DIGITS, "bulk", "in", name[:4], "--read", *options],

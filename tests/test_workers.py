@@ -72,7 +72,8 @@ def test_workers_share_port_and_metrics_are_replaced_and_end_with_their_parent(
         assert {name: model["version"] for name, model in models.items()} == versions
         assert {model["owner"] for model in models.values()} == {"somebody else"}
         text = httpx2.post(f"{url}/read", content=SMALL).json()
-        assert text["model"] == f"{versions['lines']}+{versions['pages']}"
+        used = (versions[name] for name in ("lines", "pages", "digits"))
+        assert text["model"] == "+".join(used)
         before = counted(url)
         for _ in range(40):
             assert httpx2.post(f"{url}/predict", content=SMALL).status_code == 200
