@@ -348,7 +348,8 @@ def test_a_crowd_of_clients_takes_little_memory_blocks_nobody_and_is_disconnecte
             client.settimeout(0.05)
             with suppress(OSError):
                 client.sendall(sent)
-        assert is_well(url)
+        # Measured for the greedy on a busy machine: 1.4 s; 40 with h11's patterns.
+        assert until(lambda: is_well(url))
         if (files := Path(f"/proc/{process.pid}/fd")).exists():
             assert peak_memory(process.pid) < most_bytes
             assert until(lambda: len(list(files.iterdir())) < 100, seconds=30)
