@@ -5,6 +5,7 @@ import errno
 import gc
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,7 @@ from app.text.field import Field
 from app.text.reading import AS_WRITTEN, ImpossibleLength, TextOptions
 from hostile import many_scans
 from paths import MODELS
-from pictures import drawing, encode, flat, load_sheet
+from pictures import drawing, encode, flat, load_sheet, written
 from services import until
 from training.data import Digits
 from training.writing.scenes import number
@@ -216,6 +217,27 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
     work = partial(text_within, options=AS_WRITTEN)
     text, _ = asyncio.run(decoders.run(limits, encode(large, "JPEG"), work))
     assert text.digits_only().text == written
+
+
+@linux
+def test_the_system_clears_less_memory_for_a_page_than_the_page_may_take(decoders):
+    """Memory of one array is used for the next, rather than returned and cleared."""
+    page = written(load_sheet()[0], 20, 8).resize((1600, 1400)).convert("RGB")
+    work = partial(text_within, options=AS_WRITTEN)
+
+    async def cleared_bytes() -> int:
+        await decoders(encode(page), work)
+        before = page_faults()
+        await decoders(encode(page), work)
+        return (page_faults() - before) * resource.getpagesize()
+
+    assert asyncio.run(cleared_bytes()) < EXCLUSIVE.memory_bytes
+
+
+def page_faults() -> int:
+    """Count those of all child processes that live."""
+    stats = (Path(f"/proc/{pid}/stat").read_text() for pid in pids())
+    return sum(int(stat.rpartition(")")[2].split()[7]) for stat in stats)
 
 
 @linux

@@ -128,7 +128,9 @@ def prepare_process(files: Files, ready: Connection) -> None:
     # Pebble's handler would wait for C code to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
-    malloc.tune()
+    # Blocks are kept until the picture is read, or the system has to clear memory for
+    # each large array: a third of the time of a page.
+    malloc.tune(malloc.LARGEST_BLOCK_BYTES)
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     with suppress(OSError):
         ready.send(None)
@@ -247,6 +249,7 @@ def limited(limits: Limits, memory_bytes: int) -> Iterator[None]:
         return
     import resource
 
+    malloc.trim()  # of what receiving the file took
     with open("/proc/self/statm") as pages:
         taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
