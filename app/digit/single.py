@@ -5,7 +5,10 @@ from app.text.ctc import MIN_PROBABILITY
 from app.text.reading import TextOptions
 from app.text.transcription import TextDigit, TextLine, Transcription
 
-LEGIBLE = 0.5  # from which a picture is one digit
+# From which legibility a picture is one digit: where one was read, and where nothing
+# was. With less, more letters are taken for digits, and no more digits are read.
+LEGIBLE = 0.5
+CLEARLY_LEGIBLE = 0.95
 
 
 def may_be_digit(text: Transcription, options: TextOptions) -> bool:
@@ -24,7 +27,8 @@ def as_digit(
     """Return the text that is the digit of a reading; or else the text, if the picture
     does not look like one digit.
     """
-    if reading.legibility < LEGIBLE:
+    least = LEGIBLE if text.lines else CLEARLY_LEGIBLE
+    if reading.legibility < least:
         return text
     legibility, shares = reading.legibility, reading.probabilities
     confidence = legibility * float(shares.max())
