@@ -55,7 +55,7 @@ def form_of(form: Print, networks: Served, of_field: FormatName | None) -> Form:
     """Make the form of a printed one, whose fields have this format."""
     assert networks.pages is not None
     picture = decoded(open_image(printed(form)))
-    found = landmarks_of(picture, networks.pages, MIN_TICK)
+    found = landmarks_of(Sheet.of(picture), networks.pages, MIN_TICK)
     width, height = found.size
     fields = []
     for blank in form.blanks:
@@ -124,9 +124,9 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
             continue
         seconds += time.process_time() - began
         where = found_on(picture, pages, (form,))
-        assert where.picture is picture
+        assert where.sheet.picture is picture
         placed += worst_error(form, where.placement.place, each.place) <= EXACT
-        grey = Sheet.of(picture)
+        grey = where.sheet
         for field in answer.fields:
             began = time.process_time()
             crop, _ = field_on(grey, each.place, field.field.box, landmarks_in(page))

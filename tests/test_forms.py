@@ -63,7 +63,7 @@ def test_a_sheet_is_placed_within_a_tenth_of_a_field(name, number, is_photo):
     filled = sheet(name, number, is_photo)
     picture = decoded(open_image(filled.file))
     found = found_on(picture, page_network(), [form_in(form_of(name))])
-    assert found.picture is picture
+    assert found.sheet.picture is picture
     for field, blank in zip(found.page.fields, PRINTS[name].blanks, strict=True):
         left, top, right, bottom = blank.box
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])

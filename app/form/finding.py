@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from app.form.landmarks import MIN_RULE, Landmarks
-from app.picture.decode import Picture
 from app.picture.maps import Mask, connected, sample, windows
 from app.picture.printed_lines import opened_along_rows
 from app.text.layout import ELONGATED, Floats, LineBox, rotated, weighted_median
@@ -29,24 +28,24 @@ END = 8  # columns of a rule at each end whose height is that of the end
 
 
 def landmarks_of(
-    picture: Picture, pages: PageNetwork, shortest: float = MIN_RULE
+    sheet: Sheet, pages: PageNetwork, shortest: float = MIN_RULE
 ) -> Landmarks:
     """Find the landmarks of a page.
 
     Parameters
     ----------
-    picture : Picture
+    sheet : Sheet
         The page, at the resolution at which pages are read.
     pages : PageNetwork
         The network that finds lines of writing.
     shortest : float
         Length of a printed line, over the longer side of the page.
     """
-    sheet = Sheet.of(picture)
     factor = reduction(sheet.grey, PRINT_PIXELS)
     lines = pages.lines_on(sheet.grey.reduce(factor))
     writing = factor * np.array([*map(middle_of, lines)]).reshape(-1, 4)
     rules = rules_on(sheet, tilt_of(lines), shortest)
+    picture = sheet.picture
     corner = [picture.left, picture.top] * 2
     size = picture.width, picture.height
     scale = picture.scale

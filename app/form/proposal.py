@@ -22,6 +22,7 @@ from app.picture.maps import PixelBox
 from app.picture.pieces import Components
 from app.text.layout import Floats
 from app.text.pages import PageNetwork
+from app.text.strips import Sheet
 
 SIDE = 1000  # longer side of the map on which printed lines enclose fields, in pixels
 # Width of printed lines on it, and by how much each end is longer, so that ends that
@@ -57,7 +58,7 @@ def proposed(picture: Picture, pages: PageNetwork, name: str = "form") -> Form:
     InvalidForm
         The sheet has too little print.
     """
-    found = landmarks_of(picture, pages, MIN_TICK)
+    found = landmarks_of(Sheet.of(picture), pages, MIN_TICK)
     width, height = found.size
     fields = [
         field_in(box, found, f"field{number}")

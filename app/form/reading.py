@@ -114,14 +114,14 @@ def page_named(options: FormOptions) -> Iterator[None]:
 
 
 class Found(NamedTuple):
-    """A page of a form, where it lies on a picture, and the degrees by which that was
+    """A page of a form, where it lies on a sheet, and the degrees by which that was
     turned, counter-clockwise, to find it.
     """
 
     form: Form
     page: FormPage
     placement: Placement
-    picture: Picture
+    sheet: Sheet
     turn: int
 
 
@@ -166,7 +166,7 @@ def sheet_in(
     found = found_on(picture, pages, options.candidates, options.number)
     on_fields(len(found.page.fields))
     turn = upright_turn(found.placement.place, found.page.size)
-    upright = found.picture.turned(turn)
+    upright = found.sheet.picture.turned(turn)
     alternatives = options.alternatives
     if found.form.sums:
         alternatives = max(alternatives, CANDIDATES)
@@ -188,10 +188,10 @@ def sheet_in(
 
 def fields_on(found: Found, turn: int, upright: Picture) -> Iterator[Cut]:
     """Cut out the fields of a placed page."""
-    sheet = Sheet.of(found.picture)
+    sheet = found.sheet
     contrast = contrast_of(sheet)
     printed = landmarks_in(found.page)
-    size = found.picture.width, found.picture.height
+    size = sheet.picture.width, sheet.picture.height
     for field in found.page.fields:
         crop, corners = field_on(sheet, found.placement.place, field.box, printed)
         box = bounding_box(turned_points(corners, size, turn), upright)
@@ -226,13 +226,13 @@ def found_on(
     """
     best: Found | None = None
     for degrees in (0, 90):
-        turned = picture.turned(degrees)
-        seen = landmarks_of(turned, pages)
+        sheet = Sheet.of(picture.turned(degrees))
+        seen = landmarks_of(sheet, pages)
         for form in forms:
             page = form.pages[number]
             placement = placed(landmarks_in(page), seen)
             if placement and (best is None or placement.fit > best.placement.fit):
-                best = Found(form, page, placement, turned, degrees)
+                best = Found(form, page, placement, sheet, degrees)
         if best and best.placement.fit >= SURE_FIT:
             break
     if best is None or not is_of_form(best.placement):
