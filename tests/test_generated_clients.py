@@ -203,7 +203,8 @@ def test_the_python_client_reads_answers_of_every_kind(call, sent):
     models = call("health").models
     text = call("read", body=sent.of_text("number"), max_=80)
     assert (text.value, text.lines[0].format_) == ("72", True)
-    assert text.model == f"{models.lines.version}+{models.pages.version}"
+    versions = (each.version for each in (models.lines, models.pages, models.digits))
+    assert text.model == "+".join(versions)
     document = call("read", body=sent.file("pages"))
     kinds = [type(page).__name__ for page in document.pages]
     assert kinds == ["Page", "FailedPage", "Page"]
