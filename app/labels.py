@@ -48,6 +48,8 @@ def labels_of(folder: Path) -> dict[LabelledPage, str]:
             for row in csv.DictReader(rows):
                 picture = folder / "images" / row["filename"]
                 number = int(row["page"]) if row.get("page") else None
+                if row["label"] is None:
+                    raise InvalidLabels(f"{file} has a row without a label.")
                 found[LabelledPage(picture, number)] = row["label"]
     except OSError as error:
         raise InvalidLabels(f"{file}: {error.strerror}.") from error

@@ -69,6 +69,7 @@ def test_what_is_known_of_the_field_counts(folder):
         (None, "holds no labelled pictures"),
         ("file,label\na.png,1\n", "has no column 'filename'"),
         ("filename,label,page\na.png,1,x\n", "has a page that is not a number"),
+        ("filename,label\na.png\n", "has a row without a label"),
     ],
 )
 def test_a_folder_without_labels_is_refused(table, message, tmp_path):
