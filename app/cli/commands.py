@@ -22,7 +22,7 @@ from app.cli.corrections import corrections
 from app.cli.forms import forms, forms_of
 from app.cli.options import AT_ONCE, URL
 from app.form.form import InvalidForm
-from app.labels import InvalidLabels
+from app.labels import InvalidLabels, labels_below
 from app.many.engine import ReadOptions, SheetOptions
 from app.many.errors import CannotGoOn, InvalidOption, Unanswered, needs_extra
 from app.many.messages import say
@@ -230,7 +230,6 @@ def threshold(
     filename, label and, for files of several pages, page. A label is what is
     written, or none.
     """
-    from app.labels import labels_below
     from app.many.threshold import judged, summary_of
 
     field = Field(length, characters, format, date, values, min, max, digits, check)
