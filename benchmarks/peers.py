@@ -5,10 +5,12 @@
 Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of
 `training.writing.scenes`, a sample of the digits in each DIR (as for `make real`),
 and numbers of two to five digits. An answer is right if it has exactly the digits in
-the picture. Each recogniser runs in its own process, on one core; one that cannot start
-is left out. *Alone* is Digits without the line network's second opinion. That network
-and rapidocr's have the same origin, PaddleOCR's PP-OCRv6. Prints Markdown tables. Needs
-the extra `training`, and tesseract (Debian: `apt-get install tesseract-ocr`).
+the picture. Of numbers, the share that can be taken unseen is given, too, by each
+recogniser's own confidence. Each recogniser runs in its own process, on one core; one
+that cannot start is left out. *Alone* is Digits without the line network's second
+opinion. That network and rapidocr's have the same origin, PaddleOCR's PP-OCRv6. Prints
+Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install
+tesseract-ocr`).
 """
 
 import json
@@ -26,6 +28,7 @@ import numpy as np
 import typer
 
 from app.labels import NOTHING
+from app.many.threshold import Judged
 from measuring import (
     Folders,
     Seed,
@@ -38,6 +41,7 @@ from measuring import (
 )
 from real import labelled
 from training.writing.scenes import number, render
+from whole_numbers import covered
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
@@ -50,6 +54,7 @@ RECOGNISERS = {
 }
 SCENES = ("clean", "phone-photo", "printed-grid")
 NUMBERS = ("spaced", "photo")
+UNSEEN = 0.01  # share of errors among what is taken unseen
 
 Labels = dict[Path, str]  # the text in each picture
 Answers = dict[Path, Any]  # of a recogniser, as `rivals/recognise.py` prints them
@@ -113,11 +118,26 @@ def compare(sets: dict[str, Labels], kind: str) -> None:
     for name, labels in sets.items():
         cells = [name, str(len(labels))]
         for texts, _ in results.values():
-            right = sum(digits_in(texts[path]) == labels[path] for path in labels)
+            right = sum(text.is_right for text in judged(texts, labels))
             cells.append(accuracy(right, len(labels)))
         row(cells)
     times = [f"{milliseconds:.1f}" for _, milliseconds in results.values()]
     row(["processor, ms each", "", *times])
+    if kind == "number":
+        for name, labels in sets.items():
+            cells = [f"{name}, unseen at {100 * UNSEEN:g} % errors", str(len(labels))]
+            for texts, _ in results.values():
+                cells.append(covered(judged(texts, labels), UNSEEN))
+            row(cells)
+
+
+def judged(answers: Answers, labels: Labels) -> list[Judged]:
+    """Judge what a recogniser reads; what it could not read is wrong."""
+    found = []
+    for path, label in labels.items():
+        text, confidence = answers[path] or ("", 0.0)
+        found.append(Judged(confidence, digits_in(text) == label))
+    return found
 
 
 def accuracy(right: int, n: int) -> str:

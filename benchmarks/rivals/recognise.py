@@ -30,7 +30,8 @@ DIGITS = "0123456789"
 # By how many degrees a page may be turned.
 PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}
 
-# Picture → text; Digits adds a page's confidence and table, rapidocr its boxes.
+# Picture → text and confidence, which is 0 where a recogniser has none; Digits adds a
+# page's table, and rapidocr gives a page's words and their boxes.
 Read = Callable[[Path], Any]
 
 
@@ -47,8 +48,9 @@ def digits(kind: str) -> Read:
 
     if kind in PAGES:
         return page
-    read = networks.text if kind == "number" else networks.digit
-    return lambda path: str(read(path.read_bytes()))
+    if kind == "number":
+        return lambda path: networks.text(path.read_bytes())
+    return lambda path: (str(networks.digit(path.read_bytes())), 0.0)
 
 
 def alone(kind: str) -> Read:
@@ -56,7 +58,7 @@ def alone(kind: str) -> Read:
     from measuring import Served
 
     network = Served.committed().alone
-    return lambda path: str(network.digit(path.read_bytes()))
+    return lambda path: (str(network.digit(path.read_bytes())), 0.0)
 
 
 def squashed(kind: str) -> Read:
@@ -65,11 +67,12 @@ def squashed(kind: str) -> Read:
 
     model = Classifier(MODELS / "digits.onnx")
 
-    def read(path: Path) -> str:
+    def read(path: Path) -> tuple[str, float]:
         grey = Image.open(path).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
         frame = np.asarray(grey, np.float32) / np.float32(255)
         frame = 1 - frame if frame.mean() > 0.5 else frame
-        return str(model(frame[None]).probabilities[0].argmax())
+        probabilities = model(frame[None]).probabilities[0]
+        return str(probabilities.argmax()), float(probabilities.max())
 
     return read
 
@@ -104,10 +107,14 @@ def rapidocr(kind: str) -> Read:
     def decode(
         lines: NDArray[np.float32], *_: object, **__: object
     ) -> tuple[list[tuple[str, float]], list[object]]:
-        return [(decoded(line, characters), 1.0) for line in lines], []
+        return [decoded(line, characters) for line in lines], []
+
+    def read(path: Path) -> tuple[str, float]:
+        found = recognise(path)
+        return "".join(found.txts or ()), min(found.scores or (), default=0.0)
 
     engine.text_rec.postprocess_op = decode
-    return lambda path: "".join(recognise(path).txts or ())
+    return read
 
 
 def ddddocr(kind: str) -> Read:
@@ -118,7 +125,7 @@ def ddddocr(kind: str) -> Read:
 
     engine = DdddOcr(show_ad=False)
 
-    def read(path: Path) -> str:
+    def read(path: Path) -> tuple[str, float]:
         picture = path.read_bytes()
         answer = engine.classification(picture, png_fix=True, probability=True)
         probabilities = np.array(answer["probabilities"])[:, 0]
@@ -127,11 +134,20 @@ def ddddocr(kind: str) -> Read:
     return read
 
 
-def decoded(probabilities: NDArray[np.float32], characters: list[str]) -> str:
-    """Decode greedily over digits, repeats merged; character 0 is the blank (CTC)."""
-    allowed = [0, *map(characters.index, DIGITS)]
-    best = probabilities[:, allowed].argmax(axis=1).tolist()
-    return "".join(DIGITS[index - 1] for index, _ in groupby(best) if index)
+def decoded(
+    probabilities: NDArray[np.float32], characters: list[str]
+) -> tuple[str, float]:
+    """Decode greedily over digits, repeats merged; character 0 is the blank (CTC).
+
+    As rapidocr's, the confidence is the mean probability of the characters.
+    """
+    columns = probabilities[:, [0, *map(characters.index, DIGITS)]]
+    found = []
+    for index, run in groupby(columns, key=np.argmax):
+        if index:
+            found.append((DIGITS[index - 1], max(float(each[index]) for each in run)))
+    text = "".join(digit for digit, _ in found)
+    return text, float(np.mean([probability for _, probability in found] or [0]))
 
 
 def tesseract(kind: str) -> Read:
@@ -142,9 +158,10 @@ def tesseract(kind: str) -> Read:
     mode = "10" if kind == "digit" else "7"
     options = ["--psm", mode, "-c", f"tessedit_char_whitelist={DIGITS}"]
 
-    def read(path: Path) -> str:
+    def read(path: Path) -> tuple[str, float]:
         run = [command, path, "-", *options]
-        return subprocess.check_output(run, stderr=subprocess.DEVNULL, text=True)
+        text = subprocess.check_output(run, stderr=subprocess.DEVNULL, text=True)
+        return text, 0.0
 
     return read
 
