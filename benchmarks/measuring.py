@@ -55,6 +55,11 @@ class Served(Networks):
         """Load the committed model files."""
         return cls.load(MODEL, LINES_MODEL, PAGES_MODEL)
 
+    @property
+    def alone(self) -> Self:
+        """The same without the second opinion."""
+        return self._replace(opinion=None)
+
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
