@@ -33,7 +33,7 @@ from app.serving.networks import Networks
 from app.text.ctc import best_path, symbols_of
 from app.text.formats import DIGITS
 from app.text.line_network import LineNetwork
-from measuring import LinesModel, Model, percent
+from measuring import LinesModel, Model, Served, percent
 from training import data
 from training.data import Digits
 from training.options import LINES_MODEL, MODEL, PAGES_MODEL
@@ -224,7 +224,7 @@ def main(
             "for its card."
         )
     try:
-        networks = Networks.load(model, lines_model, PAGES_MODEL)
+        networks = Served.load(model, lines_model, PAGES_MODEL)
         test = data.load(root, train=False)
     except (ModelError, data.DataMissing) as error:
         raise SystemExit(str(error)) from error
@@ -275,8 +275,8 @@ def card_text(
         "report": digits_report,
         "asked": f"{asked:.1%}",
         "lines_height": str(lines.spec.height),
-        "origin": origin_report(lines.metadata),
-        "pages_origin": origin_report(pages.metadata),
+        "origin_of_lines": origin_report(lines.metadata),
+        "origin_of_pages": origin_report(pages.metadata),
         "lines_report": lines_report,
         "options": "--output models/lines.onnx",
     }

@@ -18,7 +18,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -116,19 +116,13 @@ def compare(sets: dict[str, Labels], kind: str) -> None:
     results = read_by_each(RECOGNISERS[kind], kind, paths)
     header(f"{kind}s", "n", *results)
     for name, labels in sets.items():
-        cells = [name, str(len(labels))]
-        for texts, _ in results.values():
-            right = sum(text.is_right for text in judged(texts, labels))
-            cells.append(accuracy(right, len(labels)))
-        row(cells)
+        texts = [judged(answers, labels) for answers, _ in results.values()]
+        row([name, str(len(labels)), *map(accuracy, texts)])
+        if kind == "number":
+            unseen = [covered(each, UNSEEN) for each in texts]
+            row([f"{name}, unseen at {100 * UNSEEN:g} % errors", "", *unseen])
     times = [f"{milliseconds:.1f}" for _, milliseconds in results.values()]
     row(["processor, ms each", "", *times])
-    if kind == "number":
-        for name, labels in sets.items():
-            cells = [f"{name}, unseen at {100 * UNSEEN:g} % errors", str(len(labels))]
-            for texts, _ in results.values():
-                cells.append(covered(judged(texts, labels), UNSEEN))
-            row(cells)
 
 
 def judged(answers: Answers, labels: Labels) -> list[Judged]:
@@ -140,10 +134,11 @@ def judged(answers: Answers, labels: Labels) -> list[Judged]:
     return found
 
 
-def accuracy(right: int, n: int) -> str:
-    """Format the accuracy in percent."""
-    low, high = wilson_interval(right, n)
-    return f"{100 * right / n:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+def accuracy(texts: Sequence[Judged]) -> str:
+    """Format the share that is right, in percent."""
+    right = sum(text.is_right for text in texts)
+    low, high = wilson_interval(right, len(texts))
+    return f"{100 * right / len(texts):.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def main(

@@ -1,17 +1,22 @@
 """The benchmarks of accuracy run, and count what is right."""
 
-import sys
+from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import evaluate
+import pages
 import peers
 import real
 import robustness
-from measuring import Served
+from measuring import Served, save_with_extension
 from paths import LINES_MODEL, MODEL
-from pictures import encode
+from pictures import encode, number
+from rivals.recognise import PAGES
+from tensors import as_digits
 
 
 @pytest.fixture
@@ -45,8 +50,7 @@ def test_alone_has_no_second_opinion():
 
 
 @pytest.mark.slow
-def test_numbers_are_compared_without_their_confidence(shuffled, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "PYTHON", sys.executable)
+def test_what_is_read_is_compared_without_the_confidence(shuffled, tmp_path):
     images, labels = shuffled
     pictures = [(encode(Image.fromarray(images[0])), str(labels[0]))]
     found = peers.saved(tmp_path, "number", pictures)
@@ -54,6 +58,34 @@ def test_numbers_are_compared_without_their_confidence(shuffled, tmp_path, monke
         answers, _ = peers.read_by(name, kind, [*found])
         (judged,) = peers.judged(answers, found)
         assert judged.is_right, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", PAGES)
+def test_pages_are_read_with_their_confidence_and_table(kind, digits, tmp_path):
+    picture = encode(number(digits[[350, 120]], digits[[60, 350]]))
+    file = save_with_extension(tmp_path / "page", picture)
+    page = pages.Page(file, "72\n17", kind, 0, [])
+    answers, _ = peers.read_by("digits", kind, [file])
+    answer = pages.answer_of("digits", answers[file], page)
+    assert answer.text == page.label
+    assert 0.5 < answer.confidence < 1
+
+
+@pytest.mark.slow
+def test_the_card_has_the_errors_with_and_without_the_second_opinion(
+    shuffled, tmp_path, monkeypatch, capsys
+):
+    some = as_digits(*shuffled).take(np.arange(100))
+    monkeypatch.setattr(evaluate.data, "load", lambda *_, **__: some)
+    monkeypatch.setattr(evaluate, "line_report", lambda *_: "1 of 2")
+    model = Path(copy(MODEL, tmp_path))
+    evaluate.main(model, LINES_MODEL)
+    assert "| Test error | 0.00 % (0 of 100" in capsys.readouterr().out
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "1 of 2" in card
+    assert card.count("| made from | PP-OCRv6") == 2  # of both other networks
+    assert "not recorded" not in card
 
 
 @pytest.mark.slow

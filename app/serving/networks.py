@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from PIL import Image
 
@@ -49,7 +49,7 @@ class Networks(NamedTuple):
         lines: Path,
         pages: Path | None = None,
         has_opinion: bool = True,
-    ) -> "Networks":
+    ) -> Self:
         """Load the model files; raise ModelError if one cannot be served."""
         classifier = Classifier(digits)
         line_network = LineNetwork(lines)

@@ -30,8 +30,8 @@ DIGITS = "0123456789"
 # By how many degrees a page may be turned.
 PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}
 
-# Picture → text and confidence, which is 0 where a recogniser has none; Digits adds a
-# page's table, and rapidocr gives a page's words and their boxes.
+# Picture → text and confidence, which counts for numbers only, and is 0 where there is
+# none; Digits adds a page's table, and rapidocr gives a page's words and their boxes.
 Read = Callable[[Path], Any]
 
 
@@ -43,7 +43,8 @@ def digits(kind: str) -> Read:
     networks = Served.committed()
 
     def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
-        text = networks.read_text(path.read_bytes(), TextOptions(turns=PAGES[kind]))
+        options = TextOptions(turns=PAGES[kind])
+        text = networks.transcription(path.read_bytes(), options)
         return text.text, text.confidence, text.table
 
     if kind in PAGES:
