@@ -78,8 +78,7 @@ class Clerk(Writer):
             pen_width=width,
             gap=chosen(GAPS, rng),
         )
-        super().__init__(glyphs, hand, rng)
-        self.shapes = shapes(rng.uniform(*SLOPES))
+        super().__init__(glyphs, hand, rng, shapes(rng.uniform(*SLOPES)))
 
     def ink(self, text: str) -> Map:
         """Write a text, with digits DIGIT_HEIGHT pixels high."""

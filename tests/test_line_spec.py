@@ -18,8 +18,12 @@ METADATA = {
     "marks": ".",
     "space": " ",
     "threshold": "0.3",
+    "other_weight": "0.5",
+    "other_weight_of_number": "0.25",
     "confidence_scale": "0.5",
     "confidence_offset": "1.5",
+    "empty_scale": "1",
+    "empty_offset": "-1.5",
     "seed": "0",  # not part of the spec
 }
 
@@ -51,8 +55,12 @@ WRONG = {
     "delay": ["inf"],
     "least_contrast": ["0", "nan", "inf"],
     "threshold": ["high", "nan", "1", "-0.1"],
+    "other_weight": ["0", "-1", "nan"],
+    "other_weight_of_number": ["0", "inf"],
     "confidence_scale": ["0", "nan"],
     "confidence_offset": ["inf"],
+    "empty_scale": ["-1"],
+    "empty_offset": ["nan"],
     "characters": ["", "987654321.+ ", "98765432100.+ "],
     "marks": [",.", "..", ".7"],
     "space": ["", "_", "  ", "7", "."],
@@ -72,6 +80,20 @@ def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(spec):
     odds = 3 * math.exp(1.5)  # those of 0.9 are 9 to 1, and so 3 to 1 after the root
     assert spec.calibrated(0.9) == pytest.approx(odds / (1 + odds))
     assert 0 < spec.calibrated(0.0) < spec.calibrated(1.0) < 1
+    odds = 9 * math.exp(-1.5)
+    assert spec.calibrated(0.9, is_empty=True) == pytest.approx(odds / (1 + odds))
+
+
+@pytest.mark.parametrize(("is_number", "weight"), [(False, 0.5), (True, 0.25)])
+def test_something_else_weighs_less_where_a_number_is_expected(spec, is_number, weight):
+    rng = np.random.default_rng(0)
+    output = rng.dirichlet(np.ones(spec.classes), 5).astype(np.float32)
+    found = spec.weighed(output, is_number)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    shares = found / output
+    others = shares[:, spec.other] / shares[:, BLANK]
+    np.testing.assert_allclose(others, weight, rtol=1e-5)
+    np.testing.assert_allclose(shares[:, spec.digits[0]], shares[:, BLANK], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,23 @@ ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities)
     { probabilities = Identity(strips) }"""
 # Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only
 # the middle ones are, or else a .
-SPEC = LineSpec(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
+SPEC = LineSpec(
+    height=16,
+    stride=4,
+    padding=32,
+    delay=0.0,
+    least_contrast=20.0,
+    characters="9876543210.+ ",
+    marks=".",
+    space=" ",
+    threshold=0.3,
+    other_weight=1.0,
+    other_weight_of_number=1.0,
+    confidence_scale=1.0,
+    confidence_offset=0.0,
+    empty_scale=1.0,
+    empty_offset=0.0,
+)
 # Rows, and their weight.
 SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}
 ABOUT = {name: str(value) for name, value in asdict(SPEC).items() if name != "height"}

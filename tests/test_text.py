@@ -7,6 +7,7 @@ import pytest
 
 from app.text.ctc import Span
 from app.text.emissions import Emissions
+from app.text.field import Field
 from app.text.hypothesis import Hypothesis, is_sure
 from app.text.line_reader import LineReader
 from app.text.line_spec import LineSpec
@@ -24,8 +25,12 @@ SPEC = LineSpec(
     marks=".,-/:",
     space=" ",
     threshold=0.5,
+    other_weight=1.0,
+    other_weight_of_number=1.0,
     confidence_scale=1.0,
     confidence_offset=0.0,
+    empty_scale=1.0,
+    empty_offset=0.0,
 )
 WIDE = 8  # columns for each symbol in these outputs
 # A strip at half a picture's resolution, which begins at (100, 50).
@@ -111,6 +116,26 @@ def read(
     """Read a picture in ways that give these lines; the network is sure of none."""
     network, strips = network_of(*ways, certainty=certainty)
     return transcription_of(hypotheses_of(network, strips, length), SPEC)
+
+
+def test_a_number_that_is_expected_is_read_where_anything_else_would_be_nothing():
+    spec = replace(SPEC, other_weight_of_number=0.002)
+    strip = strip_of("17")
+    output = output_of("17", 0.985)
+    one = output[:, SPEC.class_of("1")] > 0.5  # more likely an l or a slash
+    output[one] *= 0.02
+    output[one, SPEC.other] += 0.98
+    network = Network({strip.pixels.tobytes(): output})
+    network.spec = spec
+    fields = Field(), Field(length=2), Field(format="integer"), Field(values="17")
+    for field in fields:
+        reader = LineReader(network, field)
+        assert reader.expects_number == (field is not fields[0])
+        assert [each.text for each in reader.read_each([strip])] == (
+            ["7"] if field is fields[0] else ["17"]
+        )
+    (expected,) = LineReader(network, is_number=True).read_each([strip])
+    assert expected.text == "17"
 
 
 WRITTEN = "12.50|-35|24/11/26|12:30|1 2|1  2| 1 ||1x2|x1 xx x2x|1x.5|x"

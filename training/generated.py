@@ -31,7 +31,7 @@ Arrays = Mapping[str, NDArray[Any]]
 # From digits, characters, a count and a seed.
 Maker = Callable[[Digits, Characters, int, int], Arrays]
 
-VERSION = 6  # of what is made: everything is made again when it changes
+VERSION = 7  # of what is made: everything is made again when it changes
 FOLDER = DEFAULT_ROOT / "generated"
 DIGITS_PER_FILE = 5_000  # at most
 FRAMES_PER_FILE = 5_000

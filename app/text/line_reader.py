@@ -24,10 +24,13 @@ class LineReader:
         The line network.
     field : Field
         What may be written.
+    is_number : bool
+        Whether a number is expected, even if nothing is known of it.
     """
 
     network: LineNetwork
     field: Field = ANYTHING
+    is_number: bool = False
 
     def read(
         self, strips: Sequence[Strip], is_of_page: bool = False
@@ -79,10 +82,18 @@ class LineReader:
             path = path[end + 1 :]
         return transcripts
 
+    @property
+    def expects_number(self) -> bool:
+        """Whether it is known that a number stands there."""
+        return self.is_number or self.field.is_number
+
     def emissions(self, strips: Sequence[Strip]) -> list[Emissions]:
         """Show strips to the network, with the characters that may stand in them."""
         spec = self.network.spec
         signs = self.field.signs(spec)
+        seen = []
         outputs = self.network([strip.pixels for strip in strips])
-        pairs = zip(strips, outputs, strict=True)
-        return [Emissions(strip, spec.only(each, signs), spec) for strip, each in pairs]
+        for strip, output in zip(strips, outputs, strict=True):
+            columns = spec.weighed(spec.only(output, signs), self.expects_number)
+            seen.append(Emissions(strip, columns, spec))
+        return seen

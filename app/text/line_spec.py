@@ -35,9 +35,15 @@ class LineSpec:
         others are requested.
     threshold : float
         The square of the probability from which a symbol counts for a reading.
+    other_weight, other_weight_of_number : float
+        By which the probability of something else is multiplied: where anything may be
+        written, and where a number is expected. It is the sum of many characters, of
+        which some share a stroke with a digit.
     confidence_scale, confidence_offset : float
         Slope and offset of a text's log-odds: they make its probability a calibrated
         confidence.
+    empty_scale, empty_offset : float
+        The same for the probability that nothing is written.
     """
 
     height: int
@@ -49,8 +55,12 @@ class LineSpec:
     marks: str
     space: str
     threshold: float
+    other_weight: float
+    other_weight_of_number: float
     confidence_scale: float
     confidence_offset: float
+    empty_scale: float
+    empty_offset: float
 
     @classmethod
     def of(cls, height: int, metadata: Mapping[str, str]) -> "LineSpec":
@@ -78,8 +88,13 @@ class LineSpec:
             raise ValueError("sizes")
         if not 0 <= spec.threshold < 1:
             raise ValueError(f"threshold {spec.threshold}")
-        is_scale = 0 < spec.confidence_scale < math.inf
-        if not (is_scale and math.isfinite(spec.confidence_offset)):
+        weights = spec.other_weight, spec.other_weight_of_number
+        if not all(0 < weight < math.inf for weight in weights):
+            raise ValueError("calibration: weights of something else")
+        scales = spec.confidence_scale, spec.empty_scale
+        offsets = spec.confidence_offset, spec.empty_offset
+        are_scales = all(0 < scale < math.inf for scale in scales)
+        if not (are_scales and all(map(math.isfinite, offsets))):
             raise ValueError("calibration")
         return spec
 
@@ -120,10 +135,22 @@ class LineSpec:
         """Return whether a class is a digit, a mark or another sign."""
         return symbol not in (BLANK, self.gap, self.other)
 
-    def calibrated(self, probability: float) -> float:
-        """Return the confidence of a text, given its probability (Platt 1999)."""
-        odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
-        return 1 / (1 + math.exp(-odds))
+    def calibrated(self, probability: float, is_empty: bool = False) -> float:
+        """Return the confidence of a text, given its probability (Platt 1999); or that
+        nothing is written.
+        """
+        scale, offset = self.confidence_scale, self.confidence_offset
+        if is_empty:
+            scale, offset = self.empty_scale, self.empty_offset
+        return 1 / (1 + math.exp(-scale * log_odds_of(probability) - offset))
+
+    def weighed(self, output: Probabilities, is_number: bool) -> Probabilities:
+        """Multiply the probabilities (T, C) of something else by its weight."""
+        weight = self.other_weight_of_number if is_number else self.other_weight
+        columns = output.copy()
+        columns[:, self.other] *= weight
+        columns /= columns.sum(axis=1, keepdims=True)
+        return columns
 
     def only(self, output: Probabilities, characters: str) -> Probabilities:
         """Count all characters but these and the gap as something else, in (T, C)."""

@@ -48,6 +48,8 @@ class TextOptions:
         Number of other texts to return for each line.
     with_picture : bool
         Whether to return the picture, turned as it was read.
+    is_number : bool
+        Whether a number is expected, even if nothing is known of it.
     """
 
     field: Field = ANYTHING
@@ -55,6 +57,7 @@ class TextOptions:
     turns: tuple[int, ...] = (0,)
     alternatives: int = 0
     with_picture: bool = False
+    is_number: bool = False
 
 
 AS_WRITTEN = TextOptions()
@@ -110,7 +113,7 @@ def text_in(
         As of `PageReader`.
     """
     field = options.field
-    lines = LineReader(network, field)
+    lines = LineReader(network, field, options.is_number)
     reader = PictureReader(lines, pages, on_lines)
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:

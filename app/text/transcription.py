@@ -172,7 +172,7 @@ def transcription_of(
             probability = agreed * Hypothesis((row,)).certainty
             lines.append(line_of(read, probability, alternatives))
             rows.append(read)
-    confidence = spec.calibrated(agreed * best.certainty)
+    confidence = spec.calibrated(agreed * best.certainty, is_empty=not lines)
     return Transcription(tuple(lines), confidence, table_of(words_of(rows)))
 
 

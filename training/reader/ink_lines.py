@@ -5,6 +5,7 @@ anew in every epoch.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -21,10 +22,12 @@ from training.writing import patterns
 from training.writing.alphabet import OTHER
 from training.writing.drawing import levels
 from training.writing.row import Row
+from training.writing.strokes import MARKS, polylines
 from training.writing.styles import restyle
 from training.writing.writer import (
     DIGIT_HEIGHT,
     Glyphs,
+    Hand,
     Writer,
     chosen,
     random_hand,
@@ -34,11 +37,26 @@ from training.writing.writer import (
 ROWS = 32  # of masks, in pixels
 WIDEST = 512
 ROUND = (0, 2, 3, 6, 8)  # digits of which a part does not look like a 1
+# Marks of lines: slashes of every slope and height, and those that scenes do not have.
+SHAPES = MARKS | {
+    "/": polylines("0.8,0.8 -0.35,0.1 -0.85,-0.22 0.9,1.4"),
+    "'": polylines("0,0 -0.2,0 -0.1,0 0.15,0.3"),
+    "(": polylines(
+        "0.3,0.4 -0.25,0 -0.25,-0.1 0.3,0.45 0,0.05 0.3,0.4 0.1,0.25 0.3,0.45"
+    ),
+    ")": polylines("0,0 -0.25,0 0.1,0.25 0.3,0.45 -0.05,0 0.3,0.4 -0.25,-0.1 0.3,0.45"),
+}
+RUNNING = 0.08  # share of the hands of which the digits run into each other
+RUNNING_GAP = (-0.28, -0.06)
 # Share of the numbers that are written into printed cells, or between printed lines.
-IN_CELLS = 0.15
-# The sides of the cells that are printed, by the quarter turns that bring them to the
-# top; and how often.
-PRINTED = {(0, 1, 2, 3): 0.35, (1, 3): 0.4, (2,): 0.25}
+IN_CELLS = 0.2
+# What is printed of the cells, and how often. The upright lines of a comb are short.
+PRINTED = {"box": 0.35, "uprights": 0.3, "base": 0.2, "comb": 0.15}
+# Share of the sides of lines where parts of other writing are in view, if there is
+# room: beside them, and above and below. And of printed lines beside them.
+BESIDE = 0.2
+ABOVE = 0.22
+RULED = 0.07
 # Margins in digit heights, and how often: tight, close, wide, or cutting a little off.
 # They are above and below a line, at its ends, and at the ends of a single sign.
 DOWN = {(0.0, 0.1): 0.27, (0.08, 0.35): 0.46, (0.3, 1.4): 0.2, (-0.06, 0.0): 0.07}
@@ -109,7 +127,7 @@ def ink_lines(
 
 def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
     """Write a pattern of `training.writing.patterns`; None if the strip is too wide."""
-    writer = Writer(glyphs, random_hand(len(glyphs.labels), rng), rng)
+    writer = Writer(glyphs, any_hand(len(glyphs.labels), rng), rng, SHAPES)
     is_number = pattern and {*pattern} <= {*patterns.DIGIT_KINDS}
     if is_number and rng.random() < IN_CELLS:
         return strip(cells(writer, len(pattern)), writer.symbols)
@@ -126,6 +144,17 @@ def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
     sheet = framed(mask, margins)
     add_neighbours(sheet, margins, writer)
     return strip(sheet, writer.symbols)
+
+
+def any_hand(count: int, rng: Generator) -> Hand:
+    """Choose a hand of any writer, with some of so many digits.
+
+    Points stay visible wherever lines are painted: they are pressed, and set apart.
+    """
+    hand = random_hand(count, rng)
+    if rng.random() < RUNNING:
+        hand = replace(hand, gap=RUNNING_GAP)
+    return replace(hand, pressed=rng.uniform(1, 2.2), mark_gap=(0.06, 0.45))
 
 
 def rotated(mask: Map, angle: float) -> Map:
@@ -153,9 +182,12 @@ def add_neighbours(sheet: Map, margins: NDArray[np.int64], writer: Writer) -> No
     top, bottom, left, right = margins.tolist()
     for turns, room in enumerate((top, right, bottom, left)):
         is_beside = turns in (1, 3)
-        if rng.random() > (0.1 if is_beside else 0.22):
+        if is_beside and rng.random() < RULED:
+            rule(np.rot90(sheet, turns)[: max(0, room)], rng)
             continue
-        if room < (0.35 if is_beside else 0.12) * DIGIT_HEIGHT:
+        if rng.random() > (BESIDE if is_beside else ABOVE):
+            continue
+        if room < (0.3 if is_beside else 0.12) * DIGIT_HEIGHT:
             continue
         if is_beside:
             ink = round_digit(writer)[: len(sheet)]
@@ -170,6 +202,14 @@ def add_neighbours(sheet: Map, margins: NDArray[np.int64], writer: Writer) -> No
             writer.add(OTHER)
         if turns == 3 and writer.symbols[:1] != [OTHER]:
             writer.symbols.insert(0, OTHER)
+
+
+def rule(margin: Map, rng: Generator) -> None:
+    """Print a line along a margin, if there is room."""
+    thick = int(rng.integers(1, 4))
+    if len(margin) > thick + 2:
+        first = rng.integers(len(margin) - thick - 1)
+        margin[first : first + thick] = rng.uniform(0.2, 0.9)
 
 
 def put(ink: Map, sheet: Map, top: int, left: int) -> None:
@@ -213,8 +253,16 @@ def cells(writer: Writer, count: int) -> Map:
     cell = np.zeros((tall, wide), np.float32)
     darkness = rng.uniform(0.15, 0.9)
     thick = rng.integers(1, 4)
-    for side in chosen(PRINTED, rng):
-        np.rot90(cell, side)[:thick] = darkness
+    printed = chosen(PRINTED, rng)
+    if printed == "box":
+        cell[:thick] = darkness
+    if printed != "uprights":
+        cell[-thick:] = darkness
+    if printed != "base":
+        length = rng.uniform(0.15, 0.5) if printed == "comb" else 1.0
+        upright = cell[-round(length * tall) :]
+        upright[:, :thick] = darkness
+        upright[:, -thick:] = darkness
     sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):
         top = int(rng.integers(tall - len(mask) + 1))

@@ -4,6 +4,7 @@ and noise each time.
 Pure functions of tensors and a generator: masks (N, 32, W) → strips (N, H, W').
 """
 
+from collections.abc import Iterator
 from math import pi
 
 import torch
@@ -13,6 +14,7 @@ from torch import Generator, Tensor
 from training.reader.ink_lines import ROWS, Lines
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.writing.batch import PER_IMAGE, Random, affine_grid, resized, sample
+from training.writing.drawing import png
 from training.writing.wear import Effects, blurred, thickened, thinned, wear
 
 # Widths are multiples of it: torch prepares a convolution anew for every width that it
@@ -98,7 +100,7 @@ def paper(random: Random, height: int, width: int) -> Tensor:
 
 def coarsened(grey: Tensor, random: Random) -> Tensor:
     """Show strips as if they had been small, or out of focus, and enlarged."""
-    factor = Random(1, random.generator)(1.2, 3).item()
+    factor = Random(1, random.generator)(1.2, 2.4).item()
     height, width = grey.shape[1:]
     small = resized(grey, (round(height / factor), round(width / factor)), "area")
     return resized(small, (height, width))
@@ -121,13 +123,15 @@ def inverted(grey: Tensor, _: Random) -> Tensor:
     return 1 - grey
 
 
-PENS: Effects = ((moved, 0.7), (thickened, 0.2), (thinned, 0.2), (blurred, 0.4))
+# Points are small: where they are thinned away, or among specks of noise, their labels
+# would teach the network to overlook them.
+PENS: Effects = ((moved, 0.7), (thickened, 0.3), (thinned, 0.1), (blurred, 0.3))
 SURROUNDINGS: Effects = (
     (on_paper, 0.5),
-    (coarsened, 0.2),
-    (blurred, 0.35),
-    (noisy, 0.6),
+    (coarsened, 0.15),
+    (blurred, 0.25),
     (binarised, 0.1),
+    (noisy, 0.6),
     (inverted, 0.25),
 )
 
@@ -135,13 +139,21 @@ SURROUNDINGS: Effects = (
 def painted(masks: Tensor, generator: Generator) -> Tensor:
     """Paint ink (N, 32, W) in [0, 1] on paper: grey pixels (N, 32, W), white = 1."""
     ink = wear(masks, generator, PENS)
-    contrast = Random(len(masks), generator)(0.15, 0.95)
+    contrast = Random(len(masks), generator)(0.25, 0.95)
     return wear(1 - contrast * ink, generator, SURROUNDINGS)
 
 
 def painted_strips(lines: Lines, generator: Generator) -> Tensor:
     """Paint lines anew: strips, as `strips_of` returns them."""
     return strips_of(painted(batch_of(lines, generator), generator))
+
+
+def pictures(lines: Lines, seed: int) -> Iterator[bytes]:
+    """Paint lines anew: yield a PNG file of each, without the padding of a batch."""
+    generator = Generator().manual_seed(seed)
+    for line in lines:
+        grey = painted(batch_of([line], generator), generator)
+        yield png(255 * grey[0].clamp(0, 1).numpy())
 
 
 def strips_of(grey: Tensor) -> Tensor:

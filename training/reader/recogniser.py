@@ -39,7 +39,12 @@ HEAD = "head.weight"
 BIAS = "head.bias"
 LOGITS = "logits"
 LETTERS = string.ascii_letters
-UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
+UNCALIBRATED = {
+    "confidence_scale": "1",
+    "confidence_offset": "0",
+    "empty_scale": "1",
+    "empty_offset": "0",
+}
 # What serving needs to know.
 SPEC = {
     "characters": CHARACTERS,
@@ -54,6 +59,9 @@ SPEC = {
     # For a squared probability; with 0.4, as many numbers are read, but more words are
     # read as numbers.
     "threshold": "0.5",
+    # By rules in dev/LOG.md.
+    "other_weight": "0.14",
+    "other_weight_of_number": "0.14",
     **UNCALIBRATED,
 }
 Floats = NDArray[np.float32]

@@ -1,8 +1,8 @@
 """What is written in a line to train on, as a pattern.
 
-A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o`
-for small ones, `1` for a 1 of one stroke, `L` and `l` for letters, `$` and `=` as they
-are, and `*` for any other thing.
+A pattern has marks, parentheses, apostrophes and spaces as they are, `d` for a digit,
+`0` for a zero, `s` and `o` for small ones, `1` for a 1 of one stroke, `L` and `l` for
+letters, `$` and `=` as they are, and `*` for any other thing.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,26 @@ ZERO_KINDS = "0o"
 SMALL_KINDS = "so"
 LETTER_KINDS = "Ll"
 SIGN_KINDS = "$="
+POINTS_AND_GROUPS = ((".", ","), (",", "."), (".", "'"))
 OTHER_KINDS = f"{LETTER_KINDS}{SIGN_KINDS}*"
 
 
 def number(rng: Generator, count: int) -> str:
-    """Write a number; a quarter end in zeros, which may be small."""
+    """Write a number; a quarter end in zeros, which may be small, and some are in
+    parentheses.
+    """
     zeros = rng.integers(1, count + 1) if rng.random() < 0.25 else 0
     zero = "o" if rng.random() < 0.15 else "0"
-    return "d" * max(1, count - zeros) + zero * min(zeros, count - 1)
+    written = "d" * max(1, count - zeros) + zero * min(zeros, count - 1)
+    return f"({written})" if count > 1 and rng.random() < 0.04 else written
 
 
 def amount(rng: Generator, count: int) -> str:
-    """Write an amount: perhaps with a sign, groups of three, decimals or a flourish."""
-    point, group = ".," if rng.random() < 0.5 else ",."
+    """Write an amount: perhaps with a sign, groups of three, decimals or a flourish.
+
+    An eighth of those with decimals have nothing before the point.
+    """
+    point, group = POINTS_AND_GROUPS[rng.choice(3, p=[0.5, 0.4, 0.1])]
     decimals = rng.choice([0, 2, 2, 1, 3]) if count > 1 else 0
     digit, zero = "so" if rng.random() < 0.15 else "d0"
     before = rng.choice(["", "-", "$", "="], p=[0.56, 0.2, 0.16, 0.08])
@@ -34,6 +41,8 @@ def amount(rng: Generator, count: int) -> str:
     whole = ["d"]
     for _ in range(count - decimals - 1):
         whole.append("d" if rng.random() < 0.75 else "0")
+    if decimals and rng.random() < 0.125:
+        whole = []
     if rng.random() < 0.6:
         for place in range(len(whole) - 3, 0, -3):
             whole.insert(place, group)
@@ -55,6 +64,13 @@ def date(rng: Generator, _: int) -> str:
     separator = "///.-"[rng.integers(5)]
     parts = [year, month, day] if rng.random() < 0.2 else [day, month, year]
     return separator.join(parts)
+
+
+def pair(rng: Generator, _: int) -> str:
+    """Write a fraction, a day and a month, or a range."""
+    first = "d" * rng.integers(1, 5)
+    second = "d" * rng.integers(1, 5)
+    return first + "///-"[rng.integers(4)] + second
 
 
 def groups(rng: Generator, count: int) -> str:
@@ -86,12 +102,13 @@ def among_words(rng: Generator, count: int) -> str:
 
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, int, int], ...] = (
-    (number, 0.19, 2, 8),
-    (number, 0.17, 1, 1),
-    (number, 0.08, 6, 16),
-    (amount, 0.16, 1, 9),
-    (date, 0.14, 6, 8),
-    (groups, 0.09, 2, 10),
+    (number, 0.18, 2, 8),
+    (number, 0.14, 1, 1),
+    (number, 0.06, 6, 16),
+    (amount, 0.19, 1, 9),
+    (date, 0.13, 6, 8),
+    (pair, 0.06, 2, 8),
+    (groups, 0.07, 2, 10),
     (among_words, 0.05, 1, 6),
     (words, 0.035, 1, 3),
     (lambda *_: "*", 0.065, 1, 1),

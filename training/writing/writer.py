@@ -30,7 +30,16 @@ from training.writing.patterns import (
     ZERO_KINDS,
 )
 from training.writing.row import Row, Span
-from training.writing.strokes import Digit, felt, mark, pen, smaller, written
+from training.writing.strokes import (
+    MARKS,
+    Digit,
+    Shapes,
+    felt,
+    mark,
+    pen,
+    smaller,
+    written,
+)
 
 # Share of the digits that are redrawn with a pen of their own, which takes 30 ms each.
 OWN_PEN = 1 / 3
@@ -50,6 +59,7 @@ SPACE_CLASS = class_of(SPACE)
 # How close digits are, in digit heights, and how often: apart, close, touching, loose.
 GAPS = {(0.1, 0.45): 0.32, (0.0, 0.14): 0.3, (-0.16, 0.05): 0.25, (0.2, 0.6): 0.13}
 MARK_GAP = (0.03, 0.3)
+POINTS = ".:"
 SLANTS = {(-0.1, 0.1): 0.5, (-0.15, 0.45): 0.35, (0.2, 0.75): 0.15}
 # Heights of other things, in digit heights.
 HEIGHTS = {"l": (0.55, 0.75), "=": (0.25, 0.5)}
@@ -115,6 +125,8 @@ class Hand:
     letter_gap: float
     space_gap: float
     other_gap: Span
+    mark_gap: Span = MARK_GAP
+    pressed: float = 1.0  # width of points, over that of the pen
 
 
 def random_hand(count: int, rng: Generator) -> Hand:
@@ -148,7 +160,10 @@ class Writer:
     `row` and `symbols` are the ink and the text of the last one.
     """
 
-    def __init__(self, glyphs: Glyphs, hand: Hand, rng: Generator) -> None:
+    def __init__(
+        self, glyphs: Glyphs, hand: Hand, rng: Generator, shapes: Shapes = MARKS
+    ) -> None:
+        self.shapes = shapes
         self.glyphs = glyphs
         self.hand = hand
         self.rng = rng
@@ -187,7 +202,7 @@ class Writer:
             return self.hand.letter_gap, self.hand.letter_gap + 0.1
         if before in OTHER_KINDS or kind in OTHER_KINDS:
             return self.hand.other_gap
-        return self.gap if {before, kind} <= {*DIGIT_KINDS} else MARK_GAP
+        return self.gap if {before, kind} <= {*DIGIT_KINDS} else self.hand.mark_gap
 
     def sign(self, kind: str) -> Sign:
         """Draw a sign."""
@@ -224,9 +239,10 @@ class Writer:
     def stroke(self, kind: str, raised: float) -> Sign:
         """Draw a mark, or a 1 as one stroke."""
         width = self.hand.pen_width * self.rng.uniform(0.8, 1.3)
-        mask, above = mark(
-            kind, DIGIT_HEIGHT, width, max(0.0, self.hand.slant), self.rng
-        )
+        if kind in POINTS:
+            width *= self.hand.pressed
+        slant = max(0.0, self.hand.slant)
+        mask, above = mark(kind, DIGIT_HEIGHT, width, slant, self.rng, self.shapes)
         return mask, class_of(kind), raised + above
 
     def other(self, kind: str) -> Sign:

@@ -2,15 +2,25 @@
 service.
 """
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from app.text.line_network import normalised as served
 from pictures import encode, number, picture_from_bytes
 from tensors import as_digits, generator
 from training.reader.ink_lines import ROWS, ink_lines
-from training.reader.paper import WIDTH_STEP, batch_of, normalised, padded, painted
+from training.reader.paper import (
+    WIDTH_STEP,
+    batch_of,
+    normalised,
+    padded,
+    painted,
+    pictures,
+)
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.writing.drawing import levels
 
@@ -18,7 +28,7 @@ from training.writing.drawing import levels
 @pytest.fixture(scope="module")
 def lines(shuffled):
     digits = as_digits(*shuffled).take(np.arange(100))
-    return [line for line in ink_lines(digits, [], 64, seed=0) if line.symbols]
+    return [line for line in ink_lines(digits, [], 200, seed=0) if line.symbols]
 
 
 @pytest.mark.slow
@@ -29,6 +39,16 @@ def test_a_batch_has_one_width_and_all_ink(lines):
     assert masks.shape[2] - max(line.width for line in lines) < WIDTH_STEP
     for mask, line in zip(masks, lines, strict=True):
         assert round(255 * mask.double().sum().item()) == line.mask.sum(dtype=int)
+
+
+@pytest.mark.slow
+def test_lines_are_painted_as_pictures_too(lines):
+    found = [*pictures(lines[:3], 0)]
+    assert found == [*pictures(lines[:3], 0)] != [*pictures(lines[:3], 1)]
+    for picture, line in zip(found, lines[:3], strict=True):
+        image = Image.open(BytesIO(picture))
+        assert image.height == ROWS
+        assert line.width <= image.width < line.width + WIDTH_STEP
 
 
 def as_served(pixels: np.ndarray) -> np.ndarray:
