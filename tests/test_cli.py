@@ -338,8 +338,8 @@ def test_a_text_is_read_as_the_options_say(where, digits, tmp_path):
     (answer,) = lines_of(invoked(*given, *where))
     assert answer["characters"] == characters
     refusal = (
-        "The picture cannot be read with a length of 64: leave the length out, or "
-        "correct it."
+        "No line of the picture can be read with a length of 64: leave the length "
+        "out, or correct it."
     )
     assert text("--page", 2, "--length", 64) == refusal
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))

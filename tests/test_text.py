@@ -11,6 +11,7 @@ from app.text.field import Field
 from app.text.hypothesis import Hypothesis, is_sure
 from app.text.line_reader import LineReader
 from app.text.line_spec import LineSpec
+from app.text.page_reader import of_length
 from app.text.strips import Strip
 from app.text.transcript import Transcript
 from app.text.transcription import Transcription, transcription_of
@@ -98,11 +99,11 @@ def hypotheses_of(
     network: Network, ways: Ways, length: int | None = None
 ) -> list[Hypothesis]:
     """Read each way to see a picture."""
-    reader = LineReader(network)
+    reader = LineReader(network, Field(length))
     found = []
     for strips in ways:
-        read = reader.read_length(strips, length) if length else reader.read(strips)
-        found.append(Hypothesis(tuple((each,) for each in read or ())))
+        rows = tuple((each,) for each in reader.read(strips))
+        found.append(Hypothesis(rows if length is None else of_length(rows)))
     return found
 
 
@@ -226,7 +227,9 @@ def ways_of(text: str) -> list[tuple[str, ...]]:
         ("7", 0.4, None, ""),
         ("", 0.985, None, ""),
         ("12.5,12 34", 0.985, 3, "12.5"),
-        ("12.5,12 34", 0.985, 4, "12 34"),
+        ("1234 12.5 56 x .", 0.985, 3, "12.5"),
+        ("1234 12.5 56 789", 0.985, 3, "12.5 789"),
+        ("12.5", 0.6, 3, "12.5"),
         ("12", 0.985, 5, ""),
     ],
 )

@@ -44,7 +44,7 @@ DOMAIN: dict[type[Exception], tuple[int, str, str]] = {
     ImpossibleLength: (
         422,
         "impossible-length",
-        "The picture cannot be read as a number of this length",
+        "No line of the picture can be read as a number of this length",
     ),
     InvalidForm: (422, "invalid-form", "The form is invalid"),
     NotThisForm: (422, "not-this-form", "The picture shows no sheet of the form"),

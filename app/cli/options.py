@@ -63,7 +63,7 @@ Files = Annotated[
     ),
 ]
 Length = Annotated[
-    int | None, number(max=MAX_DIGITS, help="Number of digits, if known.")
+    int | None, number(max=MAX_DIGITS, help="Number of digits in a line, if known.")
 ]
 Page = Annotated[
     int | None, number(help="Page of each TIFF or PDF, if it has several.")

@@ -55,7 +55,7 @@ class Field:
     Attributes
     ----------
     length : int, optional
-        Number of digits in the whole picture, if known.
+        Number of digits in a line, if known: others are not read.
     characters : str, optional
         The digits and signs that may stand in the text, of `LineSpec.signs`; by default
         digits, marks and the signs of the format.

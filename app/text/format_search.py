@@ -41,10 +41,6 @@ class FieldReading(NamedTuple):
     share: float = 1.0
 
 
-# By the number of digits: the probability, and the fields of each strip so far.
-Best = dict[int, tuple[float, list[list[FieldReading]]]]
-
-
 def fields_in(
     emissions: Emissions, rules: FormatRules, begin: int = 0, end: int | None = None
 ) -> list[FieldReading]:
@@ -126,32 +122,16 @@ def in_fields(
 
 
 def in_format_of_length(
-    strips: Sequence[Emissions], rules: FormatRules, length: int
-) -> list[Transcript] | None:
-    """Return the most probable readings that have so many digits together, if any.
-
-    A strip has the format, or is empty.
-    """
-    spec = strips[0].spec
-    best: Best = {0: (1.0, [])}
-    for emissions in strips:
-        readings = [(0, emissions.likelihood([]), list[FieldReading]())]
-        for field in fields_in(emissions, rules):
-            count = sum(symbol in spec.digits for symbol in field.symbols)
-            readings.append((count, field.likelihood, [field]))
-        longer: Best = {}
-        for before, (probability, read) in best.items():
-            for count, likelihood, fields in readings:
-                total = before + count
-                together = probability * likelihood
-                if total <= length and together > longer.get(total, (0.0,))[0]:
-                    longer[total] = together, [*read, fields]
-        best = longer
-    probability, found = best.get(length, (0.0, []))
-    if spec.calibrated(probability) < LEAST:
-        return None
-    pairs = zip(strips, found, strict=True)
-    return [saying(Transcript(each), rules, fields) for each, fields in pairs]
+    emissions: Emissions, rules: FormatRules, length: int
+) -> Transcript | None:
+    """Return the most probable reading that has so many digits, if any is likely."""
+    spec = emissions.spec
+    for field in fields_in(emissions, rules):
+        if sum(symbol in spec.digits for symbol in field.symbols) == length:
+            if spec.calibrated(field.likelihood) < LEAST:
+                return None
+            return saying(Transcript(emissions), rules, [field])
+    return None
 
 
 def alternatives_to(transcript: Transcript, count: int) -> list[tuple[str, float]]:

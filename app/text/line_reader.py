@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from app.text.ctc import BLANK, best_path_with, spans_of
+from app.text.ctc import best_path_with, spans_of
 from app.text.emissions import Emissions
 from app.text.field import ANYTHING, Field
 from app.text.format_search import in_format, in_format_of_length
@@ -34,11 +32,13 @@ class LineReader:
 
     def read(
         self, strips: Sequence[Strip], is_of_page: bool = False
-    ) -> list[Transcript] | None:
-        """Read strips together; return None if no reading has the length."""
-        if self.field.length is None or not strips:
+    ) -> list[Transcript]:
+        """Read strips together; where a line cannot have the length, it is empty."""
+        length = self.field.length
+        if length is None:
             return self.read_each(strips, is_of_page)
-        return self.read_length(strips, self.field.length)
+        seen = self.emissions(strips)
+        return [self.read_length(each, length, is_of_page) for each in seen]
 
     def read_each(
         self, strips: Sequence[Strip], is_of_page: bool = False
@@ -57,30 +57,16 @@ class LineReader:
         return transcripts
 
     def read_length(
-        self, strips: Sequence[Strip], length: int
-    ) -> list[Transcript] | None:
-        """Read strips that have so many digits together; None if they cannot.
-
-        They have the format if possible.
-        """
-        spec = self.network.spec
+        self, seen: Emissions, length: int, is_of_page: bool = False
+    ) -> Transcript:
+        """Read a line that has so many digits; it has the format if possible."""
         rules = self.field.rules
-        seen = self.emissions(strips)
         if rules:
             found = in_format_of_length(seen, rules, length)
             if found:
                 return found
-        blank = np.eye(1, spec.classes, BLANK)  # between lines
-        parts = [part for each in seen for part in (each.probabilities, blank)]
-        path = best_path_with(np.concatenate(parts), spec.digits, length)
-        if path is None:
-            return None
-        transcripts = []
-        for each in seen:
-            end = len(each.probabilities)
-            transcripts.append(Transcript(each, spans_of(path[:end]), rules=rules))
-            path = path[end + 1 :]
-        return transcripts
+        path = best_path_with(seen.probabilities, seen.spec.digits, length)
+        return Transcript(seen, spans_of(path or []), is_of_page, rules=rules)
 
     @property
     def expects_number(self) -> bool:

@@ -97,10 +97,19 @@ class PictureReader:
         proposals = []
         for turn, sheet in sheets.items():
             strip = whole_strip(sheet, height)
-            read = self.reader.read([strip]) if strip else None
-            if read and read[0].digit_count <= MAX_DIGITS:
-                proposals.append((turn, self.one_line(sheet, read[0])))
+            (read,) = self.reader.read([strip]) if strip else (None,)
+            if read and self.is_possible(read):
+                proposals.append((turn, self.one_line(sheet, read)))
         return proposals
+
+    def is_possible(self, read: Transcript) -> bool:
+        """Return whether a picture may be one line: it is not too long, and has the
+        length that is known.
+        """
+        length = self.reader.field.length
+        if length is None:
+            return read.digit_count <= MAX_DIGITS
+        return read.digit_count == length
 
     def one_line(self, sheet: Sheet, transcript: Transcript) -> Hypothesis:
         """Return the hypothesis that this is all that is written on a sheet.

@@ -28,7 +28,7 @@ TURNS = {"none": (0,), "auto": (0, 90, 180, 270)}
 
 
 class ImpossibleLength(Exception):
-    """No reading of the picture has the requested number of digits."""
+    """No line of the picture has the requested number of digits."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_text(
     ------
     PictureError
     ImpossibleLength
-        A length is given, and no reading has it.
+        A length is given, and no line has it.
     """
     picture = decoded(open_image(data, page=options.page))
     return text_in(picture, network, pages, options)
@@ -122,8 +122,8 @@ def text_in(
     text = transcription_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(
-            f"The picture cannot be read with a length of {field.length}: leave the "
-            "length out, or correct it."
+            f"No line of the picture can be read with a length of {field.length}: "
+            "leave the length out, or correct it."
         )
     text = text._replace(turn=turn)
     if options.with_picture:

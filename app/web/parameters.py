@@ -89,7 +89,9 @@ class OfText(Parameters):
     several, as in `1,3,7-9,13-`. By default all.
     """
     length: int | None = Parameter(default=None, ge=1, le=MAX_DIGITS)
-    """Number of digits in the picture, without marks, if known."""
+    """Number of digits in a line, without marks, if known: lines that cannot have so
+    many are left out.
+    """
     marks: bool = True
     """Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among
     `characters`, and spaces in a line.
