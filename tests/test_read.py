@@ -204,6 +204,27 @@ def test_lines_of_the_requested_length_are_the_answer_if_there_are_any(
         assert answer.json()["detail"] == expected
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("text/plain, application/json;q=0.5", "text/plain; charset=utf-8"),
+        ("text/plain;q=0.5, application/json", "application/json"),
+        ("text/*", "application/json"),
+    ],
+)
+def test_the_text_alone_is_sent_to_a_client_that_prefers_it(
+    client, two_lines, accept, kind
+):
+    query = "/read?min_confidence=0.1"
+    answer = client.post(query, content=encode(two_lines), headers={"accept": accept})
+    assert answer.headers["content-type"] == kind
+    text = answer.text if "json" not in kind else answer.json()["text"] + "\n"
+    assert text == "720\n14\n"
+    refusal = client.post("/read", content=b"", headers={"accept": accept})
+    assert refusal.headers["content-type"] == "application/problem+json"
+
+
 def noise(side: int, size: int) -> Image.Image:
     """Draw squares of random levels."""
     random = np.random.default_rng(0)

@@ -24,6 +24,7 @@ Answer = TypeVar("Answer", responses.Prediction, responses.Text, responses.Fille
 # From the most specific to the least.
 JSON_KINDS = "application/json", "application/*", "*/*"
 LINES_KIND = "application/x-ndjson"
+TEXT_KIND = "text/plain"
 WEIGHT = re.compile(r"\bq=([01](\.\d*)?)")
 
 
@@ -37,10 +38,14 @@ def respond(
 
 
 def respond_with(request: Request, answer: Model | Document) -> Model | Response:
-    """Answer with the only result, or with the pages of a document, in order."""
+    """Answer with the only result, or with the pages of a document, in order; with the
+    text of a picture alone if the client prefers that.
+    """
     if isinstance(answer, Document):
         return streamed(request, answer.in_one_object(), answer.in_lines())
-    if prefers_lines(request.headers):
+    if isinstance(answer, responses.Text) and prefers(request.headers, TEXT_KIND):
+        return Response(answer.text + "\n", media_type=TEXT_KIND)
+    if prefers(request.headers, LINES_KIND):
         line = answer.model_dump_json() + "\n"
         return Response(line, media_type=LINES_KIND)
     return answer
@@ -50,7 +55,7 @@ def streamed(
     request: Request, in_json: AsyncIterator[str], in_lines: AsyncIterator[str]
 ) -> Response:
     """Answer bit by bit in the format that the client prefers; stop if it leaves."""
-    if not prefers_lines(request.headers):
+    if not prefers(request.headers, LINES_KIND):
         return StreamingResponse(
             counted(request, in_json), media_type="application/json"
         )
@@ -102,17 +107,17 @@ async def parts_of(
     yield outcome.model_dump_json() + end
 
 
-def prefers_lines(headers: Headers) -> bool:
-    """Return whether a client names JSON lines among what it accepts, and accepts JSON
-    no more than them.
+def prefers(headers: Headers, kind: str) -> bool:
+    """Return whether a client names a media type among what it accepts, and accepts
+    JSON no more than it.
     """
     ranges = ",".join(headers.getlist("accept")).lower().split(",")
     weights = {
-        kind.strip(): weight_of(rest)
-        for kind, _, rest in (each.partition(";") for each in ranges)
+        name.strip(): weight_of(rest)
+        for name, _, rest in (each.partition(";") for each in ranges)
     }
-    json = next((weights[kind] for kind in JSON_KINDS if kind in weights), 0)
-    return 0 < weights.get(LINES_KIND, 0) >= json
+    json = next((weights[name] for name in JSON_KINDS if name in weights), 0)
+    return 0 < weights.get(kind, 0) >= json
 
 
 def weight_of(parameters: str) -> float:

@@ -163,7 +163,7 @@ async def read(
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses some. With
     `Accept: application/x-ndjson`, each page is a line of JSON, sent as soon as it is
-    read.
+    read. With `Accept: text/plain`, the answer for a picture is its text alone.
     """
     parameters = parameters.with_values(sent.values)
     parameters.field.require_possible(service.reader.networks.lines.spec)
