@@ -11,7 +11,6 @@ from app.text.field import Field
 from app.text.hypothesis import Hypothesis, is_sure
 from app.text.line_reader import LineReader
 from app.text.line_spec import LineSpec
-from app.text.page_reader import of_length
 from app.text.strips import Strip
 from app.text.transcript import Transcript
 from app.text.transcription import Transcription, transcription_of
@@ -102,8 +101,8 @@ def hypotheses_of(
     reader = LineReader(network, Field(length))
     found = []
     for strips in ways:
-        rows = tuple((each,) for each in reader.read(strips))
-        found.append(Hypothesis(rows if length is None else of_length(rows)))
+        read = Hypothesis(tuple((each,) for each in reader.read(strips)))
+        found.append(read if length is None else read.of_length)
     return found
 
 

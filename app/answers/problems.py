@@ -34,6 +34,11 @@ DOMAIN: dict[type[Exception], tuple[int, str, str]] = {
         "The picture takes too much memory or time to decode",
     ),
     picture.CorruptImage: (422, "corrupt-image", "The picture is damaged"),
+    picture.OutsidePicture: (
+        422,
+        "outside-picture",
+        "The region does not lie in the picture",
+    ),
     picture.BlankImage: (422, "blank-image", "The picture is blank"),
     TooMuchWriting: (
         422,

@@ -85,6 +85,7 @@ def predict(
     context: Context,
     files: options.Files,
     page: options.Page = None,
+    region: options.Region = None,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
@@ -118,11 +119,12 @@ def predict(
     output = Output(as_json, as_csv, file, resume, min_confidence, watch=watch)
     models = {"model": model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:
+        digits = partial(reader.digits, region=region)
         pictures_of = partial(whole_files, page=page)
         if watch:
             endless = Watch(files, PICTURE_ENDINGS, watch)
-            output.follow("digit", reader.digits, endless, pictures_of)
-        failed = output.write("digit", reader.digits, pictures_of(files))
+            output.follow("digit", digits, endless, pictures_of)
+        failed = output.write("digit", digits, pictures_of(files))
     raise Exit(failed > 0)
 
 
@@ -142,6 +144,7 @@ def read(
     check: options.Check = None,
     alternatives: options.Alternatives = 0,
     page: options.OnlyPage = None,
+    region: options.Region = None,
     rotate: options.Rotate = "none",
     url: options.Url = URL,
     api_key: options.Key = None,
@@ -180,7 +183,7 @@ def read(
         of_sheets.fields,
     )
     field = Field(length, characters, format, date, values, min, max, digits, check)
-    how = ReadOptions(field, marks, rotate, alternatives)
+    how = ReadOptions(field, marks, rotate, alternatives, region)
     kind: Kind = "sheet" if form else "text"
     models = {"lines_model": lines_model}
     with answerer(context, local, url, api_key, jobs, models, patience) as reader:

@@ -46,6 +46,17 @@ def listed(path: str) -> str:
         raise BadParameter(printable(f"{error}.")) from error
 
 
+def region(text: str) -> str:
+    """Return a region as it is; raise BadParameter if it is none."""
+    from app.picture.region import Region as Part  # loads NumPy
+
+    try:
+        Part.of(text)
+    except ValueError as error:
+        raise BadParameter(str(error)) from error
+    return text
+
+
 Version = Annotated[
     bool,
     Option(
@@ -64,6 +75,14 @@ Files = Annotated[
 ]
 Length = Annotated[
     int | None, number(max=MAX_DIGITS, help="Number of digits in a line, if known.")
+]
+Region = Annotated[
+    str | None,
+    Option(
+        parser=region,
+        metavar="LEFT,TOP,WIDTH,HEIGHT",
+        help="Read only this part of each picture, in pixels or in fractions of it.",
+    ),
 ]
 Page = Annotated[
     int | None, number(help="Page of each TIFF or PDF, if it has several.")

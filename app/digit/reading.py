@@ -21,6 +21,7 @@ from app.picture.decode import decode_image
 from app.picture.file_formats import MAX_PIXELS
 from app.picture.maps import Map, PixelBox
 from app.picture.opening import open_image
+from app.picture.region import Region
 from app.stopwatch import Stopwatch
 
 SIDE = 320  # longer side to which a larger picture is downscaled, in pixels
@@ -106,12 +107,15 @@ class DigitOptions:
         Whether to return the ink of the whole picture with the reading.
     must_be_legible : bool
         Whether a `Reader` refuses a reading whose legibility is too low.
+    region : Region, optional
+        The part of the picture that is read; by default all.
     """
 
     page: int | None = None
     has_opinion: bool = True
     with_ink: bool = False
     must_be_legible: bool = True
+    region: Region | None = None
 
 
 AS_USUAL = DigitOptions()
@@ -288,7 +292,7 @@ def judged(
     PictureError
     """
     watch.end("wait")
-    picture = decode_image(image, SIDE)
+    picture = decode_image(image, SIDE, options.region)
     watch.end("decode")
     choice = yield from search(picture)
     best, shares, legible, has_several, *_ = choice

@@ -131,15 +131,19 @@ class Client(Engine):
         self.client.close()
 
     def predict(
-        self, pictures: Sequence[bytes], page: int | None = None
+        self,
+        pictures: Sequence[bytes],
+        page: int | None = None,
+        region: str | None = None,
     ) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is no answer."""
-        path = path_with("predict", {"page": page})
+        parameters = {"page": page, "region": region}
+        path = path_with("predict", parameters)
         alone = partial(self.answer, path, Prediction)
         if len(pictures) == 1:
             return [alone(pictures[0])]
         files = [("files", picture) for picture in pictures]
-        together = path_with("predict/batch", {"page": page})
+        together = path_with("predict/batch", parameters)
         request = self.client.build_request("POST", together, files=files)
         try:
             results = self.content(self.post(request), Predictions).results
@@ -171,6 +175,7 @@ class Client(Engine):
             "marks": None if options.marks else "false",
             "rotate": None if options.rotate == "none" else options.rotate,
             "alternatives": options.alternatives or None,
+            "region": options.region,
         }
         path = path_with("read", parameters)
         answer = self.answer(path, TextOrDocument, picture, values)

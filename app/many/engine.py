@@ -39,6 +39,7 @@ class ReadOptions:
     marks: bool = True
     rotate: Literal["none", "auto"] = "none"
     alternatives: int = 0
+    region: str | None = None
 
 
 AS_WRITTEN = ReadOptions()
@@ -91,7 +92,10 @@ class Engine(ABC):
 
     @abstractmethod
     def predict(
-        self, pictures: Sequence[bytes], page: int | None = None
+        self,
+        pictures: Sequence[bytes],
+        page: int | None = None,
+        region: str | None = None,
     ) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is no answer."""
 
@@ -113,15 +117,20 @@ class Engine(ABC):
     def about(self) -> dict[str, Any]:
         """Return what is known of the models."""
 
-    def digits(self, pictures: Sequence[Picture]) -> Iterator[Prediction | Unanswered]:
+    def digits(
+        self, pictures: Sequence[Picture], region: str | None = None
+    ) -> Iterator[Prediction | Unanswered]:
         """Yield the digit in each picture, in order, or why there is no answer."""
         total = len(pictures)
         # So that none of those at once has none.
         each = min(self.batch, total // self.at_once) or 1
         groups = [pictures[first : first + each] for first in range(0, total, each)]
-        return chain.from_iterable(in_order(self.together, groups, self.at_once))
+        read = partial(self.together, region=region)
+        return chain.from_iterable(in_order(read, groups, self.at_once))
 
-    def together(self, pictures: Sequence[Picture]) -> list[Prediction | Unanswered]:
+    def together(
+        self, pictures: Sequence[Picture], region: str | None
+    ) -> list[Prediction | Unanswered]:
         """Return the digit in each picture; small ones are read together."""
         page = pictures[0].page
         answers: dict[int, Prediction | Unanswered] = {}
@@ -133,11 +142,11 @@ class Engine(ABC):
                 answers[place] = error
                 continue
             if len(data) > TOGETHER_BYTES:
-                (answers[place],) = self.predict([data], page)
+                (answers[place],) = self.predict([data], page, region)
             else:
                 small[place] = data
         if small:
-            found = self.predict(list(small.values()), page)
+            found = self.predict(list(small.values()), page, region)
             answers.update(zip(small, found, strict=True))
         return [answers[place] for place in sorted(answers)]
 

@@ -14,10 +14,16 @@ from app.many.errors import Unanswered
 from app.many.rows import unanswered
 from app.picture.errors import PictureError
 from app.picture.opening import open_image
+from app.picture.region import Region
 from app.serving.networks import Networks
 from app.settings import Settings
 from app.stopwatch import Stopwatch
 from app.text.reading import TURNS, ImpossibleLength, TextOptions, decoded
+
+
+def part_of(region: str | None) -> Region | None:
+    """Return the region that a text describes, if any."""
+    return None if region is None else Region.of(region)
 
 
 class Local(Engine):
@@ -34,7 +40,10 @@ class Local(Engine):
         self.networks = Networks.load(*settings.files, settings.second_opinion)
 
     def predict(
-        self, pictures: Sequence[bytes], page: int | None = None
+        self,
+        pictures: Sequence[bytes],
+        page: int | None = None,
+        region: str | None = None,
     ) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is no answer."""
         networks = self.networks
@@ -43,7 +52,7 @@ class Local(Engine):
             pictures,
             networks.digits,
             networks.opinion,
-            DigitOptions(page),
+            DigitOptions(page, region=part_of(region)),
             self.settings.max_pixels,
         )
         for reading in readings:
@@ -67,7 +76,13 @@ class Local(Engine):
         """
         networks, field = self.networks, options.field
         field.require_possible(networks.lines.spec)
-        how = TextOptions(field, page, TURNS[options.rotate], options.alternatives)
+        how = TextOptions(
+            field,
+            page,
+            TURNS[options.rotate],
+            options.alternatives,
+            region=part_of(options.region),
+        )
         try:
             opened = partial(open_image, picture, self.settings.max_pixels, page=page)
             text = networks.read_text(opened, how, Stopwatch())

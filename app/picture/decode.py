@@ -10,8 +10,9 @@ from typing import NamedTuple
 from PIL import ExifTags, Image
 from PIL.Image import Transpose
 
-from app.picture.errors import CorruptImage
+from app.picture.errors import CorruptImage, PictureError
 from app.picture.maps import PixelBox
+from app.picture.region import Region
 
 TRANSPOSITIONS = {  # by EXIF orientation
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -39,7 +40,7 @@ class Picture(NamedTuple):
     scale : float
         Pixels of the upright picture per pixel of the image, along one axis.
     left, top : int
-        Width of the margins that were cropped, in pixels of the image.
+        What was cropped there, in pixels of the image.
     """
 
     image: Image.Image
@@ -69,6 +70,15 @@ class Picture(NamedTuple):
             top=round(self.top / factor),
         )
 
+    def cropped(self, box: PixelBox) -> "Picture":
+        """Return a part of the picture, given in pixels of the upright one."""
+        top, bottom, left, right = self.edges_in_image(box)
+        edges = math.floor(top), math.ceil(bottom), math.floor(left), math.ceil(right)
+        inside = PixelBox(*edges).within(*self.image.size)
+        image = self.image.crop((inside.left, inside.top, inside.right, inside.bottom))
+        left, top = self.left + inside.left, self.top + inside.top
+        return self._replace(image=image, left=left, top=top)
+
     def turned(self, degrees: int) -> "Picture":
         """Return the picture turned counter-clockwise by 0, 90, 180 or 270 degrees."""
         if not degrees:
@@ -89,7 +99,9 @@ class Picture(NamedTuple):
         return [top - self.top, bottom - self.top, left - self.left, right - self.left]
 
 
-def decode_image(image: Image.Image, side: int) -> Picture:
+def decode_image(
+    image: Image.Image, side: int, region: Region | None = None
+) -> Picture:
     """Decode the first frame of an open picture, and turn it upright.
 
     Parameters
@@ -99,23 +111,28 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     side : int
         A larger picture is downscaled to a longer side of about this many pixels, by
         averaging.
+    region : Region, optional
+        The part to crop, which is what is downscaled to that side.
 
     Raises
     ------
-    CorruptImage
+    CorruptImage, OutsidePicture
     """
     try:
-        return decoded(image, side)
-    except MemoryError:
+        return decoded(image, side, region)
+    except (MemoryError, PictureError):
         raise
     except Exception as error:  # as in `errors_of_headers`
         cause = str(error).strip() or type(error).__name__
         raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
 
 
-def decoded(image: Image.Image, side: int) -> Picture:
+def decoded(image: Image.Image, side: int, region: Region | None) -> Picture:
     """Decode a picture as `decode_image` does; raise what Pillow raises."""
     width, height = image.size
+    if region:  # of a JPEG, the orientation is known before it is decoded
+        part = region.box(*upright_size(image.size, orientation_of(image)))
+        side = math.ceil(side * max(image.size) / part.size)
     factor = max(1, round(max(image.size) / side))
     # Decode JPEGs at down to 1/8 of their size.
     image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))
@@ -125,9 +142,14 @@ def decoded(image: Image.Image, side: int) -> Picture:
         image = image.transpose(TRANSPOSITIONS[orientation])
     image = reduced(plain(image), side)
     scale = max(width, height) / max(image.size)
-    if orientation in SIDEWAYS:
-        width, height = height, width
-    return without_margins(Picture(image, width, height, scale))
+    size = upright_size((width, height), orientation)
+    picture = Picture(image, *size, scale)
+    return without_margins(picture.cropped(region.box(*size)) if region else picture)
+
+
+def upright_size(size: tuple[int, int], orientation: int | None) -> tuple[int, int]:
+    """Return the width and height of a picture that is turned upright."""
+    return size[::-1] if orientation in SIDEWAYS else size
 
 
 def orientation_of(image: Image.Image) -> int | None:
@@ -185,4 +207,5 @@ def without_margins(picture: Picture) -> Picture:
     left, top, right, bottom = visible
     # With a pixel around them, so that no ink touches the edges.
     image = image.crop((left - 1, top - 1, right + 1, bottom + 1))
+    left, top = picture.left + left, picture.top + top
     return picture._replace(image=image, left=left - 1, top=top - 1)

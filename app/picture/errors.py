@@ -7,6 +7,7 @@ PictureError
 ├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but truncated or damaged
+├── OutsidePicture   decoded, but the region to be read does not lie in it
 ├── BlankImage       decoded, but there is no ink in it
 └── TooMuchWriting   decoded, but there is too much writing: see `app.text.limits`
 """
@@ -38,6 +39,10 @@ class TooComplex(PictureError):
 
 class CorruptImage(PictureError):
     """The picture is truncated or damaged."""
+
+
+class OutsidePicture(PictureError):
+    """The region to be read does not lie in the picture."""
 
 
 class BlankImage(PictureError):

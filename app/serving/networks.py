@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.digit.classifier import Classifier
 from app.digit.opinion import SecondOpinion
-from app.digit.reading import AS_USUAL, digit_in
+from app.digit.reading import DigitOptions, digit_in
 from app.digit.single import as_digit, may_be_digit
 from app.picture.errors import PictureError
 from app.stopwatch import Stopwatch
@@ -68,12 +68,13 @@ class Networks(NamedTuple):
 
         Raises PictureError or ImpossibleLength. `on_lines` is as of `text_in`.
         """
-        picture = decoded(open_picture())
+        picture = decoded(open_picture(), options.region)
         watch.end("decode")
         text = text_in(picture, self.lines, self.pages, options, on_lines)
         if may_be_digit(text, options):
             with suppress(PictureError):  # it has no ink
-                reading = digit_in(open_picture(), self.digits, self.opinion, AS_USUAL)
+                alone = DigitOptions(region=options.region)
+                reading = digit_in(open_picture(), self.digits, self.opinion, alone)
                 text = as_digit(text, reading, options)
         watch.end("inference")
         return text._replace(model=self.text_model)

@@ -33,6 +33,18 @@ class Hypothesis:
         return [transcript for row in self.rows for transcript in row]
 
     @property
+    def of_length(self) -> "Hypothesis":
+        """The lines that are likely to have the length of the field; or else the
+        likeliest one.
+        """
+        likely = [tuple(each for each in row if each.score > 0) for row in self.rows]
+        if any(likely):
+            return Hypothesis(tuple(filter(None, likely)))
+        read = [each for each in self.transcripts if each.signs]
+        best = sorted(read, key=lambda each: each.score, reverse=True)[:1]
+        return Hypothesis((tuple(best),))
+
+    @property
     def signs(self) -> list[list[int]]:
         """The digits and marks in each row that has some."""
         rows = [[sign for each in row for sign in each.signs] for row in self.rows]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.text.hypothesis import SURE, Hypothesis, Row, count_of, share, upright
+from app.text.hypothesis import SURE, Hypothesis, count_of, share, upright
 from app.text.layout import ELONGATED, Floats, LineBox, in_rows, joined
 from app.text.limits import MAX_DIGITS, TooMuchWriting
 from app.text.line_reader import LineReader
@@ -67,8 +67,6 @@ class PageReader:
             for line, second in zip(unsure, again, strict=True):
                 read[line] = likelier(read[line], second)
         found = tuple(tuple(read[line] for line in row) for row in rows)
-        if not is_free:
-            found = of_length(found)
         if any(count_of(row) > MAX_DIGITS for row in found):
             raise TooMuchWriting
         return Hypothesis(found)
@@ -131,15 +129,6 @@ class PageReader:
         """Cut out lines."""
         height = self.reader.network.spec.height
         return [sheet.strip(line, height, stretch) for line in lines]
-
-
-def of_length(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Keep the lines that are likely to have the length; or else the likeliest."""
-    likely = [tuple(each for each in row if each.score > 0) for row in rows]
-    if any(likely):
-        return tuple(filter(None, likely))
-    every = [each for row in rows for each in row if each.signs]
-    return tuple((each,) for each in sorted(every, key=lambda each: -each.score)[:1])
 
 
 def is_unsure(transcript: Transcript) -> bool:

@@ -51,7 +51,8 @@ class PictureReader:
         for proposals in self.proposals(picture, turns):
             for turn, hypothesis in proposals:
                 if len(hypothesis.rows) > 1:
-                    return {turn: [hypothesis]}
+                    is_free = self.reader.field.length is None
+                    return {turn: [hypothesis if is_free else hypothesis.of_length]}
                 found[turn].append(hypothesis)
             if any(map(is_sure, found.values())):
                 break

@@ -12,6 +12,7 @@ from PIL import Image
 
 from app.picture.decode import Picture, decode_image
 from app.picture.opening import open_image
+from app.picture.region import Region
 from app.picture.shown import shown
 from app.text.field import ANYTHING, Field
 from app.text.hypothesis import best_of, upright
@@ -50,6 +51,8 @@ class TextOptions:
         Whether to return the picture, turned as it was read.
     is_number : bool
         Whether a number is expected, even if nothing is known of it.
+    region : Region, optional
+        The part of the picture that is read; by default all.
     """
 
     field: Field = ANYTHING
@@ -58,6 +61,7 @@ class TextOptions:
     alternatives: int = 0
     with_picture: bool = False
     is_number: bool = False
+    region: Region | None = None
 
 
 AS_WRITTEN = TextOptions()
@@ -89,13 +93,15 @@ def read_text(
     ImpossibleLength
         A length is given, and no line has it.
     """
-    picture = decoded(open_image(data, page=options.page))
+    picture = decoded(open_image(data, page=options.page), options.region)
     return text_in(picture, network, pages, options)
 
 
-def decoded(image: Image.Image) -> Picture:
-    """Decode a picture from `open_image` at the resolution at which pages are read."""
-    return decode_image(image, side_of(image.size, PAGE_PIXELS))
+def decoded(image: Image.Image, region: Region | None = None) -> Picture:
+    """Decode a picture from `open_image`, or a region of it, at the resolution at which
+    pages are read.
+    """
+    return decode_image(image, side_of(image.size, PAGE_PIXELS), region)
 
 
 def text_in(

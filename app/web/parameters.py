@@ -13,6 +13,8 @@ from pydantic import Field as Parameter
 
 from app.answers.responses import Described, OneOrMore, Share
 from app.corrections import LABEL
+from app.digit.reading import DigitOptions
+from app.picture.region import REGION, Region
 from app.text.conditions import CheckName
 from app.text.field import MAX_CHARACTERS, MAX_DECIMALS, Field, InvalidField
 from app.text.formats import DateOrder, FormatName
@@ -40,6 +42,7 @@ RULES = {
     LABEL: "must be what is written, without spaces around it, up to 200 characters, "
     "or none",
     PAGES: "must be a page, or several, such as 2 or 1,3,7-9,13-",
+    REGION: "must be left,top,width,height, in pixels or in fractions",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
@@ -63,11 +66,33 @@ class OfOnePage(Parameters):
     """Which page of a TIFF or PDF, if it has several."""
 
 
-class OfPicture(OfOnePage):
+class OfRegion(Parameters):
+    """Which part of a picture is read."""
+
+    region: str | None = Parameter(default=None, pattern=REGION)
+    """Read only this part of the picture: left, top, width and height, in pixels of the
+    upright picture, or in fractions of its size if none is above 1, as in
+    `0.25,0.4,0.5,0.1`. Boxes in the answer are those of the whole picture.
+    """
+
+    @property
+    def part(self) -> Region | None:
+        """The part of the picture that is read; raises InvalidField."""
+        try:
+            return Region.of(self.region) if self.region is not None else None
+        except ValueError as error:
+            raise InvalidField(str(error)) from error
+
+
+class OfPicture(OfOnePage, OfRegion):
     """How to read a digit, and to explain that."""
 
     opinion: bool = True
     """With `false`, the network for numbers is not asked about a doubtful digit."""
+
+    def options(self, with_ink: bool = False) -> DigitOptions:
+        """Return how to read a digit."""
+        return DigitOptions(self.page, self.opinion, with_ink, region=self.part)
 
 
 class OfDigit(OfPicture):
@@ -81,7 +106,7 @@ class OfDigit(OfPicture):
     """
 
 
-class OfText(Parameters):
+class OfText(OfRegion):
     """How to read numbers."""
 
     page: str | None = Parameter(default=None, pattern=PAGES)
@@ -161,6 +186,7 @@ class OfText(Parameters):
             turns=TURNS[self.rotate],
             alternatives=self.alternatives,
             with_picture=self.picture,
+            region=self.part,
         )
 
     @property

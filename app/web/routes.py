@@ -9,9 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.answers import conversion, errors, problems, responses
 from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.digit.inside import weights_in_colour
-from app.digit.reading import DigitOptions, NotADigit
+from app.digit.reading import NotADigit
 from app.form.form import InvalidForm, NotThisForm
-from app.picture.errors import BlankImage
+from app.picture.errors import BlankImage, OutsidePicture
 from app.text.field import InvalidField
 from app.text.limits import TooMuchWriting
 from app.text.reading import ImpossibleLength
@@ -37,7 +37,8 @@ unguarded = APIRouter()
 post = partial(guarded.post, tags=["pictures"])
 
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
-OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, InvalidField}
+OF_REGION = {OutsidePicture, InvalidField}
+OF_EXPLAIN = OF_ONE_PICTURE | OF_REGION | {BlankImage, NotADigit}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
 OF_BATCH = OF_BODY | {
     errors.MalformedMultipart,
@@ -45,17 +46,20 @@ OF_BATCH = OF_BODY | {
     errors.TooManyPictures,
     InvalidField,
 }
-OF_READ = OF_ONE_PICTURE | {
-    TooMuchWriting,
-    ImpossibleLength,
-    InvalidField,
-    errors.NotSure,
-    errors.TooManyPages,
-    errors.UnknownForm,
-    errors.NoPageNetwork,
-    InvalidForm,
-    NotThisForm,
-}
+OF_READ = (
+    OF_ONE_PICTURE
+    | OF_REGION
+    | {
+        TooMuchWriting,
+        ImpossibleLength,
+        errors.NotSure,
+        errors.TooManyPages,
+        errors.UnknownForm,
+        errors.NoPageNetwork,
+        InvalidForm,
+        NotThisForm,
+    }
+)
 
 
 @post(
@@ -100,7 +104,7 @@ async def answer_with_digit(
     deadline: Deadline | None = None,
 ) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
-    options = DigitOptions(parameters.page, parameters.opinion)
+    options = parameters.options()
     reading = await service.read_digit(request, picture, options, deadline)
     answer = conversion.prediction_of(reading, parameters.frame)
     return sure(answer, parameters.min_confidence)
@@ -117,7 +121,7 @@ async def explain(
     """Read the digit as `/predict` does, and return the ink, the frame, and the
     evidence in it for the digit.
     """
-    options = DigitOptions(parameters.page, parameters.opinion, with_ink=True)
+    options = parameters.options(with_ink=True)
     reading = await service.read_digit(request, picture, options)
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
