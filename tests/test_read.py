@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -307,6 +308,15 @@ def test_numbers_in_a_grid_are_a_table_whose_empty_cells_stay_in_place(client, w
                 sheet.paste(write(text, scale=1), place)
     answer = read(client, encode(sheet))
     assert answer["table"] == table
+    assert [[cell["text"] for cell in row] for row in answer["cells"]] == table
+    for row, line in zip(answer["cells"], answer["lines"], strict=True):
+        filled = [cell for cell in row if cell["text"]]
+        assert [{"text": ""}] * (3 - len(filled)) == [c for c in row if not c["text"]]
+        boxes = [box_of(cell["box"]) for cell in filled]
+        assert all(box_of(line["box"]).contains(box) for box in boxes)
+        assert all(a.right <= b.left for a, b in pairwise(boxes))
+        # A row is right if all of its cells are.
+        assert line["confidence"] <= min(cell["confidence"] for cell in filled) + 1e-6
     assert answer["text"] == "72 0 51\n1 20\n7 1"
     assert read(client, encode(sheet), "?marks=false")["table"] == answer["table"]
 

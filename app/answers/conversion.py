@@ -12,6 +12,7 @@ from PIL import Image
 from app.answers.responses import (
     Alternative,
     Box,
+    Cell,
     Digit,
     Explanation,
     FieldReading,
@@ -93,7 +94,8 @@ def text_of(
     if read.has_format is not None:
         answer.value = read.value
     if read.table:
-        answer.table = [list(row) for row in read.table]
+        answer.table = [[cell.text for cell in row] for row in read.table]
+        answer.cells = [[*map(cell_of, row)] for row in read.table]
     if read.turn:
         answer.turn = read.turn
     if characters is not None:
@@ -101,6 +103,19 @@ def text_of(
     if read.picture:
         answer.picture = jpeg_of(read.picture)
         answer.size = Size(width=read.picture.width, height=read.picture.height)
+    return answer
+
+
+def cell_of(cell: transcription.TextCell) -> Cell:
+    """Convert a cell of a table."""
+    answer = Cell(text=cell.text)
+    if cell.confidence is not None:
+        answer.confidence = round(cell.confidence, 6)
+    if cell.box:
+        answer.box = box_of(cell.box)
+    if cell.has_format is not None:
+        answer.format = cell.has_format
+        answer.value = cell.value
     return answer
 
 

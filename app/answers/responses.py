@@ -195,6 +195,20 @@ class Line(Described):
     value: Value = MISSING
 
 
+class Cell(Described):
+    """A cell of a table."""
+
+    text: str
+    """As written; empty if nothing is."""
+    confidence: Share | MISSING = MISSING
+    """Probability that this is all that is written in it; only if something is."""
+    box: Box | MISSING = MISSING
+    """Around what is written in it."""
+    format: bool | MISSING = MISSING
+    """With ?format=amount: whether it has that form."""
+    value: Value = MISSING
+
+
 class Size(Described):
     """The size of a picture, in pixels."""
 
@@ -216,6 +230,8 @@ class Written(Described):
     """If the numbers stand in a grid: its rows, as the texts of their cells; empty
     where nothing is.
     """
+    cells: Annotated[list[list[Cell]] | MISSING, JSON_ONLY] = MISSING
+    """If there is a table: its rows, with what is known of each cell."""
     turn: Annotated[int | MISSING, NOT_IN_CSV] = MISSING
     """With ?rotate=auto: by how many degrees the picture was turned counter-clockwise
     to read it. Boxes are in pixels of the turned picture.

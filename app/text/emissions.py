@@ -38,6 +38,10 @@ class Emissions:
         ignored = [self.spec.other, self.spec.gap]
         return moved(self.probabilities, ignored, BLANK)
 
+    def part(self, begin: int, end: int) -> "Emissions":
+        """Return what is seen in some of the columns."""
+        return replace(self, probabilities=self.probabilities[begin:end])
+
     def likelihood(self, signs: Sequence[int]) -> float:
         """Return the probability of the classes of digits and marks."""
         return min(1.0, math.exp(log_probability(self.of_signs, signs)))

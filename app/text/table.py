@@ -1,10 +1,12 @@
 """Words with their places → a table, if they stand in a grid."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from app.picture.maps import PixelBox
 from app.text.layout import Floats
 
 BINS = 2_000  # over the width of all words
@@ -13,14 +15,58 @@ FILLED = 0.5  # share of the cells that are not empty in a table
 
 
 class PlacedWord(NamedTuple):
-    """A word, and its left and right end on a level page."""
+    """A word of a page.
+
+    Attributes
+    ----------
+    text : str
+        As written.
+    left, right : float
+        Its ends on a level page.
+    certainty : float
+        How certain it is.
+    value : str or None
+        What it means in the format of its field, if it has one.
+    box : PixelBox
+        Its bounding box, in pixels of the upright picture.
+    """
 
     text: str
     left: float
     right: float
+    certainty: float
+    value: str | None
+    box: PixelBox
 
 
-def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[str, ...], ...]:
+class Cell(NamedTuple):
+    """The words in a cell of a table; none if it is empty."""
+
+    words: tuple[PlacedWord, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words, with spaces between them."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def certainty(self) -> float:
+        """How certain all of them are."""
+        return math.prod(word.certainty for word in self.words)
+
+    @property
+    def value(self) -> str | None:
+        """What they mean in the format of their field, if each means something."""
+        values = [word.value for word in self.words]
+        return None if None in values else " ".join(filter(None, values))
+
+    @property
+    def box(self) -> PixelBox:
+        """Their bounding box."""
+        return PixelBox.around(np.array([word.box for word in self.words]))
+
+
+def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[Cell, ...], ...]:
     """Put rows of words into columns.
 
     Parameters
@@ -30,9 +76,9 @@ def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[str, ...], ...
 
     Returns
     -------
-    tuple of tuple of str
-        Rows of cells, "" where a cell is empty. No rows unless there are two or more,
-        and columns that most of them fill.
+    tuple of tuple of Cell
+        Rows of cells. No rows unless there are two or more, and columns that most of
+        them fill.
     """
     if len(rows) < 2 or not any(rows):
         return ()
@@ -40,7 +86,7 @@ def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[str, ...], ...
     if len(columns) < 2:
         return ()
     cells = [cells_of(row, columns) for row in rows]
-    filled = sum(cell != "" for row in cells for cell in row)
+    filled = sum(bool(cell.words) for row in cells for cell in row)
     least = FILLED * len(rows) * len(columns)
     return tuple(cells) if filled >= least else ()
 
@@ -67,16 +113,13 @@ def columns_of(rows: Sequence[Sequence[PlacedWord]]) -> Floats:
     return columns
 
 
-def cells_of(row: Sequence[PlacedWord], columns: Floats) -> tuple[str, ...]:
-    """Put each word of a row into the column that it shares most with.
-
-    Words of one column are joined by a space.
-    """
-    cells = [list[str]() for _ in columns]
+def cells_of(row: Sequence[PlacedWord], columns: Floats) -> tuple[Cell, ...]:
+    """Put each word of a row into the column that it shares most with."""
+    cells = [list[PlacedWord]() for _ in columns]
     left, right = columns.T
     for word in row:
         ends = np.minimum(word.right, right)
         begins = np.maximum(word.left, left)
         shared = ends - begins
-        cells[shared.argmax()].append(word.text)
-    return tuple(map(" ".join, cells))
+        cells[shared.argmax()].append(word)
+    return tuple(Cell(tuple(words)) for words in cells)

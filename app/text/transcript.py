@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -87,8 +88,35 @@ class Transcript:
         """The probability that this is written and meant, judging by all readings."""
         if self.meanings:
             return self.agreed * math.prod(meaning.share for meaning in self.meanings)
-        likely = self.prior * self.confidence
-        return self.agreed * likely / (likely + 1 - self.confidence)
+        return self.certainty_given(self.confidence)
+
+    def certainty_given(self, probability: float) -> float:
+        """Return how certain a text without a meaning is, given its probability."""
+        likely = self.prior * probability
+        return self.agreed * likely / (likely + 1 - probability)
+
+    @property
+    def certainties(self) -> list[float]:
+        """How certain each word is, by itself."""
+        if len(self.meanings) == len(self.words):
+            return [self.agreed * meaning.share for meaning in self.meanings]
+        if self.meanings:  # one, of all words together
+            return [self.certainty] * len(self.words)
+        ends = [(word[0].first, word[-1].last) for word in self.words]
+        cuts = [(last + first + 1) // 2 for (_, last), (first, _) in pairwise(ends)]
+        edges = [0, *cuts, len(self.emissions.probabilities)]
+        likely = []
+        for word, (begin, end) in zip(self.words, pairwise(edges), strict=True):
+            part = self.emissions.part(begin, end)
+            likely.append(part.likelihood([span.symbol for span in word]))
+        return [*map(self.certainty_given, likely)]
+
+    @property
+    def values(self) -> list[str | None]:
+        """What each word means in the format, if it does so by itself."""
+        if len(self.meanings) == len(self.words):
+            return [meaning.value for meaning in self.meanings]
+        return [None] * len(self.words)
 
     @property
     def prior(self) -> float:

@@ -13,7 +13,7 @@ from app.text.ctc import TINY, Probabilities, Span
 from app.text.format_search import alternatives_to
 from app.text.hypothesis import Hypothesis, Row, agreement, best_of
 from app.text.line_spec import LineSpec
-from app.text.table import PlacedWord, table_of
+from app.text.table import Cell, PlacedWord, table_of
 from app.text.transcript import Transcript
 
 
@@ -88,6 +88,33 @@ class TextLine(NamedTuple):
     value: str | None = None
 
 
+class TextCell(NamedTuple):
+    """A cell of a table.
+
+    Attributes
+    ----------
+    text : str
+        As written; empty if nothing is.
+    confidence : float or None
+        The probability of that; None if it is empty.
+    box : PixelBox or None
+        Its bounding box, in pixels of the upright picture; None if it is empty.
+    has_format, value : bool or None, str or None
+        As of a line.
+    """
+
+    text: str
+    confidence: float | None = None
+    box: PixelBox | None = None
+    has_format: bool | None = None
+    value: str | None = None
+
+    def digits_only(self) -> "TextCell":
+        """Return the cell without marks and spaces."""
+        text = "".join(filter(str.isdigit, self.text))
+        return self._replace(text=text) if text else TextCell("")
+
+
 class Transcription(NamedTuple):
     """What is written in a picture.
 
@@ -97,8 +124,8 @@ class Transcription(NamedTuple):
         Its lines from top to bottom, if any.
     confidence : float
         Probability of the whole text.
-    table : tuple of tuple of str
-        Rows of cells, if the numbers stand in a grid; "" where a cell is empty.
+    table : tuple of tuple of TextCell
+        Rows of cells, if the numbers stand in a grid.
     turn : int
         By how many degrees the picture was turned, counter-clockwise, to read it: 0,
         90, 180 or 270. Boxes are in pixels of the turned picture.
@@ -110,7 +137,7 @@ class Transcription(NamedTuple):
 
     lines: tuple[TextLine, ...]
     confidence: float
-    table: tuple[tuple[str, ...], ...] = ()
+    table: tuple[tuple[TextCell, ...], ...] = ()
     turn: int = 0
     picture: Shown | None = None
     model: str = ""
@@ -142,8 +169,8 @@ class Transcription(NamedTuple):
                 lines.append(line._replace(text=text, marks=()))
         table = []
         for row in self.table:
-            cells = tuple("".join(filter(str.isdigit, cell)) for cell in row)
-            if any(cells):
+            cells = tuple(cell.digits_only() for cell in row)
+            if any(cell.text for cell in cells):
                 table.append(cells)
         return self._replace(lines=tuple(lines), table=tuple(table))
 
@@ -173,7 +200,18 @@ def transcription_of(
             lines.append(line_of(read, probability, alternatives))
             rows.append(read)
     confidence = spec.calibrated(agreed * best.certainty, is_empty=not lines)
-    return Transcription(tuple(lines), confidence, table_of(words_of(rows)))
+    has_rules = any(row[0].rules for row in rows)
+
+    def cell_of(cell: Cell) -> TextCell:
+        if not cell.words:
+            return TextCell("")
+        sure = spec.calibrated(agreed * cell.certainty)
+        has_format = cell.value is not None if has_rules else None
+        return TextCell(cell.text, sure, cell.box, has_format, cell.value)
+
+    table = table_of(words_of(rows))
+    cells = tuple(tuple(map(cell_of, row)) for row in table)
+    return Transcription(tuple(lines), confidence, cells)
 
 
 def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
@@ -252,9 +290,14 @@ def placed(transcript: Transcript, tilt: float) -> Iterator[PlacedWord]:
     """Yield the words of a transcript, and where they are on a page of this tilt."""
     strip = transcript.emissions.strip
     middle = len(strip.pixels) / 2
-    for word in transcript.words:
-        left = transcript.places[word[0]].box.left
-        right = transcript.places[word[-1]].box.right
+    words = zip(
+        transcript.words, transcript.certainties, transcript.values, strict=True
+    )
+    for word, certainty, value in words:
+        boxes = [transcript.places[span].box for span in word]
+        left, right = boxes[0].left, boxes[-1].right
         x, y = strip.place @ [[left, right], [middle, middle], [1, 1]]
-        ends = x * math.cos(tilt) + y * math.sin(tilt)
-        yield PlacedWord(transcript.word_text(word), *ends.tolist())
+        first, last = (x * math.cos(tilt) + y * math.sin(tilt)).tolist()
+        around = PixelBox.around(np.array([strip.box(*box) for box in boxes]))
+        text = transcript.word_text(word)
+        yield PlacedWord(text, first, last, certainty, value, around)
