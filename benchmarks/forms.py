@@ -130,9 +130,7 @@ def measure(form: Form, sheets: Sequence[Filled], networks: Served) -> Measured:
         for field in answer.fields:
             began = time.process_time()
             crop, _ = field_on(grey, each.place, field.field.box, landmarks_in(page))
-            text = text_of_field(
-                crop, lines, pages, TextOptions(field.field.field, is_number=True)
-            )
+            text = text_of_field(crop, lines, pages, TextOptions(field.field.field))
             by_hand += time.process_time() - began
             alone = field._replace(text=text)
             written = each.written[field.field.name]

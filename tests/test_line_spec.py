@@ -19,7 +19,6 @@ METADATA = {
     "space": " ",
     "threshold": "0.3",
     "other_weight": "0.5",
-    "other_weight_of_number": "0.25",
     "confidence_scale": "0.5",
     "confidence_offset": "1.5",
     "empty_scale": "1",
@@ -56,7 +55,6 @@ WRONG = {
     "least_contrast": ["0", "nan", "inf"],
     "threshold": ["high", "nan", "1", "-0.1"],
     "other_weight": ["0", "-1", "nan"],
-    "other_weight_of_number": ["0", "inf"],
     "confidence_scale": ["0", "nan"],
     "confidence_offset": ["inf"],
     "empty_scale": ["-1"],
@@ -71,7 +69,9 @@ WRONG = {
     ("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]]
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    message = r"^(invalid literal|could not convert|characters|sizes|threshold|cal)"
+    message = (
+        r"^(invalid literal|could not convert|characters|sizes|threshold|other|cal)"
+    )
     with pytest.raises(ValueError, match=message):
         LineSpec.of(16, METADATA | {name: value})
 
@@ -84,15 +84,14 @@ def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(spec):
     assert spec.calibrated(0.9, is_empty=True) == pytest.approx(odds / (1 + odds))
 
 
-@pytest.mark.parametrize(("is_number", "weight"), [(False, 0.5), (True, 0.25)])
-def test_something_else_weighs_less_where_a_number_is_expected(spec, is_number, weight):
+def test_something_else_is_weighed(spec):
     rng = np.random.default_rng(0)
     output = rng.dirichlet(np.ones(spec.classes), 5).astype(np.float32)
-    found = spec.weighed(output, is_number)
+    found = spec.weighed(output)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
     shares = found / output
     others = shares[:, spec.other] / shares[:, BLANK]
-    np.testing.assert_allclose(others, weight, rtol=1e-5)
+    np.testing.assert_allclose(others, 0.5, rtol=1e-5)
     np.testing.assert_allclose(shares[:, spec.digits[0]], shares[:, BLANK], rtol=1e-5)
 
 

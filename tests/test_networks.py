@@ -122,7 +122,6 @@ SPEC = LineSpec(
     space=" ",
     threshold=0.3,
     other_weight=1.0,
-    other_weight_of_number=1.0,
     confidence_scale=1.0,
     confidence_offset=0.0,
     empty_scale=1.0,

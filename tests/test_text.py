@@ -26,7 +26,6 @@ SPEC = LineSpec(
     space=" ",
     threshold=0.5,
     other_weight=1.0,
-    other_weight_of_number=1.0,
     confidence_scale=1.0,
     confidence_offset=0.0,
     empty_scale=1.0,
@@ -118,24 +117,17 @@ def read(
     return transcription_of(hypotheses_of(network, strips, length), SPEC)
 
 
-def test_a_number_that_is_expected_is_read_where_anything_else_would_be_nothing():
-    spec = replace(SPEC, other_weight_of_number=0.002)
+@pytest.mark.parametrize(("weight", "text"), [(1.0, "7"), (0.002, "17")])
+def test_a_stroke_is_read_if_something_else_weighs_little(weight, text):
     strip = strip_of("17")
     output = output_of("17", 0.985)
     one = output[:, SPEC.class_of("1")] > 0.5  # more likely an l or a slash
     output[one] *= 0.02
     output[one, SPEC.other] += 0.98
     network = Network({strip.pixels.tobytes(): output})
-    network.spec = spec
-    fields = Field(), Field(length=2), Field(format="integer"), Field(values="17")
-    for field in fields:
-        reader = LineReader(network, field)
-        assert reader.expects_number == (field is not fields[0])
-        assert [each.text for each in reader.read_each([strip])] == (
-            ["7"] if field is fields[0] else ["17"]
-        )
-    (expected,) = LineReader(network, is_number=True).read_each([strip])
-    assert expected.text == "17"
+    network.spec = replace(SPEC, other_weight=weight)
+    (read,) = LineReader(network).read([strip])
+    assert read.text == text
 
 
 WRITTEN = "12.50|-35|24/11/26|12:30|1 2|1  2| 1 ||1x2|x1 xx x2x|1x.5|x"

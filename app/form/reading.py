@@ -206,7 +206,7 @@ def field_in(
     with_picture: bool,
 ) -> FieldText:
     """Read a field that is cut out."""
-    options = TextOptions(cut.field.field, is_number=True, alternatives=alternatives)
+    options = TextOptions(cut.field.field, alternatives=alternatives)
     text = text_of_field(cut.picture, network, pages, options)
     return FieldText(
         field=cut.field,

@@ -108,11 +108,6 @@ class Field:
         return None if self.values is None else ANY_TEXT
 
     @property
-    def is_number(self) -> bool:
-        """Whether it is known that a number stands there."""
-        return self.length is not None or self.rules is not None
-
-    @property
     def is_bounded(self) -> bool:
         """Whether the lowest or the highest number is known."""
         return self.min is not None or self.max is not None

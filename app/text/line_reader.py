@@ -22,13 +22,10 @@ class LineReader:
         The line network.
     field : Field
         What may be written.
-    is_number : bool
-        Whether a number is expected, even if nothing is known of it.
     """
 
     network: LineNetwork
     field: Field = ANYTHING
-    is_number: bool = False
 
     def read(
         self, strips: Sequence[Strip], is_of_page: bool = False
@@ -68,11 +65,6 @@ class LineReader:
         path = best_path_with(seen.probabilities, seen.spec.digits, length)
         return Transcript(seen, spans_of(path or []), is_of_page, rules=rules)
 
-    @property
-    def expects_number(self) -> bool:
-        """Whether it is known that a number stands there."""
-        return self.is_number or self.field.is_number
-
     def emissions(self, strips: Sequence[Strip]) -> list[Emissions]:
         """Show strips to the network, with the characters that may stand in them."""
         spec = self.network.spec
@@ -80,6 +72,6 @@ class LineReader:
         seen = []
         outputs = self.network([strip.pixels for strip in strips])
         for strip, output in zip(strips, outputs, strict=True):
-            columns = spec.weighed(spec.only(output, signs), self.expects_number)
+            columns = spec.weighed(spec.only(output, signs))
             seen.append(Emissions(strip, columns, spec))
         return seen

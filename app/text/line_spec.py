@@ -35,10 +35,9 @@ class LineSpec:
         others are requested.
     threshold : float
         The square of the probability from which a symbol counts for a reading.
-    other_weight, other_weight_of_number : float
-        By which the probability of something else is multiplied: where anything may be
-        written, and where a number is expected. It is the sum of many characters, of
-        which some share a stroke with a digit.
+    other_weight : float
+        By which the probability of something else is multiplied. It is the sum of many
+        characters, of which some share a stroke with a digit.
     confidence_scale, confidence_offset : float
         Slope and offset of a text's log-odds: they make its probability a calibrated
         confidence.
@@ -56,7 +55,6 @@ class LineSpec:
     space: str
     threshold: float
     other_weight: float
-    other_weight_of_number: float
     confidence_scale: float
     confidence_offset: float
     empty_scale: float
@@ -88,9 +86,8 @@ class LineSpec:
             raise ValueError("sizes")
         if not 0 <= spec.threshold < 1:
             raise ValueError(f"threshold {spec.threshold}")
-        weights = spec.other_weight, spec.other_weight_of_number
-        if not all(0 < weight < math.inf for weight in weights):
-            raise ValueError("calibration: weights of something else")
+        if not 0 < spec.other_weight < math.inf:
+            raise ValueError(f"other_weight {spec.other_weight}")
         scales = spec.confidence_scale, spec.empty_scale
         offsets = spec.confidence_offset, spec.empty_offset
         are_scales = all(0 < scale < math.inf for scale in scales)
@@ -144,11 +141,10 @@ class LineSpec:
             scale, offset = self.empty_scale, self.empty_offset
         return 1 / (1 + math.exp(-scale * log_odds_of(probability) - offset))
 
-    def weighed(self, output: Probabilities, is_number: bool) -> Probabilities:
+    def weighed(self, output: Probabilities) -> Probabilities:
         """Multiply the probabilities (T, C) of something else by its weight."""
-        weight = self.other_weight_of_number if is_number else self.other_weight
         columns = output.copy()
-        columns[:, self.other] *= weight
+        columns[:, self.other] *= self.other_weight
         columns /= columns.sum(axis=1, keepdims=True)
         return columns
 

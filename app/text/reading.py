@@ -49,8 +49,6 @@ class TextOptions:
         Number of other texts to return for each line.
     with_picture : bool
         Whether to return the picture, turned as it was read.
-    is_number : bool
-        Whether a number is expected, even if nothing is known of it.
     region : Region, optional
         The part of the picture that is read; by default all.
     """
@@ -60,7 +58,6 @@ class TextOptions:
     turns: tuple[int, ...] = (0,)
     alternatives: int = 0
     with_picture: bool = False
-    is_number: bool = False
     region: Region | None = None
 
 
@@ -119,7 +116,7 @@ def text_in(
         As of `PageReader`.
     """
     field = options.field
-    lines = LineReader(network, field, options.is_number)
+    lines = LineReader(network, field)
     reader = PictureReader(lines, pages, on_lines)
     found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:

@@ -59,9 +59,9 @@ SPEC = {
     # For a squared probability; with 0.4, as many numbers are read, but more words are
     # read as numbers.
     "threshold": "0.5",
-    # By rules in dev/LOG.md.
+    # With 1, more digits are taken for letters that share a stroke with them; with
+    # less, more words are read as numbers.
     "other_weight": "0.14",
-    "other_weight_of_number": "0.14",
     **UNCALIBRATED,
 }
 Floats = NDArray[np.float32]

@@ -50,7 +50,7 @@ class Recipe:
     epochs: int = 2
     batch_size: int = 16
     rate: float = 1e-4
-    share: float = 0.75
+    share: float = 0.5
     calibration: int = 20
     calibration_lines: int = 500
     other_pictures: int = 2_000
