@@ -118,7 +118,7 @@ def test_the_length_is_that_of_each_page(client, pages):
     answer = read(client, document(pages, "TIFF"), "?length=2")
     first, second, third = answer["pages"]
     assert first["text"] == "72"
-    assert second["text"] == "1\n0"
+    assert second["confidence"] < 0.5  # its lines have a digit each
     assert third["error"]["type"] == "/problems/impossible-length"
 
 

@@ -298,10 +298,11 @@ def test_a_list_may_be_in_the_query_or_in_the_form(client, digits):
 
 
 def test_a_value_of_a_list_in_the_form_may_have_a_comma(client, digits):
-    comma = np.pad(POINT, ((0, 2), (0, 0)))[2:]
-    picture = encode(number([digits[350], comma, *digits[[120, 120]]]))
+    stroke = Image.new("L", (8, 28))
+    ImageDraw.Draw(stroke).line((4, 19, 1, 27), 255, 2)
+    picture = encode(number([digits[350], np.asarray(stroke), *digits[[120, 120]]]))
     answer = client.post("/read", files=form(picture, "7,22\n722")).json()
-    assert answer["value"] in ("7,22", "722")
+    assert answer["value"] == "7,22"
     assert client.post("/read?values=7,22", content=picture).json()["value"] is None
 
 

@@ -8,7 +8,7 @@ what is read. What they are fitted on must be held out from training.
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,6 @@ from training.digits.model import Ensemble, logits_of
 from training.run import progress
 from training.writing.scenes import NUMBERS, number
 
-Labelled = tuple[bytes, str]  # a picture, and what is written in it
 SEED = 10**6  # of the pictures of numbers
 SHRINKAGE = 1e-3  # keeps their scale and offset finite, whatever is read
 # Assumed share of requests that show a digit; the legibility is calibrated for it.
@@ -85,14 +84,12 @@ def best_line(logits: Tensor, truths: Tensor) -> list[float]:
     )
 
 
-def text_calibration(
-    network: LineNetwork,
-    pages: PageNetwork,
-    digits: Digits,
-    count: int,
-    lines: Sequence[Labelled],
-) -> dict[str, str]:
-    """Calibrate the probabilities of texts, and of pictures without any.
+def confidence_line(
+    network: LineNetwork, pages: PageNetwork, digits: Digits, count: int
+) -> tuple[float, float]:
+    """Find the scale and offset of the log-odds of texts that calibrate them.
+
+    Calibrated, they say how likely it is that all of a text is right.
 
     Parameters
     ----------
@@ -105,63 +102,25 @@ def text_calibration(
     count : int
         How many pictures of each scene of numbers are made of them, and read as the
         service does.
-    lines : sequence of (bytes, str)
-        Pictures of held-out lines, some hard to see, and the digits in each. In scenes
-        alone, hardly any number is missed.
-
-    Returns
-    -------
-    dict
-        Metadata of the network: scales and offsets of log-odds, which then say how
-        likely it is that all of a text is right, or that nothing is written.
     """
-    texts = Outcomes([], [])
-    empties = Outcomes([], [])
+    logits = []
+    truths = []
     for scene in progress(NUMBERS, "calibration"):
         for index in range(count):
             picture, written = number(scene, digits, SEED, index)
-            read = read_text(picture, network, pages)
-            found = texts if read.text else empties
-            found.add(read.confidence, read.text == written)
-    for picture, written in lines:
-        read = read_text(picture, network, pages)
-        if not read.text:
-            empties.add(read.confidence, not written)
-    scale, offset = texts.line
-    empty_scale, empty_offset = empties.line
-    return {
-        "confidence_scale": f"{scale:.2f}",
-        "confidence_offset": f"{offset:.2f}",
-        "empty_scale": f"{empty_scale:.2f}",
-        "empty_offset": f"{empty_offset:.2f}",
-    }
+            text = read_text(picture, network, pages)
+            logits.append(log_odds_of(text.confidence))
+            truths.append(text.text == written)
+    odds = torch.tensor(logits).double()
+    right = torch.tensor(truths).double()
 
+    # Of the logarithm of the scale, which is above 0, and the offset.
+    def loss(line: Tensor) -> Tensor:
+        fit = F.binary_cross_entropy_with_logits(line[0].exp() * odds + line[1], right)
+        return fit + SHRINKAGE * (line**2).sum()
 
-class Outcomes(NamedTuple):
-    """Log-odds of answers, and whether each was right."""
-
-    logits: list[float]
-    truths: list[bool]
-
-    def add(self, probability: float, is_right: bool) -> None:
-        """Add an answer."""
-        self.logits.append(log_odds_of(probability))
-        self.truths.append(is_right)
-
-    @property
-    def line(self) -> tuple[float, float]:
-        """The scale and offset of the log-odds that fit best."""
-        odds = torch.tensor(self.logits).double()
-        right = torch.tensor(self.truths).double()
-
-        # Of the logarithm of the scale, which is above 0, and the offset.
-        def loss(line: Tensor) -> Tensor:
-            logits = line[0].exp() * odds + line[1]
-            fit = F.binary_cross_entropy_with_logits(logits, right)
-            return fit + SHRINKAGE * (line**2).sum()
-
-        logarithm, offset = best_weights(loss, 0, 0)
-        return math.exp(logarithm), offset
+    logarithm, offset = best_weights(loss, 0, 0)
+    return math.exp(logarithm), offset
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from onnx.helper import set_model_props
 from app.text.line_network import LineNetwork
 from app.text.pages import PageNetwork
 from training import data, omniglot
-from training.calibrate import text_calibration
+from training.calibrate import confidence_line
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
@@ -47,7 +47,6 @@ from training.reader.graph import Graph
 from training.reader.ink_lines import Lines
 from training.reader.others import rows_for_others
 from training.reader.own_lines import OwnLine
-from training.reader.paper import pictures
 from training.reader.recogniser import LOGITS, PRETRAINED
 from training.reader.tuning import (
     SEED,
@@ -111,25 +110,16 @@ def finish(
     }
     with unfinished(output) as file:
         recogniser.save(start, file, metadata)
-        metadata |= text_calibration(
-            LineNetwork(file),
-            PageNetwork(PAGES_MODEL),
-            digits,
-            recipe.calibration,
-            pictures_of(held_out[: recipe.calibration_lines]),
+        scale, offset = confidence_line(
+            LineNetwork(file), PageNetwork(PAGES_MODEL), digits, recipe.calibration
         )
+        metadata["confidence_scale"] = f"{scale:.2f}"
+        metadata["confidence_offset"] = f"{offset:.2f}"
         recogniser.save(start, file, metadata)
-    said = [f"{name} {metadata[name]}" for name in recogniser.UNCALIBRATED]
-    return f"{output}: {error:.2%} of validation lines wrong, {', '.join(said)}."
-
-
-def pictures_of(lines: Lines) -> list[tuple[bytes, str]]:
-    """Paint lines as pictures, and spell the digits that are written in each."""
-    texts = []
-    for line in lines:
-        spelled = (CHARACTERS[symbol - 1] for symbol in line.text)
-        texts.append("".join(filter(str.isdigit, spelled)))
-    return [*zip(pictures(lines, VALIDATION_SEED), texts, strict=True)]
+    return (
+        f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × "
+        f"{scale:.2f}, {offset:+.2f}."
+    )
 
 
 def sha256(content: bytes) -> str:

@@ -79,9 +79,7 @@ Length = Annotated[
 Region = Annotated[
     str | None,
     Option(
-        parser=region,
-        metavar="LEFT,TOP,WIDTH,HEIGHT",
-        help="Read only this part of each picture, in pixels or in fractions of it.",
+        parser=region, metavar="REGION", help="Part to read: left,top,width,height."
     ),
 ]
 Page = Annotated[

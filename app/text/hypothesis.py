@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from app.text.transcript import Transcript
 
@@ -37,12 +38,12 @@ class Hypothesis:
         """The lines that are likely to have the length of the field; or else the
         likeliest one.
         """
-        likely = [tuple(each for each in row if each.score > 0) for row in self.rows]
+        read = [tuple(each for each in row if each.signs) for row in self.rows]
+        likely = [tuple(each for each in row if each.gain > 0) for row in read]
         if any(likely):
             return Hypothesis(tuple(filter(None, likely)))
-        read = [each for each in self.transcripts if each.signs]
-        best = sorted(read, key=lambda each: each.score, reverse=True)[:1]
-        return Hypothesis((tuple(best),))
+        best = max(chain(*read), key=lambda each: each.gain, default=None)
+        return Hypothesis(((best,),) if best else ())
 
     @property
     def signs(self) -> list[list[int]]:

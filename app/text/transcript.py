@@ -138,14 +138,18 @@ class Transcript:
         probabilities. So one more counts for a text if it is likely enough, and against
         it otherwise. A text with the format of its field is preferred to any other.
         """
-        count = len(self.signs)
-        if not count:
+        if not self.signs:
             return 0.0
-        gain: float = self.confidence ** (2 / count) - self.spec.threshold
-        score = self.prior * count * gain
+        score = self.prior * len(self.signs) * self.gain
         if not self.has_format:
             return LEAST * score
         return max(LEAST, score) if self.rules else score
+
+    @property
+    def gain(self) -> float:
+        """How much speaks for each of the digits and marks: g² - threshold."""
+        mean_squared: float = self.confidence ** (2 / len(self.signs))
+        return mean_squared - self.spec.threshold
 
     @cached_property
     def places(self) -> dict[Span, Place]:

@@ -5,21 +5,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
 
-from app.text.line_network import LineNetwork
-from app.text.pages import PageNetwork
-from paths import LINES_MODEL, PAGES_MODEL
-from pictures import encode
 from tensors import as_digits, trained
-from training.calibrate import (
-    DIGIT_SHARE,
-    Outcomes,
-    best_line,
-    best_temperature,
-    calibrated,
-    text_calibration,
-)
+from training.calibrate import DIGIT_SHARE, best_line, best_temperature, calibrated
 from training.digits.model import Ensemble
 
 
@@ -43,33 +31,6 @@ def test_the_line_inverts_a_known_scale_and_offset():
     assert scale == pytest.approx(2, abs=0.06)
     odds = DIGIT_SHARE / (1 - DIGIT_SHARE)
     assert offset - math.log(odds) == pytest.approx(2, abs=0.08)
-
-
-def test_texts_get_the_line_of_log_odds_that_fits_how_many_are_right():
-    torch.manual_seed(0)
-    logits = torch.randn(20_000) * 3
-    truths = torch.rand(20_000) < logits.sigmoid()
-    outcomes = Outcomes([], [])
-    for probability, is_right in zip((2 * logits - 1).sigmoid(), truths, strict=True):
-        outcomes.add(probability.item(), bool(is_right))
-    scale, offset = outcomes.line
-    assert scale == pytest.approx(0.5, abs=0.03)
-    assert offset == pytest.approx(0.5, abs=0.06)
-
-
-@pytest.mark.slow
-def test_missed_numbers_make_empty_texts_less_sure(digits, labels):
-    """The pictures have no ink; only what is said of them differs."""
-    networks = LineNetwork(LINES_MODEL), PageNetwork(PAGES_MODEL)
-    blank = encode(Image.new("L", (60, 40), 255))
-    sample = as_digits(digits, labels)
-    offsets = []
-    for written in ("", "12"):
-        lines = [(blank, written)] * 20
-        found = text_calibration(*networks, sample, 1, lines)
-        offsets.append(float(found["empty_offset"]))
-        assert 0 < float(found["confidence_scale"]) < 3
-    assert offsets[0] > 0 > offsets[1]
 
 
 def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):
