@@ -7,6 +7,9 @@ import { refreshRow, showList } from "./list.js";
 import { isPage, remember, state } from "./state.js";
 import { show } from "./view.js";
 
+// The keyboard that a phone shows, by what is read.
+const INPUT_MODES = { "&format=integer": "numeric", "&format=decimal": "decimal", "&format=amount": "decimal", "&format=phone": "tel" };
+
 // If a line has as many digits as before, they keep their probabilities.
 function edited(line = { text: "", digits: [], marks: [] }, text) {
   if (text === line.text) return line;
@@ -53,10 +56,12 @@ export function cellsOf(index) {
   return state.shown.table?.[index] ?? [state.shown.lines[index]?.text ?? ""];
 }
 
-function edit() {
+function edit({ target } = {}) {
   const index = isPage() ? (state.current.line ?? 0) : 0;
   const label = lineLabels[index];
-  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, ariaLabel: `Text ${at + 1}` }));
+  const inputMode = INPUT_MODES[element("form").value] ?? "text";
+  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}` }));
+  const first = inputs[target?.closest?.("td")?.cellIndex] ?? inputs[0];
   if (!label) element("digits").hidden = false;
   if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
   else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
@@ -68,8 +73,8 @@ function edit() {
     };
     input.onblur = ({ relatedTarget }) => inputs.includes(relatedTarget) || finish(true, relatedTarget);
   }
-  inputs[0].focus();
-  inputs[0].select();
+  first.focus();
+  first.select();
 
   function finish(isKept, next) {
     for (const input of inputs) input.onblur = null; // its removal takes the focus, too

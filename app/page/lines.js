@@ -48,11 +48,15 @@ function tableOf(rows) {
     const [label, row] = [lineLabels[index], table.insertRow()];
     for (const cell of cells) row.insertCell().textContent = cell;
     row.insertCell().append(label.lastChild); // how sure it is
-    label.control.ariaLabel = state.shown.lines[index].text;
+    const line = state.shown.lines[index];
+    label.control.ariaLabel = `Row ${index + 1}: ${line.text}, ${inWords(line)}`;
     label.children[1].textContent = cells[0];
     label.row = row;
     row.cells[0].replaceChildren(label);
-    row.onclick = () => label.control.click();
+    row.onclick = () => {
+      label.control.focus();
+      label.control.click();
+    };
   });
   return table;
 }

@@ -43,7 +43,6 @@ addEventListener("keydown", (event) => {
   if (command && key === "z") (event.shiftKey ? redo : undo)();
   else if (command && key === "y") redo();
   else if (key === "escape" && isCropping) setCropping(false);
-  else if (key === "escape") clear();
   else return;
   event.preventDefault();
 });

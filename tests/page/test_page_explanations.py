@@ -77,7 +77,7 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it(page):
         "all => all.map(square => square.classList[0])"
     )
     assert sides == np.where(evidence > 0, "for", "against").tolist()
-    press(page, "Escape")
+    page.click("#clear")
     assert written(page, "42") == "42"
     explained(page)
     press(page, "ArrowLeft")
@@ -138,7 +138,7 @@ def test_a_wrong_answer_is_corrected(browser, locked_url, folder):
         correct(page, "3", "Thank you: it was already stored.")
         correct(page, "no digit")
         assert set(stored(folder)) == {"none"}
-        press(page, "Escape")
+        page.click("#clear")
         assert written(page, "42") == "42"
         expect(page.get_by_text("Wrong? Digit 2 is a …")).to_be_visible()
         correct(page, "1")
@@ -151,6 +151,6 @@ def test_a_wrong_answer_is_corrected(browser, locked_url, folder):
         correct(page, "Store the text as shown")
         assert "4.2" in stored(folder)
         assert answered(page) == "4.2"
-        press(page, "Escape")
+        page.click("#clear")
         drawn(page, *LETTER_X)
         correct(page, "no digit", "full")

@@ -268,7 +268,7 @@ def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload(page, three):
     expect_count(page, "#boxes rect", 2)
     draw(page, stroke("1.4,0.3 1.4,0.7"))
     assert ink_of(page) > ink
-    press(page, "Escape")
+    page.click("#clear")
     page.reload()
     assert answered(page) == "?"
     assert ink_of(page) == 0

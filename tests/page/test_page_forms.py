@@ -63,7 +63,7 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
     read_as(page, "an amount")
     assert answered(page) == "7"
     with asked(page) as forms:
-        press(page, "Escape")
+        page.click("#clear")
         assert written(page, "42.50") == "42.50"
         bring(page, "paste", "pasted.png", amount)
         expect_picture(page, "pasted.png")
@@ -96,7 +96,7 @@ def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page
     expect_text(page, "#message", "Not a whole number")
     read_as(page, "anything")
     expect_words(page, "#message", " sure")
-    press(page, "Escape")
+    page.click("#clear")
     read_as(page, "an amount")
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"

@@ -80,7 +80,7 @@ def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(browser, url):
                 assert fits(page), size
                 [sheet] = boxes_of(page, "#sheet")
                 assert sheet["height"] > 150, size
-            press(page, "Escape")
+            page.click("#clear")
 
 
 def test_the_page_is_accessible(browser, locked_url, three, typeset):
@@ -237,7 +237,7 @@ def test_the_snippets_are_copied_and_run_as_shown(
             assert output.startswith(start)
             output = subprocess.check_output(python, cwd=tmp_path, text=True)
             assert output.startswith(f"{answer} ")
-            press(page, "Escape")
+            page.click("#clear")
             # As if the page was loaded over plain HTTP from another machine.
             page.evaluate(
                 """Object.defineProperty(
