@@ -73,7 +73,9 @@ def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
     dice = random.Random(seed)  # noqa: S311 - no secret
     found = {}
     for folder, labels in labelled(folders).items():
-        pairs = [pair for pair in labels.items() if pair[1] != NOTHING]
+        pairs = [
+            (page.file, label) for page, label in labels.items() if label != NOTHING
+        ]
         if pairs:
             found[folder.name] = dict(dice.sample(pairs, min(n, len(pairs))))
     return found

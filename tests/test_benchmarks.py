@@ -60,6 +60,12 @@ def test_what_is_read_is_compared_without_the_confidence(shuffled, tmp_path):
         assert judged.is_right, name
 
 
+def test_digits_of_a_folder_are_sampled(folder):
+    found = peers.sampled([folder], 5, seed=0)[folder.name]
+    assert len(found) == 5
+    assert all(path.is_file() and label.isdigit() for path, label in found.items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", PAGES)
 def test_pages_are_read_with_their_confidence_and_table(kind, digits, tmp_path):

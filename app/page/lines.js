@@ -48,7 +48,7 @@ function tableOf(rows) {
     const [label, row] = [lineLabels[index], table.insertRow()];
     for (const cell of cells) row.insertCell().textContent = cell;
     row.insertCell().append(label.lastChild); // how sure it is
-    const line = state.shown.lines[index];
+    const line = byLine(state.shown)[index];
     label.control.ariaLabel = `Row ${index + 1}: ${line.text}, ${inWords(line)}`;
     label.children[1].textContent = cells[0];
     label.row = row;
