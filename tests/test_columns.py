@@ -34,3 +34,17 @@ def test_an_empty_field_is_unsure_only_if_it_may_not_be_empty():
     (row,) = rows_of({"file": "a.png", "fields": fields}, least=0.9)
     assert row["unsure"] == "perhaps empty without its format"
     assert row["surely empty"] == ""
+
+
+def test_of_a_row_of_a_table_the_cells_in_doubt_are_named():
+    line = {"text": "7 1", "confidence": 0.5, "box": {}, "digits": []}
+    rows = (
+        [{"text": "7", "confidence": 0.95}, {"text": "1", "confidence": 0.85}],
+        [{"text": "", "confidence": None}, {"text": "1", "confidence": 0.95}],
+        [{"text": "7", "confidence": 0.95, "format": False}, {"text": ""}],
+    )
+    table = [[cell["text"] for cell in row] for row in rows]
+    record = {"confidence": 0.2, "lines": [line] * 3, "table": table, "cells": rows}
+    found = rows_of(record, least=0.9)
+    assert [row["unsure"] for row in found] == ["cell2", "", "cell1"]
+    assert [row["cell2"] for row in found] == ["1", "1", ""]

@@ -117,7 +117,8 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
     record : Record
         What is known of it.
     least : float
-        The confidence or legibility below which a row is unsure.
+        The confidence or legibility below which a row is unsure; of a table's row,
+        those of its cells are named that are.
     for_spreadsheet : bool
         Whether texts become formulas; see `with_formulas`.
     """
@@ -130,6 +131,7 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
         shares = zip(SHARES, record["probabilities"], strict=True)
         return [own | dict(shares)]
     table = record.get("table") or []
+    known = record.get("cells") or []
     rows: list[Row] = []
     for place, line in enumerate(record["lines"]):
         others = [each["text"] for each in line.get("alternatives") or []]
@@ -142,6 +144,8 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
             "alternatives": "|".join(others),
         }
         cells = table[place] if table else ()
+        if known:
+            row["unsure"] = " ".join(unsure_cells(known[place], least))
         rows.append(own | line | line["box"] | row | cells_of(cells))
     rows = rows or [own | {"text": "", "value": ""}]
     return [*map(with_formulas, rows)] if for_spreadsheet else rows
@@ -170,6 +174,16 @@ def unsure_fields(sheet: Record, least: float) -> list[str]:
         for name, field in fields
         if field["confidence"] < least or field.get("format") is False
     ]
+
+
+def unsure_cells(row: Sequence[Record], least: float) -> list[str]:
+    """Return the columns of the cells of a table's row that a person should look at."""
+    found = []
+    for name, cell in cells_of(row).items():
+        share = cell.get("confidence")  # an empty cell has none
+        if (share is not None and share < least) or cell.get("format") is False:
+            found.append(name)
+    return found
 
 
 def with_formulas(row: Row) -> Row:

@@ -230,7 +230,7 @@ class Written(Described):
     """If the numbers stand in a grid: its rows, as the texts of their cells; empty
     where nothing is.
     """
-    cells: Annotated[list[list[Cell]] | MISSING, JSON_ONLY] = MISSING
+    cells: list[list[Cell]] | MISSING = MISSING
     """If there is a table: its rows, with what is known of each cell."""
     turn: Annotated[int | MISSING, NOT_IN_CSV] = MISSING
     """With ?rotate=auto: by how many degrees the picture was turned counter-clockwise

@@ -26,7 +26,8 @@ export function pagesOf(answer) {
 }
 
 export function byLine(answer) {
-  const split = (page) => (page.lines.length > 1 ? page.lines.map((line) => ({ ...page, ...line, lines: [line] })) : [page]);
+  const part = (page, line, index) => ({ ...page, ...line, lines: [line], cells: page.cells?.[index] });
+  const split = (page) => (page.lines.length > 1 ? page.lines.map((line, index) => part(page, line, index)) : [page]);
   return pagesOf(answer).flatMap((page) => (page.error ? [] : split(page)));
 }
 
@@ -100,11 +101,22 @@ export function headline(answer) {
   return (!isNothing && byLine(answer).map(({ text }) => text).join("\n")) || NOTHING;
 }
 
+// Return the columns of the cells of a table's row that somebody should look at, from 0 on.
+export function unsureCells({ cells, edited }) {
+  const isUnsure = ({ confidence = 1, format }) => confidence < SURE || format === false;
+  return edited ? [] : [...(cells ?? []).keys()].filter((column) => isUnsure(cells[column]));
+}
+
+// Return how sure the least certain cell of a row is, or the whole answer.
+function least({ cells, confidence }) {
+  return Math.min(...(cells?.map((cell) => cell.confidence ?? 1) ?? [confidence]));
+}
+
 export function inWords(answer) {
   const [field] = answer.lines?.length === 1 ? answer.lines.filter(isField) : [];
   if (field) return `${field.name}: ${field.text ? "" : "empty, "}${sureness(field)}`;
   const { length } = byLine(answer).filter(({ text }) => text);
-  const one = isEdited(answer) ? "Edited" : `${percent(answer.confidence)} sure`;
+  const one = isEdited(answer) ? "Edited" : `${percent(least(answer))} sure`;
   const said = length > 1 ? `${length} lines, all sure` : one;
   const words = doubt(answer) ?? (length || isEdited(answer) ? said : "No digit found");
   const { lines, text, value } = answer;
@@ -120,6 +132,10 @@ export function doubt(answer) {
     return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
   }
   if (isEdited(answer)) return;
+  if (answer.cells && isNumber(answer)) {
+    const [column] = unsureCells(answer);
+    return column === undefined ? undefined : `Column ${column + 1}: not sure, ${percent(answer.cells[column].confidence)}`;
+  }
   if (isField(answer.lines[0])) return doubtOf(answer.lines[0]);
   if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
   const digits = digitsOf(answer);

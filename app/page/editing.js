@@ -1,6 +1,6 @@
 // Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
 
-import { countDigits, isNumber, pagesOf } from "./answers.js";
+import { byLine, countDigits, isNumber, pagesOf, unsureCells } from "./answers.js";
 import { create, element, onClick } from "./dom.js";
 import { lineLabels } from "./lines.js";
 import { refreshRow, showList } from "./list.js";
@@ -56,12 +56,12 @@ export function cellsOf(index) {
   return state.shown.table?.[index] ?? [state.shown.lines[index]?.text ?? ""];
 }
 
-function edit({ target } = {}) {
+function edit(column = 0) {
   const index = isPage() ? (state.current.line ?? 0) : 0;
   const label = lineLabels[index];
   const inputMode = INPUT_MODES[element("form").value] ?? "text";
   const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}` }));
-  const first = inputs[target?.closest?.("td")?.cellIndex] ?? inputs[0];
+  const first = inputs[column] ?? inputs[0];
   if (!label) element("digits").hidden = false;
   if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
   else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
@@ -69,7 +69,10 @@ function edit({ target } = {}) {
     input.onkeydown = (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       event.preventDefault(); // nor does the key press the button that has the focus then
+      const [next] = inDoubtAfter(index, inputs.indexOf(input));
+      if (event.key === "Enter" && next?.row === index) return inputs[next.column].select();
       finish(event.key === "Enter");
+      if (event.key === "Enter" && next) editAt(next);
     };
     input.onblur = ({ relatedTarget }) => inputs.includes(relatedTarget) || finish(true, relatedTarget);
   }
@@ -87,8 +90,19 @@ function edit({ target } = {}) {
   }
 }
 
-onClick("edit", edit);
-element("lines").ondblclick = edit;
+// Return the cells in doubt after one of a table.
+function inDoubtAfter(row, column) {
+  const cells = byLine(state.shown).flatMap((line, each) => unsureCells(line).map((at) => ({ row: each, column: at })));
+  return cells.filter((cell) => cell.row > row || (cell.row === row && cell.column > column));
+}
+
+function editAt({ row, column }) {
+  lineLabels[row].control.click();
+  edit(column);
+}
+
+onClick("edit", () => edit());
+element("lines").ondblclick = ({ target }) => edit(target.closest("td")?.cellIndex);
 
 element("lines").onkeydown = ({ key, target }) => {
   if (key === "Enter" && target.type === "radio") edit();

@@ -1,6 +1,6 @@
 // The list as rows of a table: for a spreadsheet to paste, or as CSV.
 
-import { byLine, doubt, errorOf, headline, isEdited, NOTHING, pagesOf, UNREAD } from "./answers.js";
+import { byLine, doubt, errorOf, headline, isEdited, NOTHING, pagesOf, unsureCells, UNREAD } from "./answers.js";
 import { copy, create, element, onClick, write } from "./dom.js";
 import { said } from "./errors.js";
 import { errorIn, patiently, post } from "./service.js";
@@ -30,7 +30,9 @@ function rowsOfPage(read) {
   return byLine(read).map((each, index) => {
     const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
     const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
-    const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure: doubt(each) && "yes" };
+    const named = each.cells && unsureCells(each).map((column) => `cell${column + 1}`).join(" ");
+    const unsure = named ?? (doubt(each) && "yes");
+    const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure };
     return { ...own, line: index + 1, text, cells: table?.[index], confidence, legibility: least, ...box, ...meant };
   });
 }

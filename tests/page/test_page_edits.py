@@ -116,6 +116,16 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     assert cells == ["725,10", "42.50,99", "10,725"]
 
 
+def test_a_phone_shows_the_keyboard_for_what_is_read(page, grid):
+    choose(page, "grid.png", grid)
+    for name, mode in (("an amount", "decimal"), ("anything", "text")):
+        page.select_option("#form", label=name)
+        answered(page)
+        page.dblclick("#lines td >> nth=0")
+        expect(page.get_by_label("Text 1")).to_have_attribute("inputmode", mode)
+        press(page, "Escape")
+
+
 def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, typeset, digits):
     pictures = {"7": drawing(digits[350]), "725": typeset("725")}
     for text, picture in pictures.items():

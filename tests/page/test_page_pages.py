@@ -160,6 +160,39 @@ def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
     assert columns_of(saved(page), "unsure") == ["", "yes", "", ""]
 
 
+def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
+    cells = [[{"text": text} for text in row] for row in CELLS]
+    for row, column, share in ((0, 0, 0.95), (0, 1, 0.6), (1, 0, 0.97), (2, 1, 0.98)):
+        cells[row][column]["confidence"] = share
+    answer_with(page, {**table, "cells": cells})
+    choose(page, "table.png", sheet)
+    expect_text(page, "#sum", "1 of 3 lines in doubt")
+    expect_text(page, "#lines .unsure", "10")
+    said = ["Column 2: not sure, 60.0 %", "97.0 % sure", "98.0 % sure"]
+    expect_text(page, "#lines td:last-child", said)
+    name = page.locator("#lines [type=radio]").first.get_attribute("aria-label")
+    assert name == f"Row 1: 725 10, {said[0]}"
+    assert columns_of(saved(page), "unsure") == ["cell2", "", ""]
+    page.dblclick("#lines td >> nth=1")
+    expect(page.get_by_label("Text 2")).to_be_focused()
+    page.get_by_label("Text 2").fill("11")
+    press(page, "Enter")
+    assert columns_of(saved(page), "text", "unsure")[0] == "725 11,"
+    cells[0][0]["confidence"] = cells[2][1]["confidence"] = 0.5
+    answer_with(page, {**table, "cells": cells})
+    choose(page, "again.png", sheet)
+    expect_text(page, "#sum", "2 of 3 lines in doubt")
+    page.dblclick("#lines td >> nth=0")
+    for label in ("Text 1", "Text 2", "Text 2"):  # in the first row, then the third
+        expect(page.get_by_label(label)).to_be_focused()
+        press(page, "8", "Enter")
+    texts = columns_of(saved(page), "text")[-3:]
+    assert texts == ["8 8", "42.50", "8"]
+    page.click("#lines td >> nth=7")  # and then Enter edits it
+    press(page, "Enter")
+    expect(page.get_by_label("Text 1")).to_be_focused()
+
+
 def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
     browser, url, sheet, table
 ):
