@@ -21,8 +21,6 @@ METADATA = {
     "other_weight": "0.5",
     "confidence_scale": "0.5",
     "confidence_offset": "1.5",
-    "empty_scale": "1",
-    "empty_offset": "-1.5",
     "seed": "0",  # not part of the spec
 }
 
@@ -57,8 +55,6 @@ WRONG = {
     "other_weight": ["0", "-1", "nan"],
     "confidence_scale": ["0", "nan"],
     "confidence_offset": ["inf"],
-    "empty_scale": ["-1"],
-    "empty_offset": ["nan"],
     "characters": ["", "987654321.+ ", "98765432100.+ "],
     "marks": [",.", "..", ".7"],
     "space": ["", "_", "  ", "7", "."],
@@ -80,8 +76,6 @@ def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(spec):
     odds = 3 * math.exp(1.5)  # those of 0.9 are 9 to 1, and so 3 to 1 after the root
     assert spec.calibrated(0.9) == pytest.approx(odds / (1 + odds))
     assert 0 < spec.calibrated(0.0) < spec.calibrated(1.0) < 1
-    odds = 9 * math.exp(-1.5)
-    assert spec.calibrated(0.9, is_empty=True) == pytest.approx(odds / (1 + odds))
 
 
 def test_something_else_is_weighed(spec):

@@ -124,8 +124,6 @@ SPEC = LineSpec(
     other_weight=1.0,
     confidence_scale=1.0,
     confidence_offset=0.0,
-    empty_scale=1.0,
-    empty_offset=0.0,
 )
 # Rows, and their weight.
 SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}

@@ -137,10 +137,16 @@ def test_commands_read_a_region(two, url, tmp_path, is_local):
     path = tmp_path / "two.png"
     path.write_bytes(encode(sheet))
     where = ("--local",) if is_local else ("--url", url)
-    for command, name, expected in (("read", "text", "35"), ("predict", "digit", 5)):
-        region = right if command == "read" else "690,0,210,300"
-        done = invoked(command, path, "--region", region, "--json", *where)
-        assert json.loads(done.stdout)[name] == expected
+    answer = json.loads(
+        invoked("read", path, "--region", right, "--json", *where).stdout
+    )
+    assert answer["text"] == "35"
+    left, top, width, height = answer["lines"][0]["digits"][1]["box"].values()
+    five = f"{left - 5},{top - 20},{width + 10},{height + 40}"
+    answer = json.loads(
+        invoked("predict", path, "--region", five, "--json", *where).stdout
+    )
+    assert answer["digit"] == 5
     outside = invoked("read", path, "--region", "0,0,901,10", "--json", *where)
     assert json.loads(outside.stdout)["problem"] == "outside-picture"
     assert outside.exit_code == 1

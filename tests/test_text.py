@@ -28,8 +28,6 @@ SPEC = LineSpec(
     other_weight=1.0,
     confidence_scale=1.0,
     confidence_offset=0.0,
-    empty_scale=1.0,
-    empty_offset=0.0,
 )
 WIDE = 8  # columns for each symbol in these outputs
 # A strip at half a picture's resolution, which begins at (100, 50).
@@ -278,6 +276,10 @@ def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
     (before,) = plain.lines
     (line,) = found.lines
     assert line.confidence == pytest.approx(network.spec.calibrated(before.confidence))
+    network, strips = network_of(("",), certainty=0.97)
+    plain = text_in(network, strips)
+    network.spec = replace(SPEC, confidence_scale=0.5, confidence_offset=1.0)
+    assert text_in(network, strips).confidence == plain.confidence < 0.97
     texts, shares = zip(*line.alternatives, strict=True)
     texts_before, shares_before = zip(*before.alternatives, strict=True)
     assert texts == texts_before

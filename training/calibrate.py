@@ -87,7 +87,8 @@ def best_line(logits: Tensor, truths: Tensor) -> list[float]:
 def confidence_line(
     network: LineNetwork, pages: PageNetwork, digits: Digits, count: int
 ) -> tuple[float, float]:
-    """Find the scale and offset of the log-odds of texts that calibrate them.
+    """Find the scale and offset of the log-odds of texts that calibrate them, unless
+    they are empty.
 
     Calibrated, they say how likely it is that all of a text is right.
 
@@ -109,8 +110,9 @@ def confidence_line(
         for index in range(count):
             picture, written = number(scene, digits, SEED, index)
             text = read_text(picture, network, pages)
-            logits.append(log_odds_of(text.confidence))
-            truths.append(text.text == written)
+            if text.text:
+                logits.append(log_odds_of(text.confidence))
+                truths.append(text.text == written)
     odds = torch.tensor(logits).double()
     right = torch.tensor(truths).double()
 

@@ -78,9 +78,7 @@ Length = Annotated[
 ]
 Region = Annotated[
     str | None,
-    Option(
-        parser=region, metavar="REGION", help="Part to read: left,top,width,height."
-    ),
+    Option(parser=region, metavar="BOX", help="Part to read: left,top,width,height."),
 ]
 Page = Annotated[
     int | None, number(help="Page of each TIFF or PDF, if it has several.")

@@ -54,8 +54,8 @@ function tableOf(rows) {
     label.children[1].textContent = cells[0];
     label.row = row;
     row.cells[0].replaceChildren(label);
-    row.onclick = () => {
-      label.control.focus();
+    row.onclick = ({ isTrusted }) => {
+      if (isTrusted) label.control.focus(); // so that Enter edits it
       label.control.click();
     };
   });

@@ -41,8 +41,6 @@ class LineSpec:
     confidence_scale, confidence_offset : float
         Slope and offset of a text's log-odds: they make its probability a calibrated
         confidence.
-    empty_scale, empty_offset : float
-        The same for the probability that nothing is written.
     """
 
     height: int
@@ -57,8 +55,6 @@ class LineSpec:
     other_weight: float
     confidence_scale: float
     confidence_offset: float
-    empty_scale: float
-    empty_offset: float
 
     @classmethod
     def of(cls, height: int, metadata: Mapping[str, str]) -> "LineSpec":
@@ -88,10 +84,8 @@ class LineSpec:
             raise ValueError(f"threshold {spec.threshold}")
         if not 0 < spec.other_weight < math.inf:
             raise ValueError(f"other_weight {spec.other_weight}")
-        scales = spec.confidence_scale, spec.empty_scale
-        offsets = spec.confidence_offset, spec.empty_offset
-        are_scales = all(0 < scale < math.inf for scale in scales)
-        if not (are_scales and all(map(math.isfinite, offsets))):
+        is_scale = 0 < spec.confidence_scale < math.inf
+        if not (is_scale and math.isfinite(spec.confidence_offset)):
             raise ValueError("calibration")
         return spec
 
@@ -132,14 +126,10 @@ class LineSpec:
         """Return whether a class is a digit, a mark or another sign."""
         return symbol not in (BLANK, self.gap, self.other)
 
-    def calibrated(self, probability: float, is_empty: bool = False) -> float:
-        """Return the confidence of a text, given its probability (Platt 1999); or that
-        nothing is written.
-        """
-        scale, offset = self.confidence_scale, self.confidence_offset
-        if is_empty:
-            scale, offset = self.empty_scale, self.empty_offset
-        return 1 / (1 + math.exp(-scale * log_odds_of(probability) - offset))
+    def calibrated(self, probability: float) -> float:
+        """Return the confidence of a text, given its probability (Platt 1999)."""
+        odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
+        return 1 / (1 + math.exp(-odds))
 
     def weighed(self, output: Probabilities) -> Probabilities:
         """Multiply the probabilities (T, C) of something else by its weight."""

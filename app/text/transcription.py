@@ -199,7 +199,10 @@ def transcription_of(
             probability = agreed * Hypothesis((row,)).certainty
             lines.append(line_of(read, probability, alternatives))
             rows.append(read)
-    confidence = spec.calibrated(agreed * best.certainty, is_empty=not lines)
+    certainty = agreed * best.certainty
+    # That nothing is written is calibrated as it is, or better: hardly a number is
+    # missed where the network sees none.
+    confidence = spec.calibrated(certainty) if lines else certainty
     has_rules = any(row[0].rules for row in rows)
 
     def cell_of(cell: Cell) -> TextCell:

@@ -292,6 +292,7 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(
         invoked(*asked, "--min-confidence", 0.9, *options)
         assert Path("all.csv").read_bytes() == saved_table(page)
         Path("all.csv").unlink()
+    page.get_by_label("for a spreadsheet").uncheck()
     page.locator("#review-all").click()
     press(page, "t", *"77", "Enter", "Escape")
     reviewed = saved_table(page)

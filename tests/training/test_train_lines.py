@@ -36,7 +36,6 @@ TINY = tuning.Recipe(
     batch_size=8,
     rate=0.01,
     calibration=1,
-    calibration_lines=4,
     other_pictures=10,
     other_rows=60,
     validation_lines=8,
@@ -231,8 +230,6 @@ def test_the_shipped_network_learns_from_own_pictures_without_any_other_file(
         shipped.spec,
         confidence_scale=network.spec.confidence_scale,
         confidence_offset=network.spec.confidence_offset,
-        empty_scale=network.spec.empty_scale,
-        empty_offset=network.spec.empty_offset,
     )
     for name in MADE_FROM:
         assert about[name] == shipped.metadata[name]

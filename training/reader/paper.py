@@ -4,7 +4,6 @@ and noise each time.
 Pure functions of tensors and a generator: masks (N, 32, W) → strips (N, H, W').
 """
 
-from collections.abc import Iterator
 from math import pi
 
 import torch
@@ -14,7 +13,6 @@ from torch import Generator, Tensor
 from training.reader.ink_lines import ROWS, Lines
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.writing.batch import PER_IMAGE, Random, affine_grid, resized, sample
-from training.writing.drawing import png
 from training.writing.wear import Effects, blurred, thickened, thinned, wear
 
 # Widths are multiples of it: torch prepares a convolution anew for every width that it
@@ -146,14 +144,6 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
 def painted_strips(lines: Lines, generator: Generator) -> Tensor:
     """Paint lines anew: strips, as `strips_of` returns them."""
     return strips_of(painted(batch_of(lines, generator), generator))
-
-
-def pictures(lines: Lines, seed: int) -> Iterator[bytes]:
-    """Paint lines anew: yield a PNG file of each, without the padding of a batch."""
-    generator = Generator().manual_seed(seed)
-    for line in lines:
-        grey = painted(batch_of([line], generator), generator)
-        yield png(255 * grey[0].clamp(0, 1).numpy())
 
 
 def strips_of(grey: Tensor) -> Tensor:

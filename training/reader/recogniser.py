@@ -39,12 +39,7 @@ HEAD = "head.weight"
 BIAS = "head.bias"
 LOGITS = "logits"
 LETTERS = string.ascii_letters
-UNCALIBRATED = {
-    "confidence_scale": "1",
-    "confidence_offset": "0",
-    "empty_scale": "1",
-    "empty_offset": "0",
-}
+UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 # What serving needs to know.
 SPEC = {
     "characters": CHARACTERS,

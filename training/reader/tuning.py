@@ -41,9 +41,8 @@ class Recipe:
     tuned.
 
     `share` is how far the exported weights are on the way from the original to the
-    tuned ones. The confidence is calibrated on `calibration` pictures of each scene of
-    numbers, and on `calibration_lines` validation lines. For `other_pictures` and
-    `other_rows`, see `rows_for_others`.
+    tuned ones; `calibration`, how many pictures of each scene of numbers the confidence
+    is calibrated on. For `other_pictures` and `other_rows`, see `rows_for_others`.
     """
 
     lines: int = 12_000
@@ -52,7 +51,6 @@ class Recipe:
     rate: float = 1e-4
     share: float = 0.5
     calibration: int = 20
-    calibration_lines: int = 500
     other_pictures: int = 2_000
     other_rows: int = 1_000
     validation_lines: int = 1_000

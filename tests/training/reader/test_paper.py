@@ -2,25 +2,15 @@
 service.
 """
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from app.text.line_network import normalised as served
 from pictures import encode, number, picture_from_bytes
 from tensors import as_digits, generator
 from training.reader.ink_lines import ROWS, ink_lines
-from training.reader.paper import (
-    WIDTH_STEP,
-    batch_of,
-    normalised,
-    padded,
-    painted,
-    pictures,
-)
+from training.reader.paper import WIDTH_STEP, batch_of, normalised, padded, painted
 from training.reader.recogniser import LEAST_CONTRAST, PADDING, STRIP_HEIGHT
 from training.writing.drawing import levels
 
@@ -39,16 +29,6 @@ def test_a_batch_has_one_width_and_all_ink(lines):
     assert masks.shape[2] - max(line.width for line in lines) < WIDTH_STEP
     for mask, line in zip(masks, lines, strict=True):
         assert round(255 * mask.double().sum().item()) == line.mask.sum(dtype=int)
-
-
-@pytest.mark.slow
-def test_lines_are_painted_as_pictures_too(lines):
-    found = [*pictures(lines[:3], 0)]
-    assert found == [*pictures(lines[:3], 0)] != [*pictures(lines[:3], 1)]
-    for picture, line in zip(found, lines[:3], strict=True):
-        image = Image.open(BytesIO(picture))
-        assert image.height == ROWS
-        assert line.width <= image.width < line.width + WIDTH_STEP
 
 
 def as_served(pixels: np.ndarray) -> np.ndarray:
