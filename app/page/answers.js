@@ -112,6 +112,11 @@ function least({ cells, confidence }) {
   return Math.min(...(cells?.map((cell) => cell.confidence ?? 1) ?? [confidence]));
 }
 
+// Return how sure a row of a table is, in few words.
+export function shareOf(row) {
+  return isEdited(row) ? "Edited" : percent(least(row));
+}
+
 export function inWords(answer) {
   const [field] = answer.lines?.length === 1 ? answer.lines.filter(isField) : [];
   if (field) return `${field.name}: ${field.text ? "" : "empty, "}${sureness(field)}`;

@@ -1,6 +1,6 @@
 // A page: one line of its list or table is selected there, or by its box on the picture.
 
-import { byLine, doubt, inWords, placeOf, unsureCells } from "./answers.js";
+import { byLine, doubt, inWords, placeOf, shareOf, unsureCells } from "./answers.js";
 import { boxAround, markChosen, placeTexts, textBeside } from "./boxes.js";
 import { showChoices } from "./digits.js";
 import { boxes, create, element, radio, write } from "./dom.js";
@@ -49,6 +49,7 @@ function tableOf(rows) {
     for (const cell of cells) row.insertCell().textContent = cell;
     row.insertCell().append(label.lastChild); // how sure it is
     const line = byLine(state.shown)[index];
+    if (line.cells) row.lastChild.firstChild.textContent = shareOf(line);
     for (const column of unsureCells(line)) row.cells[column].classList.add("unsure");
     label.control.ariaLabel = `Row ${index + 1}: ${line.text}, ${inWords(line)}`;
     label.children[1].textContent = cells[0];
