@@ -43,12 +43,12 @@ function lineChoice(line, index) {
 }
 
 function tableOf(rows) {
-  const table = create("table");
+  const [table, lines] = [create("table"), byLine(state.shown)];
   rows.forEach((cells, index) => {
     const [label, row] = [lineLabels[index], table.insertRow()];
     for (const cell of cells) row.insertCell().textContent = cell;
     row.insertCell().append(label.lastChild); // how sure it is
-    const line = byLine(state.shown)[index];
+    const line = lines[index];
     if (line.cells) row.lastChild.firstChild.textContent = shareOf(line);
     for (const column of unsureCells(line)) row.cells[column].classList.add("unsure");
     label.control.ariaLabel = `Row ${index + 1}: ${line.text}, ${inWords(line)}`;

@@ -42,10 +42,11 @@ def digits(kind: str) -> Read:
 
     networks = Served.committed()
 
-    def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
+    def page(path: Path) -> tuple[str, float, list[list[str]]]:
         options = TextOptions(turns=PAGES[kind])
         text = networks.transcription(path.read_bytes(), options)
-        return text.text, text.confidence, text.table
+        table = [[cell.text for cell in row] for row in text.table]
+        return text.text, text.confidence, table
 
     if kind in PAGES:
         return page
