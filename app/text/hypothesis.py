@@ -1,16 +1,38 @@
 """Hypotheses: what may be written in a picture, and how much speaks for each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from typing import NamedTuple
 
+from app.picture.maps import PixelBox
 from app.text.transcript import Transcript
 
 SURE = 0.95  # probability of a reading from which no further one is tried
 # How many times as much has to speak for another direction as for the first one.
 CLEARLY = 1.25
 Row = tuple[Transcript, ...]  # beside each other, from left to right
+
+
+class RuledCell(NamedTuple):
+    """A cell of a ruled table.
+
+    Attributes
+    ----------
+    read : Row
+        What is read in its lines of writing.
+    box : PixelBox, optional
+        The cell, in pixels of the upright picture; None if it is part of another.
+    emptiness : float
+        The probability that nothing is written there, if it has no lines.
+    """
+
+    read: Row = ()
+    box: PixelBox | None = None
+    emptiness: float = 1.0
+
+
+TableCells = tuple[tuple[RuledCell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -23,10 +45,13 @@ class Hypothesis:
         From top to bottom.
     is_beside_ink : bool
         Whether there is other ink in the picture, which may be smaller writing.
+    table : tuple of tuple of RuledCell
+        The rows of a ruled table.
     """
 
     rows: tuple[Row, ...] = ()
     is_beside_ink: bool = False
+    table: TableCells = ()
 
     @property
     def transcripts(self) -> list[Transcript]:
@@ -38,12 +63,16 @@ class Hypothesis:
         """The lines that are likely to have the length of the field; or else the
         likeliest one.
         """
-        read = [tuple(each for each in row if each.signs) for row in self.rows]
-        likely = [tuple(each for each in row if each.gain > 0) for row in read]
-        if any(likely):
-            return Hypothesis(tuple(filter(None, likely)))
-        best = max(chain(*read), key=lambda each: each.gain, default=None)
-        return Hypothesis(((best,),) if best else ())
+        read = [each for each in self.transcripts if each.signs]
+        likely = {each for each in read if each.gain > 0}
+        if not likely and read:
+            likely = {max(read, key=lambda each: each.gain)}
+        rows = [only(row, likely) for row in self.rows]
+        table = tuple(
+            tuple(cell._replace(read=only(cell.read, likely)) for cell in row)
+            for row in self.table
+        )
+        return Hypothesis(tuple(filter(None, rows)), table=table)
 
     @property
     def signs(self) -> list[list[int]]:
@@ -63,9 +92,14 @@ class Hypothesis:
         Of the strips where nothing was read, such as words, the least certain one
         counts.
         """
-        empty = [each.confidence for each in self.transcripts if not each.signs]
+        empty = [each.emptiness for each in self.transcripts if not each.signs]
         read = [each.certainty for each in self.transcripts if each.signs]
         return min(empty, default=1.0) * math.prod(read)
+
+
+def only(row: Row, kept: Collection[Transcript]) -> Row:
+    """Return the transcripts of a row that are kept."""
+    return tuple(each for each in row if each in kept)
 
 
 def count_of(row: Row) -> int:

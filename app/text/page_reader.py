@@ -5,11 +5,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.text.hypothesis import SURE, Hypothesis, count_of, share, upright
+from app.picture.maps import PixelBox
+from app.text.column import agreeing
+from app.text.grid import OUTSIDE
+from app.text.hypothesis import (
+    SURE,
+    Hypothesis,
+    RuledCell,
+    TableCells,
+    count_of,
+    share,
+    upright,
+)
 from app.text.layout import ELONGATED, Floats, LineBox, in_rows, joined
 from app.text.limits import MAX_DIGITS, TooMuchWriting
 from app.text.line_reader import LineReader
 from app.text.pages import PageLayout
+from app.text.ruled_table import RuledTable
 from app.text.strips import WIDER, Sheet, Strip
 from app.text.transcript import Transcript
 
@@ -49,12 +61,12 @@ class PageReader:
         """
         if not page.lines and page.is_written_small:
             raise TooMuchWriting
-        rows = in_rows(page.lines)
-        if len(rows) == 1:  # its cells may be digits of one number
+        rows = page.rows
+        if len(rows) == 1 and not page.table:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
         lines = [line for row in rows for line in row]
         can_read_twice = self.admitted_twice(lines)
-        is_page = len(rows) > 1
+        is_page = len(rows) > 1 and not page.table
         is_free = self.reader.field.length is None
         read = sample.copy() if is_page and is_free else {}
         others = [line for line in lines if line not in read]
@@ -66,9 +78,15 @@ class PageReader:
             again = self.reader.read(wider, is_page)
             for line, second in zip(unsure, again, strict=True):
                 read[line] = likelier(read[line], second)
+        if page.table and is_free:
+            for column in page.table.columns_of(lines):
+                agreed = agreeing([read[line] for line in column])
+                read |= zip(column, agreed, strict=True)
         found = tuple(tuple(read[line] for line in row) for row in rows)
         if any(count_of(row) > MAX_DIGITS for row in found):
             raise TooMuchWriting
+        if page.table:
+            return Hypothesis(found, table=cells_of(page.table, page, read))
         return Hypothesis(found)
 
     def admitted_twice(self, lines: Sequence[LineBox]) -> bool:
@@ -129,6 +147,25 @@ class PageReader:
         """Cut out lines."""
         height = self.reader.network.spec.height
         return [sheet.strip(line, height, stretch) for line in lines]
+
+
+def cells_of(table: RuledTable, page: PageLayout, read: Read) -> TableCells:
+    """Return what is read in the cells of a page's table."""
+    lines = table.lines_by_cell(page.lines)
+
+    def cell(number: int) -> RuledCell:
+        if number == OUTSIDE:
+            return RuledCell()
+        corners = table.grid.corners(number).round().astype(int)
+        left, top = corners.min(axis=0).tolist()
+        right, bottom = corners.max(axis=0).tolist()
+        return RuledCell(
+            tuple(read[line] for line in lines.get(number, [])),
+            page.sheet.picture.box(PixelBox(top, bottom, left, right)),
+            1 - float(table.seen[number]),
+        )
+
+    return tuple(tuple(map(cell, row)) for row in table.grid.own_numbers)
 
 
 def is_unsure(transcript: Transcript) -> bool:

@@ -9,7 +9,9 @@ from PIL import Image
 
 from app.network import Model, ModelError, Node
 from app.picture.maps import Map
-from app.text.layout import Finding, LineBox, lines_in
+from app.text.grid import OUTSIDE
+from app.text.layout import Finding, LineBox, in_rows, lines_in, tilt_of
+from app.text.ruled_table import RuledTable
 from app.text.strips import Sheet
 
 
@@ -92,19 +94,44 @@ class PageLayout:
     writing : Map
         (H, W) float32 in [0, 1]: what it says of the sheet.
     lines : list of LineBox
-        The lines on the sheet.
+        The lines on the sheet; none is in two cells of its table.
+    table : RuledTable, optional
+        The ruled table on it.
     """
 
     sheet: Sheet
     network: PageNetwork
     writing: Map
     lines: list[LineBox]
+    table: RuledTable | None = None
 
     @classmethod
     def of(cls, sheet: Sheet, network: PageNetwork) -> "PageLayout":
         """Find the lines on a sheet."""
         writing = network.writing(sheet.grey)
-        return cls(sheet, network, writing, network.lines(writing, sheet.grey.size))
+        size = sheet.grey.size
+        threshold = network.finding.threshold
+        table = RuledTable.on(sheet, writing, threshold)
+        if table is None:
+            return cls(sheet, network, writing, network.lines(writing, size))
+        lines = network.lines(table.apart(writing, threshold), size)
+        lines += table.overlooked(lines, threshold)
+        return cls(sheet, network, writing, lines, table)
+
+    @property
+    def rows(self) -> list[list[LineBox]]:
+        """The lines in order: rows from top to bottom, and each from left to right."""
+        if self.table is None:
+            return in_rows(self.lines)
+        found = self.table.lines_by_cell(self.lines)
+        rows = in_rows(found.get(OUTSIDE, []))
+        for numbers in self.table.grid.own_numbers:
+            rows.append([line for number in numbers for line in found.get(number, [])])
+        tilt = tilt_of(self.lines)
+        return sorted(
+            filter(None, rows),
+            key=lambda row: np.mean([line.level_centre(tilt)[1] for line in row]),
+        )
 
     def turned(self, degrees: int) -> "PageLayout":
         """Find the lines on the turned sheet: the network sees level ones better."""

@@ -50,7 +50,7 @@ class PictureReader:
         found: dict[int, list[Hypothesis]] = {turn: [] for turn in turns}
         for proposals in self.proposals(picture, turns):
             for turn, hypothesis in proposals:
-                if len(hypothesis.rows) > 1:
+                if len(hypothesis.rows) > 1 or hypothesis.table:
                     is_free = self.reader.field.length is None
                     return {turn: [hypothesis if is_free else hypothesis.of_length]}
                 found[turn].append(hypothesis)

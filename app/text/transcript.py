@@ -43,6 +43,8 @@ class Transcript:
     meanings : tuple of Meaning
         What its words, or all of them together, mean in that format; none if they do
         not have it.
+    given : float, optional
+        The probability of what is read, given the other cells of its column.
     """
 
     emissions: Emissions
@@ -51,6 +53,7 @@ class Transcript:
     agreed: float = 1.0
     rules: FormatRules | None = None
     meanings: tuple[Meaning, ...] = ()
+    given: float | None = None
 
     @classmethod
     def likeliest(cls, emissions: Emissions, is_of_page: bool) -> "Transcript":
@@ -84,8 +87,15 @@ class Transcript:
         return self.emissions.likelihood(self.signs)
 
     @property
+    def emptiness(self) -> float:
+        """The probability that there is nothing, if nothing is read."""
+        return self.confidence if self.given is None else self.given
+
+    @property
     def certainty(self) -> float:
         """The probability that this is written and meant, judging by all readings."""
+        if self.given is not None:
+            return self.agreed * self.given
         if self.meanings:
             return self.agreed * math.prod(meaning.share for meaning in self.meanings)
         return self.certainty_given(self.confidence)
@@ -98,6 +108,8 @@ class Transcript:
     @property
     def certainties(self) -> list[float]:
         """How certain each word is, by itself."""
+        if self.given is not None:
+            return [self.certainty] * len(self.words)
         if len(self.meanings) == len(self.words):
             return [self.agreed * meaning.share for meaning in self.meanings]
         if self.meanings:  # one, of all words together

@@ -11,7 +11,7 @@ from app.picture.maps import Map, PixelBox
 from app.picture.shown import Shown
 from app.text.ctc import TINY, Probabilities, Span
 from app.text.format_search import alternatives_to
-from app.text.hypothesis import Hypothesis, Row, agreement, best_of
+from app.text.hypothesis import Hypothesis, Row, RuledCell, agreement, best_of
 from app.text.line_spec import LineSpec
 from app.text.table import Cell, PlacedWord, table_of
 from app.text.transcript import Transcript
@@ -212,8 +212,17 @@ def transcription_of(
         has_format = cell.value is not None if has_rules else None
         return TextCell(cell.text, sure, cell.box, has_format, cell.value)
 
-    table = table_of(words_of(rows))
-    cells = tuple(tuple(map(cell_of, row)) for row in table)
+    def ruled(cell: RuledCell) -> TextCell:
+        (words,) = words_of([cell.read])
+        if words:
+            return cell_of(Cell(tuple(words)))
+        emptiness = min((each.emptiness for each in cell.read), default=cell.emptiness)
+        return TextCell("", emptiness if cell.box else None, cell.box)
+
+    cells = tuple(tuple(map(ruled, row)) for row in best.table)
+    if not cells:
+        table = table_of(words_of(rows))
+        cells = tuple(tuple(map(cell_of, row)) for row in table)
     return Transcription(tuple(lines), confidence, cells)
 
 

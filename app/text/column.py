@@ -1,0 +1,130 @@
+"""The cells of a column → each once more, by what it has in common with the others."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from app.text.ctc import Span, Symbols, likeliest, spans_along
+from app.text.format_search import FieldReading, fields_in, saying
+from app.text.formats import DIGITS
+from app.text.transcript import Transcript
+
+Traits = dict[Hashable, float]  # how often each is there
+LEAST_OTHERS = 4  # cells of a column from which they say something of one more
+
+
+class Reading(NamedTuple):
+    """A likely reading of a cell.
+
+    Attributes
+    ----------
+    symbols : tuple of int
+        Its digits and marks, if any.
+    text : str
+        The same as text.
+    share : float
+        Its probability.
+    field : FieldReading, optional
+        The same with what it means, if a format is known.
+    """
+
+    symbols: Symbols
+    text: str
+    share: float
+    field: FieldReading | None = None
+
+    @property
+    def traits(self) -> tuple[Hashable, Hashable]:
+        """What it may have in common with others: the number of digits before its
+        first mark, and what follows, whichever digits these are.
+        """
+        rest = self.text.lstrip(DIGITS)
+        return len(self.text) - len(rest), re.sub("[0-9]", "0", rest)
+
+
+def agreeing(cells: Sequence[Transcript]) -> list[Transcript]:
+    """Read the cells of a column once more, given what is likely by the others.
+
+    A trait that k of n others have is (k + 1) / (n + 1) as likely as one that all have:
+    Laplace's rule of succession, so that a few cells say little. The others count by
+    the probability of their readings.
+
+    Parameters
+    ----------
+    cells : sequence of Transcript
+        What is read in each.
+
+    Returns
+    -------
+    list of Transcript
+        In their order; as they are if they are few.
+    """
+    if len(cells) <= LEAST_OTHERS:
+        return [*cells]
+    found = [readings_of(cell) for cell in cells]
+    traits = [traits_of(readings) for readings in found]
+    sums = defaultdict[Hashable, float](float)
+    for each in traits:
+        for trait, share in each.items():
+            sums[trait] += share
+    agreed = []
+    for cell, readings, own in zip(cells, found, traits, strict=True):
+        odds = {
+            trait: (sums[trait] - share + 1) / len(cells)
+            for trait, share in own.items()
+        }
+        agreed.append(likeliest_of(cell, readings, odds, 1 / len(cells)))
+    return agreed
+
+
+def readings_of(cell: Transcript) -> list[Reading]:
+    """Return the likely readings of a cell; in a format, those that have it."""
+    spelled = cell.spec.spelled
+    if cell.rules is None:
+        found = likeliest(cell.emissions.of_signs)
+        return [Reading(symbols, spelled(symbols), share) for symbols, share in found]
+    if len(cell.meanings) != 1:
+        return []
+    fields = fields_in(cell.emissions, cell.rules)
+    return [
+        Reading(each.symbols, spelled(each.symbols), each.share, each)
+        for each in fields
+    ]
+
+
+def traits_of(readings: Iterable[Reading]) -> Traits:
+    """Add up the probabilities of the traits of readings."""
+    sums = defaultdict[Hashable, float](float)
+    for reading in readings:
+        for trait in enumerate(reading.traits):
+            sums[trait] += reading.share
+    return sums
+
+
+def likeliest_of(
+    cell: Transcript, readings: Sequence[Reading], likely: Traits, unlikely: float
+) -> Transcript:
+    """Return the likeliest reading of a cell, given how likely each trait is, and how
+    likely one that no other cell has.
+    """
+    if not readings:
+        return cell
+    # The log-odds of a confidence are multiplied by this scale later.
+    power = 1 / cell.spec.confidence_scale
+    shares = []
+    for reading in readings:
+        prior = math.prod(likely[trait] for trait in enumerate(reading.traits))
+        shares.append(reading.share * prior**power)
+    others = max(0.0, 1 - sum(reading.share for reading in readings))
+    total = sum(shares) + others * unlikely
+    share, reading = max(zip(shares, readings, strict=True))
+    share /= total
+    if reading.field and cell.rules:
+        return saying(cell, cell.rules, [reading.field._replace(share=share)])
+    spans: Sequence[Span] = cell.spans
+    if [*reading.symbols] != cell.signs:
+        spans = spans_along(cell.emissions.of_signs, reading.symbols)
+    return replace(cell, spans=spans, given=share)
