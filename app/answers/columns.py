@@ -60,6 +60,8 @@ OF_LINE = (
     f"alternatives edited {OF_FILE}"
 )
 CELL = re.compile("cell[0-9]+")
+# Of a row of a table without numbers.
+EMPTY_LINE = {"text": "", "value": "", "confidence": None, "unsure": ""}
 SINGLE = {str, bool, int, float, datetime}  # types that fit into a cell
 
 
@@ -130,25 +132,55 @@ def rows_of(record: Record, least: float, for_spreadsheet: bool = False) -> list
     if record.get("probabilities"):
         shares = zip(SHARES, record["probabilities"], strict=True)
         return [own | dict(shares)]
-    table = record.get("table") or []
-    known = record.get("cells") or []
-    rows: list[Row] = []
-    for place, line in enumerate(record["lines"]):
-        others = [each["text"] for each in line.get("alternatives") or []]
-        row = {
-            "line": place + 1,
-            "legibility": legibility(line),
-            "unsure": unsure(line, least),
-            "format": YES_OR_NO[line.get("format")],
-            "value": line.get("value") or "",
-            "alternatives": "|".join(others),
-        }
-        cells = table[place] if table else ()
-        if known:
-            row["unsure"] = " ".join(unsure_cells(known[place], least))
-        rows.append(own | line | line["box"] | row | cells_of(cells))
+    rows = rows_of_text(record, own, least)
     rows = rows or [own | {"text": "", "value": ""}]
     return [*map(with_formulas, rows)] if for_spreadsheet else rows
+
+
+def rows_of_text(record: Record, own: Row, least: float) -> list[Row]:
+    """Return a row for each line of a text, and for each empty row of its table."""
+    table = record.get("table") or []
+    cells = record.get("cells") or [[]] * len(table)
+    lines = record["lines"]
+    # Earlier versions did not say so, but each line was a row of the table.
+    is_row = table and all(line.get("row") is None for line in lines)
+    rows: list[Row] = []
+    before = 0
+    for number, line in enumerate(lines):
+        row = own | row_of_line(line, least) | {"line": number + 1}
+        place = number if is_row else line.get("row")
+        if place is not None:
+            for empty in range(before, place):
+                rows.append(
+                    own | EMPTY_LINE | cells_in(table[empty], cells[empty], least)
+                )
+            row |= cells_in(table[place], cells[place], least)
+            before = place + 1
+        rows.append(row)
+    for empty in range(before, len(table)):
+        rows.append(own | EMPTY_LINE | cells_in(table[empty], cells[empty], least))
+    return rows
+
+
+def row_of_line(line: Record, least: float) -> Row:
+    """Return the row of a line."""
+    others = [each["text"] for each in line.get("alternatives") or []]
+    row = {
+        "legibility": legibility(line),
+        "unsure": unsure(line, least),
+        "format": YES_OR_NO[line.get("format")],
+        "value": line.get("value") or "",
+        "alternatives": "|".join(others),
+    }
+    return {**line, **line["box"]} | row
+
+
+def cells_in(texts: Sequence[str], cells: Sequence[Record], least: float) -> Row:
+    """Return the cells of a table's row, and which of them are unsure, if known."""
+    row = cells_of(texts)
+    if cells:
+        row["unsure"] = " ".join(unsure_cells(cells, least))
+    return row
 
 
 def row_of_sheet(record: Record, least: float, for_spreadsheet: bool) -> Row:

@@ -233,6 +233,8 @@ def line_of(line: transcription.TextLine, with_frames: bool) -> Line:
     if line.has_format is not None:
         answer.format = line.has_format
         answer.value = line.value
+    if line.row is not None:
+        answer.row = line.row
     return answer
 
 

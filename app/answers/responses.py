@@ -193,6 +193,8 @@ class Line(Described):
     format: bool | MISSING = MISSING
     """With ?format=amount: whether the line has that form."""
     value: Value = MISSING
+    row: Annotated[int | MISSING, NOT_IN_CSV, Field(ge=0)] = MISSING
+    """If it is a row of the `table`: which, from 0."""
 
 
 class Cell(Described):
@@ -201,9 +203,11 @@ class Cell(Described):
     text: str
     """As written; empty if nothing is."""
     confidence: Share | MISSING = MISSING
-    """Probability that this is all that is written in it; only if something is."""
+    """Probability that this is all that is written in it. An empty cell has it in a
+    ruled table only, unless it is part of the cell to its left or above.
+    """
     box: Box | MISSING = MISSING
-    """Around what is written in it."""
+    """Around what is written in it, or around an empty cell of a ruled table."""
     format: bool | MISSING = MISSING
     """With ?format=amount: whether it has that form."""
     value: Value = MISSING
@@ -227,8 +231,8 @@ class Written(Described):
     """From top to bottom."""
     value: Value = MISSING
     table: list[list[str]] | MISSING = MISSING
-    """If the numbers stand in a grid: its rows, as the texts of their cells; empty
-    where nothing is.
+    """If there is a ruled table, or the numbers stand in a grid: its rows, as the texts
+    of their cells; empty where no number is.
     """
     cells: list[list[Cell]] | MISSING = MISSING
     """If there is a table: its rows, with what is known of each cell."""

@@ -39,7 +39,7 @@ BATCH = 1000  # rows in memory at once; each may have a page of digits
 OF_CSV = ["key", "confidence", "model", "page", "size", "modified"]
 OF_KIND = {
     "digit": ["digit", "probabilities", "legibility"],
-    "text": ["lines", "table"],
+    "text": ["lines", "table", "cells"],
     "sheet": ["fields", "form", "fit"],
 }
 OF_WRITTEN = ["path", "page", "pages", "error", "size", "modified"]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from app.text.ctc import Span, Symbols, likeliest, spans_along
 from app.text.format_search import FieldReading, fields_in, saying
 from app.text.formats import DIGITS
+from app.text.hypothesis import Hypothesis
+from app.text.table import in_columns, words_of
 from app.text.transcript import Transcript
 
 Traits = dict[Hashable, float]  # how often each is there
@@ -43,6 +45,26 @@ class Reading(NamedTuple):
         """
         rest = self.text.lstrip(DIGITS)
         return len(self.text) - len(rest), re.sub("[0-9]", "0", rest)
+
+
+def agreed(found: Hypothesis) -> Hypothesis:
+    """Read what is alone in the cells of columns once more, given the others there."""
+    again = dict[Transcript, Transcript]()
+    for column in columns_in(found):
+        again |= zip(column, agreeing(column), strict=True)
+    return found.replacing(again)
+
+
+def columns_in(found: Hypothesis) -> list[list[Transcript]]:
+    """Return what is alone in the cells of each column."""
+    if found.table:
+        cells = [[cell.read for cell in row] for row in found.table]
+    else:
+        rows = [tuple(each for each in row if each.signs) for row in found.rows]
+        words = in_columns(words_of([row for row in rows if row]))
+        cells = [[cell.transcripts for cell in row] for row in words]
+    columns = zip(*cells, strict=True)
+    return [[cell[0] for cell in column if len(cell) == 1] for column in columns]
 
 
 def agreeing(cells: Sequence[Transcript]) -> list[Transcript]:

@@ -17,7 +17,7 @@ NEAR = 0.006  # of the longer side of the page: lines that are nearer are one, o
 SPREAD = 0.05  # the same, of rules that show how the slope changes over the page
 LEAST_LINES = 3  # along, and across a table
 LEAST_MEETINGS = 2  # of a line with others
-PRINTED = 0.4  # share of the table's width or height over which a line is printed
+PRINTED = 0.5  # share of the table's width or height over which a line is printed
 # Share of the side of a cell that is printed, below which it is one with the next cell.
 OPEN = 0.3
 Span = tuple[float, float]

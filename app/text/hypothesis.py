@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from app.picture.maps import PixelBox
@@ -58,6 +58,18 @@ class Hypothesis:
         """What is read in each strip."""
         return [transcript for row in self.rows for transcript in row]
 
+    def replacing(self, others: Mapping[Transcript, Transcript]) -> "Hypothesis":
+        """Return the hypothesis with other transcripts in place of some."""
+
+        def replaced(row: Row) -> Row:
+            return tuple(others.get(each, each) for each in row)
+
+        table = tuple(
+            tuple(cell._replace(read=replaced(cell.read)) for cell in row)
+            for row in self.table
+        )
+        return replace(self, rows=tuple(map(replaced, self.rows)), table=table)
+
     @property
     def of_length(self) -> "Hypothesis":
         """The lines that are likely to have the length of the field; or else the
@@ -73,6 +85,16 @@ class Hypothesis:
             for row in self.table
         )
         return Hypothesis(tuple(filter(None, rows)), table=table)
+
+    @property
+    def rows_of_table(self) -> dict[Transcript, int]:
+        """The row of the table in which each transcript is."""
+        return {
+            transcript: place
+            for place, row in enumerate(self.table)
+            for cell in row
+            for transcript in cell.read
+        }
 
     @property
     def signs(self) -> list[list[int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.picture.maps import PixelBox
-from app.text.column import agreeing
+from app.text.column import agreed
 from app.text.grid import OUTSIDE
 from app.text.hypothesis import (
     SURE,
@@ -78,16 +78,12 @@ class PageReader:
             again = self.reader.read(wider, is_page)
             for line, second in zip(unsure, again, strict=True):
                 read[line] = likelier(read[line], second)
-        if page.table and is_free:
-            for column in page.table.columns_of(lines):
-                agreed = agreeing([read[line] for line in column])
-                read |= zip(column, agreed, strict=True)
         found = tuple(tuple(read[line] for line in row) for row in rows)
         if any(count_of(row) > MAX_DIGITS for row in found):
             raise TooMuchWriting
-        if page.table:
-            return Hypothesis(found, table=cells_of(page.table, page, read))
-        return Hypothesis(found)
+        table = cells_of(page.table, page, read) if page.table else ()
+        hypothesis = Hypothesis(found, table=table)
+        return agreed(hypothesis) if is_free else hypothesis
 
     def admitted_twice(self, lines: Sequence[LineBox]) -> bool:
         """Return whether lines may be read twice, and announce their width.

@@ -88,14 +88,6 @@ class RuledTable(NamedTuple):
             found.setdefault(int(numbers), []).append(line)
         return {number: [*chain(*in_rows(some))] for number, some in found.items()}
 
-    def columns_of(self, lines: Iterable[LineBox]) -> list[list[LineBox]]:
-        """Return the lines of each column that are alone in their cells."""
-        found = self.lines_by_cell(lines)
-        return [
-            [found[number][0] for number in column if len(found.get(number, ())) == 1]
-            for column in zip(*self.grid.own_numbers, strict=True)
-        ]
-
     def overlooked(self, lines: Sequence[LineBox], threshold: float) -> list[LineBox]:
         """Return cells with writing that is in none of the lines."""
         found = self.lines_by_cell(lines)

@@ -1,13 +1,14 @@
 """Words with their places → a table, if they stand in a grid."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from app.picture.maps import PixelBox
 from app.text.layout import Floats
+from app.text.transcript import Transcript
 
 BINS = 2_000  # over the width of all words
 CROSSED = 0.1  # share of the rows whose words may cross the gap between two columns
@@ -29,6 +30,8 @@ class PlacedWord(NamedTuple):
         What it means in the format of its field, if it has one.
     box : PixelBox
         Its bounding box, in pixels of the upright picture.
+    transcript : Transcript
+        Where it was read.
     """
 
     text: str
@@ -37,6 +40,7 @@ class PlacedWord(NamedTuple):
     certainty: float
     value: str | None
     box: PixelBox
+    transcript: Transcript
 
 
 class Cell(NamedTuple):
@@ -48,6 +52,12 @@ class Cell(NamedTuple):
     def text(self) -> str:
         """The words, with spaces between them."""
         return " ".join(word.text for word in self.words)
+
+    @property
+    def transcripts(self) -> tuple[Transcript, ...]:
+        """Where they were read, if each has no other words."""
+        read = [word.transcript for word in self.words]
+        return tuple(each for each in read if len(each.words) == 1)
 
     @property
     def certainty(self) -> float:
@@ -80,11 +90,15 @@ def table_of(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[Cell, ...], ..
         Rows of cells. No rows unless there are two or more, and columns that most of
         them fill.
     """
+    cells = in_columns(rows)
+    return cells if cells and len(cells[0]) > 1 else ()
+
+
+def in_columns(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[Cell, ...], ...]:
+    """Put rows of words into columns, or into one, that most of them fill."""
     if len(rows) < 2 or not any(rows):
         return ()
     columns = columns_of(rows)
-    if len(columns) < 2:
-        return ()
     cells = [cells_of(row, columns) for row in rows]
     filled = sum(bool(cell.words) for row in cells for cell in row)
     least = FILLED * len(rows) * len(columns)
@@ -123,3 +137,27 @@ def cells_of(row: Sequence[PlacedWord], columns: Floats) -> tuple[Cell, ...]:
         shared = ends - begins
         cells[shared.argmax()].append(word)
     return tuple(Cell(tuple(words)) for words in cells)
+
+
+def words_of(rows: Sequence[Sequence[Transcript]]) -> list[list[PlacedWord]]:
+    """Return the words of each row, and where they are on the level page."""
+    tilts = [transcript.emissions.strip.tilt for row in rows for transcript in row]
+    tilt = float(np.median(tilts or [0]))
+    return [[word for each in row for word in placed(each, tilt)] for row in rows]
+
+
+def placed(transcript: Transcript, tilt: float) -> Iterator[PlacedWord]:
+    """Yield the words of a transcript, and where they are on a page of this tilt."""
+    strip = transcript.emissions.strip
+    middle = len(strip.pixels) / 2
+    words = zip(
+        transcript.words, transcript.certainties, transcript.values, strict=True
+    )
+    for word, certainty, value in words:
+        boxes = [transcript.places[span].box for span in word]
+        left, right = boxes[0].left, boxes[-1].right
+        x, y = strip.place @ [[left, right], [middle, middle], [1, 1]]
+        first, last = (x * math.cos(tilt) + y * math.sin(tilt)).tolist()
+        around = PixelBox.around(np.array([strip.box(*box) for box in boxes]))
+        text = transcript.word_text(word)
+        yield PlacedWord(text, first, last, certainty, value, around, transcript)

@@ -1,7 +1,6 @@
 """What is written in a picture: its lines, their digits and marks."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from app.text.ctc import TINY, Probabilities, Span
 from app.text.format_search import alternatives_to
 from app.text.hypothesis import Hypothesis, Row, RuledCell, agreement, best_of
 from app.text.line_spec import LineSpec
-from app.text.table import Cell, PlacedWord, table_of
+from app.text.table import Cell, table_of, words_of
 from app.text.transcript import Transcript
 
 
@@ -76,6 +75,8 @@ class TextLine(NamedTuple):
         Whether it has the format of its field, if that has one.
     value : str or None
         What it means in that format; several values are separated by spaces.
+    row : int or None
+        The row of the table that it is, if it is part of it.
     """
 
     text: str
@@ -86,6 +87,7 @@ class TextLine(NamedTuple):
     alternatives: tuple[tuple[str, float], ...] | None = None
     has_format: bool | None = None
     value: str | None = None
+    row: int | None = None
 
 
 class TextCell(NamedTuple):
@@ -96,9 +98,11 @@ class TextCell(NamedTuple):
     text : str
         As written; empty if nothing is.
     confidence : float or None
-        The probability of that; None if it is empty.
+        The probability of that. None for an empty one of a table without rules, and for
+        one that is part of another.
     box : PixelBox or None
-        Its bounding box, in pixels of the upright picture; None if it is empty.
+        The bounding box of what is written, or of an empty cell of a ruled table, in
+        pixels of the upright picture.
     has_format, value : bool or None, str or None
         As of a line.
     """
@@ -112,7 +116,7 @@ class TextCell(NamedTuple):
     def digits_only(self) -> "TextCell":
         """Return the cell without marks and spaces."""
         text = "".join(filter(str.isdigit, self.text))
-        return self._replace(text=text) if text else TextCell("")
+        return self._replace(text=text)
 
 
 class Transcription(NamedTuple):
@@ -161,18 +165,14 @@ class Transcription(NamedTuple):
         return "\n".join(line.value or "" for line in self.lines)
 
     def digits_only(self) -> "Transcription":
-        """Return the text without marks, spaces, and lines and rows without digits."""
+        """Return the text without marks, spaces, and lines without digits."""
         lines = []
         for line in self.lines:
             text = "".join(str(digit.digit) for digit in line.digits)
             if text:
                 lines.append(line._replace(text=text, marks=()))
-        table = []
-        for row in self.table:
-            cells = tuple(cell.digits_only() for cell in row)
-            if any(cell.text for cell in cells):
-                table.append(cells)
-        return self._replace(lines=tuple(lines), table=tuple(table))
+        table = tuple(tuple(cell.digits_only() for cell in row) for row in self.table)
+        return self._replace(lines=tuple(lines), table=table)
 
 
 def transcription_of(
@@ -191,39 +191,53 @@ def transcription_of(
     """
     best = best_of(found)
     agreed = agreement(best, found)
+    rows = [tuple(each for each in row if each.signs) for row in best.rows]
+    rows = [row for row in rows if row]
     lines = []
-    rows = []
-    for row in best.rows:
-        read = tuple(transcript for transcript in row if transcript.signs)
-        if read:
-            probability = agreed * Hypothesis((row,)).certainty
-            lines.append(line_of(read, probability, alternatives))
-            rows.append(read)
+    for row in rows:
+        probability = agreed * Hypothesis((row,)).certainty
+        lines.append(line_of(row, probability, alternatives))
     certainty = agreed * best.certainty
     # That nothing is written is calibrated as it is, or better: hardly a number is
     # missed where the network sees none.
     confidence = spec.calibrated(certainty) if lines else certainty
-    has_rules = any(row[0].rules for row in rows)
+    if best.table:
+        places = best.rows_of_table
+        lines = [
+            line._replace(row=places.get(row[0]))
+            for line, row in zip(lines, rows, strict=True)
+        ]
+        table = [[ruled_cell(cell, agreed, spec) for cell in row] for row in best.table]
+    else:
+        cells = table_of(words_of(rows))
+        has_rules = any(row[0].rules for row in rows)
+        table = [
+            [text_cell(cell, agreed, spec, has_rules) for cell in row] for row in cells
+        ]
+        if cells:
+            lines = [line._replace(row=place) for place, line in enumerate(lines)]
+    return Transcription(tuple(lines), confidence, tuple(map(tuple, table)))
 
-    def cell_of(cell: Cell) -> TextCell:
-        if not cell.words:
-            return TextCell("")
-        sure = spec.calibrated(agreed * cell.certainty)
-        has_format = cell.value is not None if has_rules else None
-        return TextCell(cell.text, sure, cell.box, has_format, cell.value)
 
-    def ruled(cell: RuledCell) -> TextCell:
-        (words,) = words_of([cell.read])
-        if words:
-            return cell_of(Cell(tuple(words)))
-        emptiness = min((each.emptiness for each in cell.read), default=cell.emptiness)
-        return TextCell("", emptiness if cell.box else None, cell.box)
+def text_cell(cell: Cell, agreed: float, spec: LineSpec, has_rules: bool) -> TextCell:
+    """Convert a cell of a table; its readings have this share of all that speaks."""
+    if not cell.words:
+        return TextCell("")
+    sure = spec.calibrated(agreed * cell.certainty)
+    has_format = cell.value is not None if has_rules else None
+    return TextCell(cell.text, sure, cell.box, has_format, cell.value)
 
-    cells = tuple(tuple(map(ruled, row)) for row in best.table)
-    if not cells:
-        table = table_of(words_of(rows))
-        cells = tuple(tuple(map(cell_of, row)) for row in table)
-    return Transcription(tuple(lines), confidence, cells)
+
+def ruled_cell(cell: RuledCell, agreed: float, spec: LineSpec) -> TextCell:
+    """Convert a cell of a ruled table."""
+    (words,) = words_of([cell.read])
+    if words:
+        has_rules = cell.read[0].rules is not None
+        return text_cell(Cell(tuple(words)), agreed, spec, has_rules)
+    if cell.box is None:
+        return TextCell("")
+    emptiness = min((each.emptiness for each in cell.read), default=cell.emptiness)
+    return TextCell("", emptiness, cell.box)
 
 
 def line_of(row: Row, probability: float, alternatives: int) -> TextLine:
@@ -289,27 +303,3 @@ def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
             parts = [*texts[:place], other, *texts[place + 1 :]]
             found.append((" ".join(filter(None, parts)), probability))
     return sorted(found, key=lambda each: each[1], reverse=True)[:count]
-
-
-def words_of(rows: Sequence[Row]) -> list[list[PlacedWord]]:
-    """Return the words of each row, and where they are on the level page."""
-    tilts = [transcript.emissions.strip.tilt for row in rows for transcript in row]
-    tilt = float(np.median(tilts or [0]))
-    return [[word for each in row for word in placed(each, tilt)] for row in rows]
-
-
-def placed(transcript: Transcript, tilt: float) -> Iterator[PlacedWord]:
-    """Yield the words of a transcript, and where they are on a page of this tilt."""
-    strip = transcript.emissions.strip
-    middle = len(strip.pixels) / 2
-    words = zip(
-        transcript.words, transcript.certainties, transcript.values, strict=True
-    )
-    for word, certainty, value in words:
-        boxes = [transcript.places[span].box for span in word]
-        left, right = boxes[0].left, boxes[-1].right
-        x, y = strip.place @ [[left, right], [middle, middle], [1, 1]]
-        first, last = (x * math.cos(tilt) + y * math.sin(tilt)).tolist()
-        around = PixelBox.around(np.array([strip.box(*box) for box in boxes]))
-        text = transcript.word_text(word)
-        yield PlacedWord(text, first, last, certainty, value, around)
