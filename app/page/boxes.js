@@ -13,9 +13,13 @@ export function showBoxesOn(size) {
   placeTexts();
 }
 
-export function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
-  const [x, y] = [left - margin, top - margin];
-  return set(rectangle, { x, y, width: width + 2 * margin, height: height + 2 * margin, rx: margin });
+export function boxAround(box, margin = 0.08 * box.height, rectangle = createSvg("rect")) {
+  const [x, y, width, height] = withMargin(box, margin);
+  return set(rectangle, { x, y, width, height, rx: margin });
+}
+
+export function withMargin({ left, top, width, height }, margin) {
+  return [left - margin, top - margin, width + 2 * margin, height + 2 * margin];
 }
 
 // On a drawing, a tap in the lowest quarter of a box draws a decimal point, which may be near the digit or under its slant.

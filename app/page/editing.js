@@ -1,6 +1,7 @@
 // Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
 
 import { byLine, countDigits, isNumber, pagesOf, unsureCells } from "./answers.js";
+import { closeUp } from "./close-up.js";
 import { create, element, onClick } from "./dom.js";
 import { lineLabels } from "./lines.js";
 import { refreshRow, showList } from "./list.js";
@@ -56,11 +57,18 @@ export function cellsOf(index) {
   return state.shown.table?.[index] ?? [state.shown.lines[index]?.text ?? ""];
 }
 
+function inputFor(value, index, at) {
+  const inputMode = INPUT_MODES[element("form").value] ?? "text";
+  const { box = state.shown.box } = state.shown.lines[index] ?? {};
+  const own = state.shown.cells?.[index][at].box ?? box;
+  const onfocus = ({ target }) => closeUp(target, own, box);
+  return create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}`, onfocus });
+}
+
 function edit(column = 0) {
   const index = isPage() ? (state.current.line ?? 0) : 0;
   const label = lineLabels[index];
-  const inputMode = INPUT_MODES[element("form").value] ?? "text";
-  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}` }));
+  const inputs = cellsOf(index).map((value, at) => inputFor(value, index, at));
   const first = inputs[column] ?? inputs[0];
   if (!label) element("digits").hidden = false;
   if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
@@ -80,6 +88,7 @@ function edit(column = 0) {
   first.select();
 
   function finish(isKept, next) {
+    closeUp(null);
     for (const input of inputs) input.onblur = null; // its removal takes the focus, too
     const cells = inputs.map(({ value }) => value.trim());
     const nextLine = lineLabels.findIndex(({ control }) => control === next);

@@ -3,7 +3,7 @@
 import { isNumber, percent } from "./answers.js";
 import { boxAround } from "./boxes.js";
 import { create, createSvg, element, set, write } from "./dom.js";
-import { blobOf, dataUri, toSend } from "./images.js";
+import { blobOf, sourceOf, toSend } from "./images.js";
 import { askPatiently, headers } from "./service.js";
 import { state, tab } from "./state.js";
 
@@ -27,7 +27,7 @@ async function explain() {
   const { signal } = (explaining = new AbortController());
   try {
     const explanation = explanations.get(digit) ?? (await askPatiently("explain?opinion=false", await pictureOf(digit), signal));
-    const source = state.shown.picture ?? picture.url ?? (await dataUri(picture.blob));
+    const source = await sourceOf(picture);
     if (signal.aborted) return;
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);

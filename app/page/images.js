@@ -1,5 +1,6 @@
 // What is sent of a picture: if the service would reduce it, a smaller JPEG, so that it is sent in less time.
 
+import { pageOf } from "./answers.js";
 import { create } from "./dom.js";
 
 const PAGE_PIXELS = 1400 * 1400; // the service reduces larger pictures to about this many pixels
@@ -70,7 +71,12 @@ function enlarge(answer, size, sentSize) {
   if (answer.size) answer.size = { width, height };
 }
 
-export async function dataUri(blob) {
+// Return the address of a picture as it is shown: upright, and of a document the page.
+export async function sourceOf(picture) {
+  return pageOf(picture)?.picture ?? picture.url ?? dataUri(picture.blob);
+}
+
+async function dataUri(blob) {
   const bytes = Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte));
   return `data:${blob.type};base64,${btoa(bytes.join(""))}`;
 }

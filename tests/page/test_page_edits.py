@@ -7,16 +7,22 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from browsing import (
+    DESKTOP,
+    PHONE,
     SEVEN,
     answered,
+    boxes_of,
     button,
     choose,
     choose_all,
     click,
     columns_of,
     drawn,
+    expect_hidden,
     expect_text,
     expect_words,
+    fits,
+    opened,
     press,
     respond,
     saved,
@@ -114,6 +120,56 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     assert texts_of(page) == ["725 10", "42.50 99, edited", "10 725"]
     cells = columns_of(saved(page), "cell1", "cell2")
     assert cells == ["725,10", "42.50,99", "10,725"]
+
+
+def close_up(page: Page) -> list[float]:
+    """Return left, top, right and bottom of the part of the picture above the field
+    that is edited; it is right above it, and both are in the window.
+    """
+    expect(page.locator("#close-up")).to_be_visible()
+    [shown] = boxes_of(page, "#close-up")
+    [field] = boxes_of(page, "input:focus")
+    assert 0 < field["top"] - shown["bottom"] < 10
+    assert shown["top"] >= 0
+    assert shown["left"] >= 0
+    assert shown["right"] <= page.viewport_size["width"]
+    assert field["bottom"] <= page.viewport_size["height"]
+    view = page.get_attribute("#close-up", "viewBox")
+    left, top, width, height = map(float, view.split())
+    return [left, top, left + width, top + height]
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_what_is_edited_is_shown_enlarged_above_its_field(
+    browser, url, grid, sheet, typeset, size
+):
+    with opened(browser, url, viewport=size) as page:
+        choose(page, "grid.png", grid)
+        assert answered(page) == "725 10"
+        page.dblclick("#lines td >> nth=4")  # the second cell of the second row
+        left, top, right, bottom = close_up(page)
+        assert 400 < left < right < 800
+        assert 200 < top < 290 < bottom < 400
+        image = page.locator("#close-up image")
+        shown = page.get_attribute("#picture", "src")
+        expect(image).to_have_attribute("href", shown)
+        press(page, "Shift+Tab")
+        left, _, right, _ = close_up(page)
+        assert left < right < 500
+        press(page, "Escape")
+        expect_hidden(page, "#close-up")
+        choose(page, "page.png", sheet)
+        page.dblclick("#lines label >> nth=2")
+        left, top, right, bottom = close_up(page)
+        assert right - left > 2 * (bottom - top)
+        assert left < 150 < right
+        enter(page, "1")
+        expect_hidden(page, "#close-up")
+        choose(page, "number.png", typeset("42"))
+        assert answered(page) == "42"
+        click(page, "Edit")
+        close_up(page)
+        assert fits(page)
 
 
 def test_a_phone_shows_the_keyboard_for_what_is_read(page, grid):

@@ -194,6 +194,24 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
     expect(page.get_by_label("Text 1")).to_be_focused()
 
 
+def test_an_empty_cell_without_a_box_is_shown_in_its_row(page, document):
+    """Of a page of a document, on the service's picture of it."""
+    answer_with(page, document)
+    choose(page, "scan.pdf", b"%PDF-")
+    click(page, "Next page")
+    expect_count(page, "#lines tr", 3)
+    page.dblclick("#lines td >> nth=4")
+    read = document["pages"][1]
+    box = read["lines"][1]["box"]
+    margin = box["height"] / 2
+    sides = [box["left"] - margin, box["top"] - margin]
+    sides += [box["width"] + 2 * margin, box["height"] + 2 * margin]
+    view = page.get_attribute("#close-up", "viewBox")
+    assert [float(side) for side in view.split()] == sides
+    image = page.locator("#close-up image")
+    expect(image).to_have_attribute("href", read["picture"])
+
+
 def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
     browser, url, sheet, table
 ):
