@@ -71,7 +71,7 @@ function edit(column = 0) {
   const inputs = cellsOf(index).map((value, at) => inputFor(value, index, at));
   const first = inputs[column] ?? inputs[0];
   if (!label) element("digits").hidden = false;
-  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
+  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].append(input));
   else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
   for (const input of inputs) {
     input.onkeydown = (event) => {
@@ -111,7 +111,7 @@ function editAt({ row, column }) {
 }
 
 onClick("edit", () => edit());
-element("lines").ondblclick = ({ target }) => edit(target.closest("td")?.cellIndex);
+element("lines").ondblclick = ({ target }) => target.type === "text" || edit(target.closest("td")?.cellIndex);
 
 element("lines").onkeydown = ({ key, target }) => {
   if (key === "Enter" && target.type === "radio") edit();

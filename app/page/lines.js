@@ -35,8 +35,8 @@ function lineChoice(line, index) {
     write("text", line.text);
     write("message", inWords(line));
     showChoices(line.lines);
-    const list = element("lines");
-    list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
+    const [list, item] = [element("lines"), label.row ?? label];
+    list.scrollTop = item.offsetTop - (list.clientHeight - item.offsetHeight) / 2;
   });
   label.classList.toggle("unsure", Boolean(doubt(line)) && !line.cells); // a table marks its cells
   return label;
@@ -55,8 +55,8 @@ function tableOf(rows) {
     label.children[1].textContent = cells[0];
     label.row = row;
     row.cells[0].replaceChildren(label);
-    row.onclick = ({ isTrusted }) => {
-      if (isTrusted) label.control.focus(); // so that Enter edits it
+    row.onclick = ({ isTrusted, target }) => {
+      if (isTrusted && target.type !== "text") label.control.focus(); // so that Enter edits it
       label.control.click();
     };
   });

@@ -172,6 +172,39 @@ def test_what_is_edited_is_shown_enlarged_above_its_field(
         assert fits(page)
 
 
+def layout_of(page: Page) -> list:
+    """Return the width of the page, and the size of each line or cell of its list."""
+    sizes = page.locator("#lines :is(label, td)").evaluate_all(
+        "parts => parts.map(part => [part.offsetWidth, part.offsetHeight])"
+    )
+    return [page.evaluate("document.documentElement.scrollWidth"), *sizes]
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_the_layout_stays_while_a_line_or_a_cell_is_edited(
+    browser, url, grid, sheet, size
+):
+    with opened(browser, url, viewport=size) as page:
+        choose_all(page, {"page.png": sheet, "grid.png": grid})
+        expect_words(page, "#counts", "2 in all")
+        for name, part in (("page.png", "label"), ("grid.png", "td:nth-child(2)")):
+            show(page, name)
+            page.click(f"#lines {part} >> nth=1")
+            before = layout_of(page)
+            assert before[0] == size["width"]
+            page.dblclick(f"#lines {part} >> nth=1")
+            field = page.locator("#lines input:focus")
+            assert layout_of(page) == before
+            field.dblclick()  # which selects a word in it
+            field.fill("1" * 40)
+            assert layout_of(page) == before
+            press(page, "Escape")
+        page.dblclick("#lines td >> nth=4")
+        [field] = boxes_of(page, "#lines input:focus")
+        [share] = boxes_of(page, "#lines td:last-child >> nth=1")
+        assert field["right"] <= share["left"]
+
+
 def test_a_phone_shows_the_keyboard_for_what_is_read(page, grid):
     choose(page, "grid.png", grid)
     for name, mode in (("an amount", "decimal"), ("anything", "text")):
