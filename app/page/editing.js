@@ -78,7 +78,7 @@ function edit(column = 0) {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       event.preventDefault(); // nor does the key press the button that has the focus then
       const [next] = inDoubtAfter(index, inputs.indexOf(input));
-      if (event.key === "Enter" && next?.row === index) return inputs[next.column].select();
+      if (event.key === "Enter" && next?.index === index) return inputs[next.column].select();
       finish(event.key === "Enter");
       if (event.key === "Enter" && next) editAt(next);
     };
@@ -101,12 +101,13 @@ function edit(column = 0) {
 
 // Return the cells in doubt after one of a table.
 function inDoubtAfter(row, column) {
-  const cells = byLine(state.shown).flatMap((line, each) => unsureCells(line).map((at) => ({ row: each, column: at })));
-  return cells.filter((cell) => cell.row > row || (cell.row === row && cell.column > column));
+  const cells = byLine(state.shown).flatMap((line, index) => unsureCells(line).map((at) => ({ index, column: at })));
+  return cells.filter((cell) => cell.index > row || (cell.index === row && cell.column > column));
 }
 
-function editAt({ row, column }) {
-  lineLabels[row].control.click();
+// Edit a line, or a cell of a table.
+export function editAt({ index, column }) {
+  lineLabels[index].control.click();
   edit(column);
 }
 

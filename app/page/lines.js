@@ -1,7 +1,7 @@
 // A page: one line of its list or table is selected there, or by its box on the picture.
 
 import { byLine, doubt, inWords, placeOf, shareOf, unsureCells } from "./answers.js";
-import { boxAround, markChosen, placeTexts, textBeside } from "./boxes.js";
+import { markChosen, outlinesOf, placeTexts, textBeside } from "./boxes.js";
 import { showChoices } from "./digits.js";
 import { boxes, create, element, radio, write } from "./dom.js";
 import { isPage, state } from "./state.js";
@@ -16,7 +16,7 @@ export function showPage() {
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
   showPlace();
   element("lines").replaceChildren(...(lines.length && state.shown.table ? [tableOf(state.shown.table)] : lineLabels));
-  boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  boxes.replaceChildren(...lines.flatMap(outlinesOf), ...lines.map(textBeside));
   if (!isPage()) return showChoices(state.shown?.lines ?? []);
   placeTexts();
   (lineLabels[state.current.line] ?? lineLabels[0]).control.click();

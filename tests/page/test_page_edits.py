@@ -2,6 +2,8 @@
 stored correction.
 """
 
+from io import BytesIO
+
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -18,10 +20,12 @@ from browsing import (
     click,
     columns_of,
     drawn,
+    expect_count,
     expect_hidden,
     expect_text,
     expect_words,
     fits,
+    middle_of,
     opened,
     press,
     respond,
@@ -203,6 +207,62 @@ def test_the_layout_stays_while_a_line_or_a_cell_is_edited(
         [field] = boxes_of(page, "#lines input:focus")
         [share] = boxes_of(page, "#lines td:last-child >> nth=1")
         assert field["right"] <= share["left"]
+
+
+def test_the_cells_of_a_table_have_outlines_on_the_sheet_to_choose_and_edit(page, grid):
+    choose(page, "grid.png", grid)
+    assert answered(page) == "725 10"
+    expect_count(page, "#boxes rect", 6)
+    fills = page.locator("#boxes rect").evaluate_all(
+        "all => all.map(part => getComputedStyle(part).fill)"
+    )
+    assert set(fills) == {"none"}
+    first, second, *_, last = map(middle_of, boxes_of(page))
+    assert first[0] < second[0] - 50
+    assert abs(first[1] - second[1]) < 10
+    page.mouse.click(*last)
+    assert answered(page) == "10 725"
+    chosen = page.locator("#boxes rect").evaluate_all(
+        "all => all.map(part => part.classList.contains('chosen'))"
+    )
+    assert chosen == [False] * 4 + [True] * 2
+    page.mouse.dblclick(*last)
+    expect(page.locator("#lines tr >> nth=2").locator("input:focus")).to_have_value(
+        "725"
+    )
+    page.keyboard.type("99")
+    page.mouse.click(*second)  # which keeps the text
+    assert answered(page) == "725 10"
+    assert texts_of(page) == ["725 10", "42.50 -35", "10 99, edited"]
+
+
+def test_outlines_of_cells_are_light_and_in_place(browser, url, grid):
+    """On a photo that is reduced before it is sent, and without texts that would cover
+    the cells of other rows. The chosen row is in view in the list.
+    """
+    with Image.open(BytesIO(grid)) as picture:
+        cut = picture.crop((0, 0, 800, 700))
+    large = cut.resize((3200, 2800))
+    with opened(browser, url, viewport=PHONE) as page:
+        choose(page, "large.jpg", encode(large, "JPEG"))
+        assert answered(page) == "725 10"
+        expect_count(page, "#boxes rect", 6)
+        lefts = page.locator("#boxes rect").evaluate_all(
+            "all => all.map(part => Number(part.getAttribute('x')))"
+        )
+        assert all(200 < left < 1000 for left in lefts[::2])
+        assert all(1800 < left < 3000 for left in lefts[1::2])
+        page.locator("#sheet").scroll_into_view_if_needed()
+        page.mouse.click(*middle_of(boxes_of(page)[-1]))
+        assert answered(page) == "10 725"
+        expect(page.locator("#boxes text.chosen")).to_be_hidden()
+        page.evaluate("lines.style.maxHeight = '4rem'")
+        page.click("#lines td >> nth=1")
+        page.locator("#lines [type=radio]").first.focus()
+        press(page, "ArrowDown", "ArrowDown")
+        [row] = boxes_of(page, "#lines tr:last-child")
+        [table] = boxes_of(page, "#lines")
+        assert table["top"] <= row["top"] < row["bottom"] <= table["bottom"]
 
 
 def test_a_phone_shows_the_keyboard_for_what_is_read(page, grid):
