@@ -14,6 +14,7 @@ from playwright.sync_api import Page, Route, expect
 
 from browsing import (
     CLIPBOARD,
+    DESKTOP,
     PHONE,
     SMALL_PHONE,
     SURE,
@@ -35,6 +36,7 @@ from browsing import (
     press,
     respond,
     saved,
+    show,
     shown_bar,
 )
 from pictures import encode
@@ -298,6 +300,34 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
     click(page, "Store the text as shown")
     expect_text(page, "#thanks", "Thank you: your correction is stored.")
     assert [picture.size for picture in sent] == [sheet.size]
+
+
+def test_the_explanation_folds_beside_a_long_table(browser, url, sheet, table):
+    """Unless it was opened there; beside other answers, it is as before."""
+    row = table["lines"][0]
+    long = {**table, "lines": [row] * 9, "table": [["725", "10"]] * 9}
+    with opened(browser, url, viewport=DESKTOP) as page:
+        explanation = page.locator("#reading")
+        expect(explanation).to_have_attribute("open", "")
+        for name, answer in {"short.png": table, "long.png": long}.items():
+            answer_with(page, answer)
+            choose(page, name, sheet)
+            assert answered(page) == "725 10"
+        expect_count(page, "#lines tr", 9)
+        expect(explanation).not_to_have_attribute("open", "")
+        [list_] = boxes_of(page, "#lines")
+        assert list_["width"] > DESKTOP["width"] / 2
+        show(page, "short.png")
+        expect(explanation).to_have_attribute("open", "")
+        show(page, "long.png")
+        expect(explanation).not_to_have_attribute("open", "")
+        page.click("#reading > summary")
+        show(page, "short.png")
+        show(page, "long.png")
+        expect(explanation).to_have_attribute("open", "")
+        page.click("#reading > summary")
+        show(page, "short.png")
+        expect(explanation).to_have_attribute("open", "")
 
 
 def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table):
