@@ -1,6 +1,6 @@
 // Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
 
-import { byLine, countDigits, isNumber, pagesOf, unsureCells } from "./answers.js";
+import { byLine, countDigits, described, isNumber, pagesOf, unsureCells } from "./answers.js";
 import { closeUp } from "./close-up.js";
 import { create, element, onClick } from "./dom.js";
 import { lineLabels } from "./lines.js";
@@ -62,7 +62,8 @@ function inputFor(value, index, at) {
   const { box = state.shown.box } = state.shown.lines[index] ?? {};
   const own = state.shown.cells?.[index][at].box ?? box;
   const onfocus = ({ target }) => closeUp(target, own, box);
-  return create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}`, onfocus });
+  const ariaLabel = described(value, byLine(state.shown)[index], index, at);
+  return create("input", { type: "text", value, inputMode, ariaLabel, onfocus });
 }
 
 function edit(column = 0) {

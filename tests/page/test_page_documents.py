@@ -149,7 +149,7 @@ def test_what_is_edited_or_chosen_stays_while_further_pages_arrive(page, stream)
     page.click("#lines label >> nth=2")
     for text in ("17", "18"):
         click(page, "Edit")
-        page.get_by_label("Text 1").fill(text)
+        page.get_by_label("Line 3: ").fill(text)
         if text == "17":
             press(page, "Enter")
     stream.send(2, 3)
@@ -157,7 +157,7 @@ def test_what_is_edited_or_chosen_stays_while_further_pages_arrive(page, stream)
     stream.send(3, 3)
     stream.end()
     expect_words(page, "#counts", "1 in all")
-    expect(page.get_by_label("Text 1")).to_be_focused()
+    expect(page.get_by_label("Line 3: ")).to_be_focused()
     press(page, "Enter")
     expect_text(page, "#digits", "18")
     assert columns_of(saved(page), "text")[2] == "18"

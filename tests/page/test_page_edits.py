@@ -65,7 +65,7 @@ def texts_of(page: Page) -> list[str]:
 def edit(page: Page, text: str) -> None:
     """Edit the chosen line with the keyboard."""
     button(page, "Edit").press("Enter")
-    expect(page.get_by_label("Text 1")).to_be_focused()
+    expect(page.get_by_label("Line 1: ")).to_be_focused()
     enter(page, text)
 
 
@@ -95,7 +95,7 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     before[1] |= edited
     assert after == before
     page.dblclick("#lines label >> nth=2")
-    page.get_by_label("Text 1").fill("absent")
+    page.get_by_label("Line 3: 42.50, ").fill("absent")
     page.click("#lines label >> nth=3")  # a click elsewhere keeps the text
     assert answered(page) == "-35"
     press(page, "Enter")
@@ -118,7 +118,7 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     assert answered(page) == "725 10"
     page.locator("#lines [type=radio]").first.focus()
     press(page, "ArrowDown", "Enter", "Tab")
-    expect(page.get_by_label("Text 2")).to_be_focused()
+    expect(page.get_by_label("Row 2, column 2: -35, ")).to_be_focused()
     enter(page, "99")
     expect_words(page, "#lines tr >> nth=1", "Edited")
     assert texts_of(page) == ["725 10", "42.50 99, edited", "10 725"]
@@ -271,7 +271,8 @@ def test_a_phone_shows_the_keyboard_for_what_is_read(page, grid):
         page.select_option("#form", label=name)
         answered(page)
         page.dblclick("#lines td >> nth=0")
-        expect(page.get_by_label("Text 1")).to_have_attribute("inputmode", mode)
+        field = page.get_by_label("Row 1, column 1: 725")
+        expect(field).to_have_attribute("inputmode", mode)
         press(page, "Escape")
 
 

@@ -177,8 +177,9 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
     assert name == f"Row 1: 725 10, {said}"
     assert columns_of(saved(page), "unsure") == ["cell2", "", ""]
     page.dblclick("#lines td >> nth=1")
-    expect(page.get_by_label("Text 2")).to_be_focused()
-    page.get_by_label("Text 2").fill("11")
+    field = page.get_by_label("Row 1, column 2: 10, not sure, 60.0 %", exact=True)
+    expect(field).to_be_focused()
+    field.fill("11")
     press(page, "Enter")
     assert columns_of(saved(page), "text", "unsure")[0] == "725 11,"
     cells[0][0]["confidence"] = cells[2][1]["confidence"] = 0.5
@@ -186,14 +187,23 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
     choose(page, "again.png", sheet)
     expect_text(page, "#sum", "2 of 3 lines in doubt")
     page.dblclick("#lines td >> nth=0")
-    for label in ("Text 1", "Text 2", "Text 2"):  # in the first row, then the third
-        expect(page.get_by_label(label)).to_be_focused()
+    for row, column, text in ((1, 1, "725"), (1, 2, "10"), (3, 2, "-35")):
+        name = f"Row {row}, column {column}: {text}, not sure, "
+        expect(page.get_by_label(name)).to_be_focused()
         press(page, "8", "Enter")
     texts = columns_of(saved(page), "text")[-3:]
     assert texts == ["8 8", "42.50", "8"]
     page.click("#lines td >> nth=7")  # and then Enter edits it
     press(page, "Enter")
-    expect(page.get_by_label("Text 1")).to_be_focused()
+    for name in ("1: empty, edited", "2: 8, edited"):
+        field = page.get_by_label(f"Row 3, column {name}", exact=True)
+        expect(field).to_be_focused()
+        press(page, "Tab")
+    page.dblclick("#lines td >> nth=3")
+    for name in ("1: 42.50, 97.0 % sure", "2: empty"):
+        field = page.get_by_label(f"Row 2, column {name}", exact=True)
+        expect(field).to_be_focused()
+        press(page, "Tab")
 
 
 def test_an_empty_cell_without_a_box_is_shown_in_its_row(page, document):
