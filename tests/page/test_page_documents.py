@@ -197,6 +197,23 @@ def test_only_lost_pages_are_asked_for_again_and_none_is_read_twice(page, stream
     ]
 
 
+def test_a_document_in_doubt_is_read_only_once(page, stream):
+    """A picture without a digit is read again, to say what it is most like."""
+    nothing = {**stream.read, "text": "", "lines": [], "confidence": 0.4}
+    sent = []
+    page.on("request", lambda request: sent.append(request.method))
+    choose(page, "scan.pdf", PDF)
+    for number in (1, 2):
+        stream.send(number, 2, nothing)
+    stream.end()
+    expect_text(page, "#counts", "1 in all: 0 sure, 1 in doubt, 0 not read")
+    click(page, "Next page")
+    assert answered(page) == "?"
+    assert saved(page)[1]["text"] == ""
+    assert stream.ranges == [None]
+    assert sent.count("POST") == 2  # the document, and the rows of the CSV
+
+
 def test_pages_that_were_read_survive_a_reload_and_a_removal(page, stream):
     choose(page, "scan.pdf", PDF)
     stream.send(1, 3)
