@@ -35,11 +35,16 @@ function lineChoice(line, index) {
     write("text", line.text);
     write("message", inWords(line));
     showChoices(line.lines);
-    const [list, item] = [element("lines"), label.row ?? label];
-    list.scrollTop = item.offsetTop - (list.clientHeight - item.offsetHeight) / 2;
+    bringIntoView(label.row ?? label);
   });
   label.classList.toggle("unsure", Boolean(doubt(line)) && !line.cells); // a table marks its cells
   return label;
+}
+
+// Scroll the list no further than it takes, so that a second click hits the same line.
+function bringIntoView({ offsetTop, offsetHeight }) {
+  const list = element("lines");
+  list.scrollTop = Math.max(offsetTop + offsetHeight - list.clientHeight, Math.min(list.scrollTop, offsetTop));
 }
 
 function tableOf(rows) {

@@ -206,6 +206,22 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
         press(page, "Tab")
 
 
+def test_a_double_click_edits_the_cell_that_it_hits_in_a_list_that_scrolls(
+    page, sheet, table
+):
+    row = table["lines"][0]
+    cells = [[f"{number}", "10"] for number in range(30)]
+    answer_with(page, {**table, "lines": [row] * 30, "table": cells})
+    choose(page, "long.png", sheet)
+    expect_count(page, "#lines tr", 30)
+    page.evaluate("lines.style.maxHeight = '20.5rem'")  # which cuts a row off
+    for number, share in ((7, 0.1), (0, 0.9)):
+        [box] = boxes_of(page, f"#lines tr >> nth={number}")
+        page.mouse.dblclick(box["x"] + 30, box["y"] + share * box["height"])
+        expect(page.locator("#lines input:focus")).to_have_value(f"{number}")
+        press(page, "Escape")
+
+
 def test_an_empty_cell_without_a_box_is_shown_in_its_row(page, document):
     """Of a page of a document, on the service's picture of it."""
     answer_with(page, document)
