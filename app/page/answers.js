@@ -107,6 +107,21 @@ export function unsureCells({ cells, edited }) {
   return edited ? [] : [...(cells ?? []).keys()].filter((column) => isUnsure(cells[column]));
 }
 
+// Return how sure a cell of a table is, in words, if that is known.
+function surenessOf({ confidence, format }) {
+  if (format === false) return "not in its format";
+  if (confidence === undefined) return;
+  return confidence < SURE ? `not sure, ${percent(confidence)}` : `${percent(confidence)} sure`;
+}
+
+// Return where a line of a page or the cell of a row is, what it says, and how sure it is.
+export function described(text, line, index, column) {
+  const known = line.cells?.[column] ?? {};
+  const place = line.table ? `Row ${index + 1}, column ${column + 1}` : `Line ${index + 1}`;
+  const words = line.table ? (isEdited(line) ? "edited" : surenessOf(known)) : inWords(line);
+  return `${place}: ${[text || "empty", words].filter(Boolean).join(", ")}`;
+}
+
 // Return how sure the least certain cell of a row is, or the whole answer.
 function least({ cells, confidence }) {
   return Math.min(...(cells?.map((cell) => cell.confidence ?? 1) ?? [confidence]));
@@ -139,7 +154,7 @@ export function doubt(answer) {
   if (isEdited(answer)) return;
   if (answer.cells && isNumber(answer)) {
     const [column] = unsureCells(answer);
-    return column === undefined ? undefined : `Column ${column + 1}: not sure, ${percent(answer.cells[column].confidence)}`;
+    return column === undefined ? undefined : `Column ${column + 1}: ${surenessOf(answer.cells[column])}`;
   }
   if (isField(answer.lines[0])) return doubtOf(answer.lines[0]);
   if (answer.lines[0]?.format === false) return `Not ${answer.form}`;

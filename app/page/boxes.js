@@ -1,4 +1,4 @@
-// The boxes around lines and digits on the sheet, and the lines' texts beside them.
+// The boxes around lines, cells of tables, and digits on the sheet, and the lines' texts beside them.
 
 import { doubt } from "./answers.js";
 import { boxes, createSvg, element, set, sheet } from "./dom.js";
@@ -13,41 +13,52 @@ export function showBoxesOn(size) {
   placeTexts();
 }
 
-export function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
-  const [x, y] = [left - margin, top - margin];
-  return set(rectangle, { x, y, width: width + 2 * margin, height: height + 2 * margin, rx: margin });
+export function boxAround(box, margin = 0.08 * box.height, rectangle = createSvg("rect")) {
+  const [x, y, width, height] = withMargin(box, margin);
+  return set(rectangle, { x, y, width, height, rx: margin });
+}
+
+export function withMargin({ left, top, width, height }, margin) {
+  return [left - margin, top - margin, width + 2 * margin, height + 2 * margin];
+}
+
+// Return the outlines of a line, or of the cells of its row; each knows its place.
+export function outlinesOf({ box, cells = [] }, index) {
+  const around = (part, column) => part.box && Object.assign(boxAround(part.box), { index, column, box: part.box });
+  const own = cells.map(around).filter(Boolean);
+  return own.length ? own : [around({ box })];
 }
 
 // On a drawing, a tap in the lowest quarter of a box draws a decimal point, which may be near the digit or under its slant.
 export function boxAt({ clientX, clientY }) {
-  return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
+  return [...boxes.querySelectorAll("rect")].find((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
     const bottom = top + (state.current?.url ? 1 : 0.75) * height;
     return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
   });
 }
 
-// Mark the box of a line and its label and text, or the box of a digit.
+// Mark the boxes of a line and its label and text, or the box of a digit.
 export function markChosen(index, labels = []) {
-  const count = labels.length || Infinity;
-  [...labels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
+  labels.forEach((label, each) => label.classList.toggle("chosen", each === index));
+  for (const part of boxes.children) part.classList.toggle("chosen", part.index === index);
 }
 
-export function textBeside(line) {
-  return Object.assign(createSvg("text"), { textContent: doubt(line) ? `${line.text} ?` : line.text });
+export function textBeside(line, index) {
+  return Object.assign(createSvg("text"), { textContent: doubt(line) ? `${line.text} ?` : line.text, index });
 }
 
-// Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen.
+// Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen. A table shows it itself.
 export function placeTexts() {
   const texts = boxes.querySelectorAll("text");
   if (!state.size || !texts.length) return;
   const scale = boxes.getScreenCTM().a;
   boxes.style.setProperty("--pixel", 1 / scale);
+  for (const outline of boxes.querySelectorAll("rect")) boxAround(outline.box, (outline.column === undefined ? 3 : 1) / scale, outline);
   const taken = state.shown.lines.map(({ box }) => box);
   texts.forEach((text, index) => {
     const { width, height } = text.getBBox();
     const { box } = state.shown.lines[index];
-    boxAround(box, 3 / scale, boxes.children[index]);
     const [x, y] = [box.left + box.width + 8 / scale, box.top + (box.height - height) / 2];
     const isHit = ({ left, top, width: wide, height: high }) =>
       left < x + width && x < left + wide && top < y + height && y < top + high;

@@ -31,7 +31,7 @@ export function showChoices(lines) {
     }));
     group.append(row);
   }
-  if (!isPage()) boxes.append(...digits.map(({ box }) => boxAround(box)));
+  if (!isPage()) boxes.append(...digits.map(({ box }, index) => Object.assign(boxAround(box), { index })));
   if (!digits.length) return showDigit();
   const same = digits.indexOf(state.chosen);
   const newest = state.strokes.length ? digits.length - 1 : 0;

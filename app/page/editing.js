@@ -1,6 +1,7 @@
 // Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
 
-import { byLine, countDigits, isNumber, pagesOf, unsureCells } from "./answers.js";
+import { byLine, countDigits, described, isNumber, pagesOf, unsureCells } from "./answers.js";
+import { closeUp } from "./close-up.js";
 import { create, element, onClick } from "./dom.js";
 import { lineLabels } from "./lines.js";
 import { refreshRow, showList } from "./list.js";
@@ -56,21 +57,29 @@ export function cellsOf(index) {
   return state.shown.table?.[index] ?? [state.shown.lines[index]?.text ?? ""];
 }
 
+function inputFor(value, index, at) {
+  const inputMode = INPUT_MODES[element("form").value] ?? "text";
+  const { box = state.shown.box } = state.shown.lines[index] ?? {};
+  const own = state.shown.cells?.[index][at].box ?? box;
+  const onfocus = ({ target }) => closeUp(target, own, box);
+  const ariaLabel = described(value, byLine(state.shown)[index], index, at);
+  return create("input", { type: "text", value, inputMode, ariaLabel, onfocus });
+}
+
 function edit(column = 0) {
   const index = isPage() ? (state.current.line ?? 0) : 0;
   const label = lineLabels[index];
-  const inputMode = INPUT_MODES[element("form").value] ?? "text";
-  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, inputMode, ariaLabel: `Text ${at + 1}` }));
+  const inputs = cellsOf(index).map((value, at) => inputFor(value, index, at));
   const first = inputs[column] ?? inputs[0];
   if (!label) element("digits").hidden = false;
-  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
+  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].append(input));
   else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
   for (const input of inputs) {
     input.onkeydown = (event) => {
       if (event.key !== "Enter" && event.key !== "Escape") return;
       event.preventDefault(); // nor does the key press the button that has the focus then
       const [next] = inDoubtAfter(index, inputs.indexOf(input));
-      if (event.key === "Enter" && next?.row === index) return inputs[next.column].select();
+      if (event.key === "Enter" && next?.index === index) return inputs[next.column].select();
       finish(event.key === "Enter");
       if (event.key === "Enter" && next) editAt(next);
     };
@@ -80,6 +89,7 @@ function edit(column = 0) {
   first.select();
 
   function finish(isKept, next) {
+    closeUp(null);
     for (const input of inputs) input.onblur = null; // its removal takes the focus, too
     const cells = inputs.map(({ value }) => value.trim());
     const nextLine = lineLabels.findIndex(({ control }) => control === next);
@@ -92,17 +102,18 @@ function edit(column = 0) {
 
 // Return the cells in doubt after one of a table.
 function inDoubtAfter(row, column) {
-  const cells = byLine(state.shown).flatMap((line, each) => unsureCells(line).map((at) => ({ row: each, column: at })));
-  return cells.filter((cell) => cell.row > row || (cell.row === row && cell.column > column));
+  const cells = byLine(state.shown).flatMap((line, index) => unsureCells(line).map((at) => ({ index, column: at })));
+  return cells.filter((cell) => cell.index > row || (cell.index === row && cell.column > column));
 }
 
-function editAt({ row, column }) {
-  lineLabels[row].control.click();
+// Edit a line, or a cell of a table.
+export function editAt({ index, column }) {
+  lineLabels[index].control.click();
   edit(column);
 }
 
 onClick("edit", () => edit());
-element("lines").ondblclick = ({ target }) => edit(target.closest("td")?.cellIndex);
+element("lines").ondblclick = ({ target }) => target.type === "text" || edit(target.closest("td")?.cellIndex);
 
 element("lines").onkeydown = ({ key, target }) => {
   if (key === "Enter" && target.type === "radio") edit();

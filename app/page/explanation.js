@@ -3,12 +3,14 @@
 import { isNumber, percent } from "./answers.js";
 import { boxAround } from "./boxes.js";
 import { create, createSvg, element, set, write } from "./dom.js";
-import { blobOf, dataUri, toSend } from "./images.js";
+import { blobOf, sourceOf, toSend } from "./images.js";
 import { askPatiently, headers } from "./service.js";
 import { state, tab } from "./state.js";
 
 const EXPLAIN_MS = 300; // delay of the request for an explanation, which the next stroke cancels
-const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
+// Whether the screen has room for the explanation.
+const isRoomy = matchMedia("(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)").matches;
+const LONG = 8; // rows of a table that are in view; more of them get the room of the explanation
 const explanations = new WeakMap(); // digit → the service's explanation
 let explaining = new AbortController();
 let explainTimer;
@@ -27,7 +29,7 @@ async function explain() {
   const { signal } = (explaining = new AbortController());
   try {
     const explanation = explanations.get(digit) ?? (await askPatiently("explain?opinion=false", await pictureOf(digit), signal));
-    const source = state.shown.picture ?? picture.url ?? (await dataUri(picture.blob));
+    const source = await sourceOf(picture);
     if (signal.aborted) return;
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);
@@ -121,9 +123,17 @@ async function chooseUnit(unit) {
 }
 
 element("unit").onchange = ({ target }) => chooseUnit(Number(target.value));
-element("reading").open = (tab.open ?? String(matchMedia(ROOMY).matches)) === "true";
+function isOpenByItself() {
+  return isRoomy && !(state.shown?.table?.length > LONG);
+}
+
+// Fold the explanation beside a long table, unless the user has opened it.
+export function foldOrOpen() {
+  element("reading").open = (tab.open ?? String(isOpenByItself())) === "true";
+}
 
 element("reading").ontoggle = ({ target }) => {
-  tab.open = target.open;
+  if (target.open === isOpenByItself()) delete tab.open;
+  else tab.open = target.open;
   explainSoon();
 };

@@ -1,5 +1,6 @@
 // What is sent of a picture: if the service would reduce it, a smaller JPEG, so that it is sent in less time.
 
+import { pageOf } from "./answers.js";
 import { create } from "./dom.js";
 
 const PAGE_PIXELS = 1400 * 1400; // the service reduces larger pictures to about this many pixels
@@ -60,7 +61,7 @@ export function inPixelsOf({ picture, ...answer }, { isShown, size, sentSize }) 
 function enlarge(answer, size, sentSize) {
   const inOrder = (pair) => (answer.turn === 90 || answer.turn === 270 ? pair.toReversed() : pair);
   const [x, y] = inOrder(size.map((side, axis) => side / sentSize[axis]));
-  const parts = [answer, ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
+  const parts = [answer, ...(answer.cells ?? []).flat(), ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
   for (const { box } of parts.filter((part) => part.box)) {
     const [left, top] = [Math.round(x * box.left), Math.round(y * box.top)];
     const [right, bottom] = [Math.round(x * (box.left + box.width)), Math.round(y * (box.top + box.height))];
@@ -70,7 +71,12 @@ function enlarge(answer, size, sentSize) {
   if (answer.size) answer.size = { width, height };
 }
 
-export async function dataUri(blob) {
+// Return the address of a picture as it is shown: upright, and of a document the page.
+export async function sourceOf(picture) {
+  return pageOf(picture)?.picture ?? picture.url ?? dataUri(picture.blob);
+}
+
+async function dataUri(blob) {
   const bytes = Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte));
   return `data:${blob.type};base64,${btoa(bytes.join(""))}`;
 }

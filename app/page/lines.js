@@ -1,7 +1,7 @@
 // A page: one line of its list or table is selected there, or by its box on the picture.
 
 import { byLine, doubt, inWords, placeOf, shareOf, unsureCells } from "./answers.js";
-import { boxAround, markChosen, placeTexts, textBeside } from "./boxes.js";
+import { markChosen, outlinesOf, placeTexts, textBeside } from "./boxes.js";
 import { showChoices } from "./digits.js";
 import { boxes, create, element, radio, write } from "./dom.js";
 import { isPage, state } from "./state.js";
@@ -16,7 +16,7 @@ export function showPage() {
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
   showPlace();
   element("lines").replaceChildren(...(lines.length && state.shown.table ? [tableOf(state.shown.table)] : lineLabels));
-  boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  boxes.replaceChildren(...lines.flatMap(outlinesOf), ...lines.map(textBeside));
   if (!isPage()) return showChoices(state.shown?.lines ?? []);
   placeTexts();
   (lineLabels[state.current.line] ?? lineLabels[0]).control.click();
@@ -35,11 +35,16 @@ function lineChoice(line, index) {
     write("text", line.text);
     write("message", inWords(line));
     showChoices(line.lines);
-    const list = element("lines");
-    list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
+    bringIntoView(label.row ?? label);
   });
   label.classList.toggle("unsure", Boolean(doubt(line)) && !line.cells); // a table marks its cells
   return label;
+}
+
+// Scroll the list no further than it takes, so that a second click hits the same line.
+function bringIntoView({ offsetTop, offsetHeight }) {
+  const list = element("lines");
+  list.scrollTop = Math.max(offsetTop + offsetHeight - list.clientHeight, Math.min(list.scrollTop, offsetTop));
 }
 
 function tableOf(rows) {
@@ -55,8 +60,8 @@ function tableOf(rows) {
     label.children[1].textContent = cells[0];
     label.row = row;
     row.cells[0].replaceChildren(label);
-    row.onclick = ({ isTrusted }) => {
-      if (isTrusted) label.control.focus(); // so that Enter edits it
+    row.onclick = ({ isTrusted, target }) => {
+      if (isTrusted && target.type !== "text") label.control.focus(); // so that Enter edits it
       label.control.click();
     };
   });

@@ -6,9 +6,10 @@ import { readPart } from "./cropping.js";
 import { choices } from "./digits.js";
 import { sheet } from "./dom.js";
 import { hasMoved } from "./drawing.js";
+import { editAt } from "./editing.js";
 import { lineLabels } from "./lines.js";
 import { isCropping, markUpTo, part, placeAt } from "./part.js";
-import { readDrawing, readLater, readSoon } from "./sheet.js";
+import { completeEdit, readDrawing, readLater, readSoon } from "./sheet.js";
 import { isDrawing, isPage, remember, state } from "./state.js";
 import { clear } from "./undo.js";
 
@@ -36,13 +37,13 @@ sheet.onpointerdown = (event) => {
   sheet.setPointerCapture(pointer);
   state.stroke = [point(event)];
   corner = state.current?.url && state.size && placeAt(event);
-  if (state.current?.url || boxAt(event) >= 0) return;
+  if (state.current?.url || boxAt(event)) return;
   begin();
   readSoon();
 };
 
 sheet.onpointermove = (event) => {
-  if (!state.stroke) sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
+  if (!state.stroke) sheet.style.cursor = boxAt(event) ? "pointer" : "";
   if (!state.stroke || event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   state.stroke.push(...(events.length ? events : [event]).map(point));
@@ -59,8 +60,18 @@ sheet.onlostpointercapture = (event) => {
   state.stroke = null;
   if (isStroke) readDrawing();
   else if (part) readPart();
-  else if (!state.current?.url) choices()[boxAt(event)]?.click();
+  else if (!state.current?.url) choices()[boxAt(event)?.index]?.click();
 };
 
-sheet.onclick = (event) => state.current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
+sheet.onclick = (event) => {
+  if (!state.current?.url) return;
+  completeEdit();
+  (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)?.index]?.click();
+};
+
+sheet.ondblclick = (event) => {
+  const box = boxAt(event);
+  if (isPage() && box) editAt(box);
+};
+
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke

@@ -1,6 +1,7 @@
 // Review: the fields in doubt, of all sheets, one after the other, the least sure first.
 
 import { doubtOf, pagesOf } from "./answers.js";
+import { withMargin } from "./boxes.js";
 import { store } from "./corrections.js";
 import { create, element, onClick, set, write } from "./dom.js";
 import { putLine, withText } from "./editing.js";
@@ -78,10 +79,9 @@ function showPicture() {
 
 function showPart() {
   const svg = element("review-picture");
-  const { left, top, width, height } = lineOf(field).box;
-  const margin = AROUND * height;
+  const { box } = lineOf(field);
   const sheet = svg.firstElementChild.getBBox();
-  const part = [left - margin, top - margin, width + 2 * margin, height + 2 * margin];
+  const part = withMargin(box, AROUND * box.height);
   const view = isWhole ? [0, 0, sheet.width, sheet.height] : part;
   set(svg, { viewBox: view.join(" ") });
   svg.classList.toggle("whole", isWhole);

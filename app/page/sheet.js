@@ -58,9 +58,13 @@ async function read(picture) {
   if (isRead || !isDrawing()) show(picture); // that an unfinished digit cannot be read is not shown
 }
 
+export function completeEdit() {
+  document.querySelector("[type=text]:focus")?.blur();
+}
+
 // Put a picture, a drawing, or nothing on the sheet.
 export function choose(picture, drawn = []) {
-  document.querySelector("[type=text]")?.blur(); // which completes an edit
+  completeEdit();
   stopReading();
   state.strokes = drawn;
   showPicture(picture);

@@ -5,7 +5,7 @@ import { showBoxesOn } from "./boxes.js";
 import { element, onClick, write } from "./dom.js";
 import { repaint } from "./drawing.js";
 import { isPassing, said } from "./errors.js";
-import { explainSoon } from "./explanation.js";
+import { explainSoon, foldOrOpen } from "./explanation.js";
 import { keep } from "./keeping.js";
 import { showPage } from "./lines.js";
 import { setCropping } from "./part.js";
@@ -26,6 +26,7 @@ export function show(picture) {
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "");
   if (picture?.url) showPicture(picture);
+  foldOrOpen();
   showPage();
   showTools();
   showAgain();

@@ -149,7 +149,7 @@ def test_what_is_edited_or_chosen_stays_while_further_pages_arrive(page, stream)
     page.click("#lines label >> nth=2")
     for text in ("17", "18"):
         click(page, "Edit")
-        page.get_by_label("Text 1").fill(text)
+        page.get_by_label("Line 3: ").fill(text)
         if text == "17":
             press(page, "Enter")
     stream.send(2, 3)
@@ -157,7 +157,7 @@ def test_what_is_edited_or_chosen_stays_while_further_pages_arrive(page, stream)
     stream.send(3, 3)
     stream.end()
     expect_words(page, "#counts", "1 in all")
-    expect(page.get_by_label("Text 1")).to_be_focused()
+    expect(page.get_by_label("Line 3: ")).to_be_focused()
     press(page, "Enter")
     expect_text(page, "#digits", "18")
     assert columns_of(saved(page), "text")[2] == "18"
@@ -195,6 +195,23 @@ def test_only_lost_pages_are_asked_for_again_and_none_is_read_twice(page, stream
     assert columns_of(rows[20:21], "page", "error", "problem") == [
         "6,The page is damaged.,corrupt-image"
     ]
+
+
+def test_a_document_in_doubt_is_read_only_once(page, stream):
+    """A picture without a digit is read again, to say what it is most like."""
+    nothing = {**stream.read, "text": "", "lines": [], "confidence": 0.4}
+    sent = []
+    page.on("request", lambda request: sent.append(request.method))
+    choose(page, "scan.pdf", PDF)
+    for number in (1, 2):
+        stream.send(number, 2, nothing)
+    stream.end()
+    expect_text(page, "#counts", "1 in all: 0 sure, 1 in doubt, 0 not read")
+    click(page, "Next page")
+    assert answered(page) == "?"
+    assert saved(page)[1]["text"] == ""
+    assert stream.ranges == [None]
+    assert sent.count("POST") == 2  # the document, and the rows of the CSV
 
 
 def test_pages_that_were_read_survive_a_reload_and_a_removal(page, stream):

@@ -146,7 +146,7 @@ def test_a_wrong_answer_is_corrected(browser, locked_url, folder):
         assert (frame == pixels(page, "#frame")).all()
         assert answered(page) == "41"
         click(page, "Edit")
-        page.get_by_label("Text 1").fill("4.2")
+        page.get_by_label("Line 1: 41, Edited").fill("4.2")
         press(page, "Enter")
         correct(page, "Store the text as shown")
         assert "4.2" in stored(folder)

@@ -26,6 +26,7 @@ from browsing import (
     press,
     read_as,
     saved,
+    show,
     written,
 )
 from pictures import document, encode
@@ -142,6 +143,9 @@ def test_another_form_reads_a_list_again(page, three, amount):
     expect_text(page, "#message", "Not a date, day first")
     read_as(page, "a phone number")
     expect_words(page, "#list li", ["Not a phone number", "→ 4250"])
+    for name in ("amount.png", "three.png"):  # the choice is that of the list
+        show(page, name)
+        expect(page.get_by_label("Read as")).to_have_value("&format=phone")
     page.route("**/read?*", lambda route: None)
     read_as(page, "a decimal")
     # Waits until the list is stored.

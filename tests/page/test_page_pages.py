@@ -14,6 +14,7 @@ from playwright.sync_api import Page, Route, expect
 
 from browsing import (
     CLIPBOARD,
+    DESKTOP,
     PHONE,
     SMALL_PHONE,
     SURE,
@@ -35,6 +36,7 @@ from browsing import (
     press,
     respond,
     saved,
+    show,
     shown_bar,
 )
 from pictures import encode
@@ -175,8 +177,9 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
     assert name == f"Row 1: 725 10, {said}"
     assert columns_of(saved(page), "unsure") == ["cell2", "", ""]
     page.dblclick("#lines td >> nth=1")
-    expect(page.get_by_label("Text 2")).to_be_focused()
-    page.get_by_label("Text 2").fill("11")
+    field = page.get_by_label("Row 1, column 2: 10, not sure, 60.0 %", exact=True)
+    expect(field).to_be_focused()
+    field.fill("11")
     press(page, "Enter")
     assert columns_of(saved(page), "text", "unsure")[0] == "725 11,"
     cells[0][0]["confidence"] = cells[2][1]["confidence"] = 0.5
@@ -184,14 +187,57 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
     choose(page, "again.png", sheet)
     expect_text(page, "#sum", "2 of 3 lines in doubt")
     page.dblclick("#lines td >> nth=0")
-    for label in ("Text 1", "Text 2", "Text 2"):  # in the first row, then the third
-        expect(page.get_by_label(label)).to_be_focused()
+    for row, column, text in ((1, 1, "725"), (1, 2, "10"), (3, 2, "-35")):
+        name = f"Row {row}, column {column}: {text}, not sure, "
+        expect(page.get_by_label(name)).to_be_focused()
         press(page, "8", "Enter")
     texts = columns_of(saved(page), "text")[-3:]
     assert texts == ["8 8", "42.50", "8"]
     page.click("#lines td >> nth=7")  # and then Enter edits it
     press(page, "Enter")
-    expect(page.get_by_label("Text 1")).to_be_focused()
+    for name in ("1: empty, edited", "2: 8, edited"):
+        field = page.get_by_label(f"Row 3, column {name}", exact=True)
+        expect(field).to_be_focused()
+        press(page, "Tab")
+    page.dblclick("#lines td >> nth=3")
+    for name in ("1: 42.50, 97.0 % sure", "2: empty"):
+        field = page.get_by_label(f"Row 2, column {name}", exact=True)
+        expect(field).to_be_focused()
+        press(page, "Tab")
+
+
+def test_a_double_click_edits_the_cell_that_it_hits_in_a_list_that_scrolls(
+    page, sheet, table
+):
+    row = table["lines"][0]
+    cells = [[f"{number}", "10"] for number in range(30)]
+    answer_with(page, {**table, "lines": [row] * 30, "table": cells})
+    choose(page, "long.png", sheet)
+    expect_count(page, "#lines tr", 30)
+    page.evaluate("lines.style.maxHeight = '20.5rem'")  # which cuts a row off
+    for number, share in ((7, 0.1), (0, 0.9)):
+        [box] = boxes_of(page, f"#lines tr >> nth={number}")
+        page.mouse.dblclick(box["x"] + 30, box["y"] + share * box["height"])
+        expect(page.locator("#lines input:focus")).to_have_value(f"{number}")
+        press(page, "Escape")
+
+
+def test_an_empty_cell_without_a_box_is_shown_in_its_row(page, document):
+    """Of a page of a document, on the service's picture of it."""
+    answer_with(page, document)
+    choose(page, "scan.pdf", b"%PDF-")
+    click(page, "Next page")
+    expect_count(page, "#lines tr", 3)
+    page.dblclick("#lines td >> nth=4")
+    read = document["pages"][1]
+    box = read["lines"][1]["box"]
+    margin = box["height"] / 2
+    sides = [box["left"] - margin, box["top"] - margin]
+    sides += [box["width"] + 2 * margin, box["height"] + 2 * margin]
+    view = page.get_attribute("#close-up", "viewBox")
+    assert [float(side) for side in view.split()] == sides
+    image = page.locator("#close-up image")
+    expect(image).to_have_attribute("href", read["picture"])
 
 
 def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
@@ -280,6 +326,34 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
     click(page, "Store the text as shown")
     expect_text(page, "#thanks", "Thank you: your correction is stored.")
     assert [picture.size for picture in sent] == [sheet.size]
+
+
+def test_the_explanation_folds_beside_a_long_table(browser, url, sheet, table):
+    """Unless it was opened there; beside other answers, it is as before."""
+    row = table["lines"][0]
+    long = {**table, "lines": [row] * 9, "table": [["725", "10"]] * 9}
+    with opened(browser, url, viewport=DESKTOP) as page:
+        explanation = page.locator("#reading")
+        expect(explanation).to_have_attribute("open", "")
+        for name, answer in {"short.png": table, "long.png": long}.items():
+            answer_with(page, answer)
+            choose(page, name, sheet)
+            assert answered(page) == "725 10"
+        expect_count(page, "#lines tr", 9)
+        expect(explanation).not_to_have_attribute("open", "")
+        [list_] = boxes_of(page, "#lines")
+        assert list_["width"] > DESKTOP["width"] / 2
+        show(page, "short.png")
+        expect(explanation).to_have_attribute("open", "")
+        show(page, "long.png")
+        expect(explanation).not_to_have_attribute("open", "")
+        page.click("#reading > summary")
+        show(page, "short.png")
+        show(page, "long.png")
+        expect(explanation).to_have_attribute("open", "")
+        page.click("#reading > summary")
+        show(page, "short.png")
+        expect(explanation).to_have_attribute("open", "")
 
 
 def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table):

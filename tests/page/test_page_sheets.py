@@ -303,6 +303,23 @@ def test_the_service_reads_scans_by_a_form_that_was_made_elsewhere(
     assert Path("all.csv").read_bytes() == reviewed
 
 
+def test_a_number_outside_the_bounds_of_its_field_is_in_doubt(page, url, typeset):
+    """The bounds are set on the page."""
+    open_forms(page)
+    form = json.dumps(named_form(url)).encode()
+    choose(page, "meter.json", form, "Open a form")
+    more(page, 1).get_by_label("lowest").fill("1000")
+    expect_text(page, "#fields li:first-child summary", "More: lowest")
+    more(page, 2).get_by_label("highest").fill("9")
+    more(page, 3).get_by_label("highest").fill("9999")
+    read_sheets(page, filled_in(typeset, ["725", "10", "3251", "", "", ""]))
+    expect(page.locator("#records tbody .unsure")).to_have_count(2)
+    header, row = table(page)
+    assert row[header.index("unsure")] == "id count"
+    page.locator("#review-all").click()
+    expect_text(page, "#review-left", "2 left")
+
+
 def test_what_a_reviewer_types_is_stored_with_the_picture_of_its_field(
     browser, typeset, tmp_path
 ):
