@@ -54,8 +54,9 @@ export function placeTexts() {
   if (!state.size || !texts.length) return;
   const scale = boxes.getScreenCTM().a;
   boxes.style.setProperty("--pixel", 1 / scale);
-  for (const outline of boxes.querySelectorAll("rect")) boxAround(outline.box, (outline.column === undefined ? 3 : 1) / scale, outline);
-  const taken = state.shown.lines.map(({ box }) => box);
+  const outlines = [...boxes.querySelectorAll("rect")];
+  for (const outline of outlines) boxAround(outline.box, (outline.column === undefined ? 3 : 1) / scale, outline);
+  const taken = outlines.map(({ box }) => box);
   texts.forEach((text, index) => {
     const { width, height } = text.getBBox();
     const { box } = state.shown.lines[index];

@@ -206,6 +206,17 @@ def test_the_cells_of_a_table_that_are_in_doubt_are_marked(page, sheet, table):
         press(page, "Tab")
 
 
+def test_the_text_of_a_row_is_beside_it_but_not_in_an_empty_cell(page, sheet, table):
+    cells = [[{"text": text} for text in row] for row in CELLS]
+    box = table["lines"][1]["box"]
+    right = box["left"] + box["width"]
+    cells[1][1]["box"] = {**box, "left": right, "width": 300}
+    answer_with(page, {**table, "cells": cells})
+    choose(page, "table.png", sheet)
+    expect(page.locator("#boxes text").nth(0)).to_be_visible()
+    expect(page.locator("#boxes text").nth(1)).to_be_hidden()
+
+
 def test_a_double_click_edits_the_cell_that_it_hits_in_a_list_that_scrolls(
     page, sheet, table
 ):
