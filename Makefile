@@ -50,6 +50,7 @@ robustness: .venv/all  ## Measure the error on digits rendered into difficult sc
 real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
 pages: .venv/all .venv/ocr  ## Compare with RapidOCR on columns, tables and photos of pages, or on your own: ARGS="--folder DIR"
+tables: .venv/all .venv/ocr  ## Compare with RapidOCR on ruled tables, scanned and photographed, or on your own: ARGS="--folder DIR"
 formats: .venv/all  ## Measure written fields, such as amounts and dates, with and without ?format= (your own: ARGS="--folder DIR")
 forms: .venv/all  ## Measure how filled sheets of printed forms are placed and read, scanned and photographed
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
@@ -58,7 +59,7 @@ soak: .venv/all  ## Send ten minutes of mixed traffic, and then a stack of sheet
 	$(BIN)/python benchmarks/stack.py
 faults: .venv/all  ## Kill and suspend processes and overwrite model files under load; check every answer and row (Linux)
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-evaluate robustness real peers pages formats forms bench faults screenshot:
+evaluate robustness real peers pages tables formats forms bench faults screenshot:
 	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)

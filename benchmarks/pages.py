@@ -73,6 +73,7 @@ class Box(NamedTuple):
 
     text: str
     left: float
+    right: float
     top: float
     bottom: float
 
@@ -107,10 +108,10 @@ def numbers_in(text: str) -> str:
     return "\n".join(filter(None, lines))
 
 
-def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
+def in_rows(found: Sequence[tuple[str, Any]], turn: int) -> list[list[Box]]:
     """Put texts into rows, by the corners (4, 2) of their boxes on the turned page."""
     if not found:
-        return ""
+        return []
     corners = np.array([box for _, box in found], float)
     across = corners[:, 1] - corners[:, 0]
     angles = np.arctan2(across[:, 1], across[:, 0])
@@ -119,8 +120,8 @@ def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
     x, y = np.moveaxis(corners @ rotation(radians(turn) + tilt), -1, 0)
     boxes = []
     for index, (text, _) in enumerate(found):
-        box = Box(text, x[index].min(), y[index].min(), y[index].max())
-        boxes.append(box)
+        ends = x[index].min(), x[index].max(), y[index].min(), y[index].max()
+        boxes.append(Box(text, *ends))
     rows = list[list[Box]]()
     for box in sorted(boxes, key=lambda box: box.left):
         beside = max(rows, key=lambda row: row[-1].overlap(box), default=None)
@@ -128,16 +129,18 @@ def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
             beside.append(box)
         else:
             rows.append([box])
-    rows.sort(key=lambda row: np.mean([box.top + box.bottom for box in row]))
-    return "\n".join(" ".join(box.text for box in row) for row in rows)
+    return sorted(rows, key=lambda row: np.mean([box.top + box.bottom for box in row]))
 
 
 def answer_of(name: str, raw: Any, page: Page) -> Answer:  # noqa: ANN401 - JSON
     """Convert what `rivals/recognise.py` prints for a page; a refused page is empty."""
     if name == "rapidocr":
-        return Answer(numbers_in(in_order(raw, page.turn)))
-    text, *others = raw or Answer()
-    return Answer(numbers_in(text), *others)
+        rows = in_rows(raw, page.turn)
+        lines = [" ".join(box.text for box in row) for row in rows]
+        return Answer(numbers_in("\n".join(lines)))
+    text, confidence, cells = raw or ("", 0.0, [])
+    table = [[text for text, _ in row] for row in cells]
+    return Answer(numbers_in(text), confidence, table)
 
 
 def common(these: Sequence[str], those: Sequence[str]) -> int:

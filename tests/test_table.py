@@ -11,7 +11,12 @@ WIDE = 40  # of a word
 def word(text: str, left: float, right: float, **known) -> PlacedWord:
     box = PixelBox(10, 30, int(left), int(right))
     return PlacedWord(
-        text, left, right, **({"certainty": 0.9, "value": None} | known), box=box
+        text,
+        left,
+        right,
+        **({"certainty": 0.9, "value": None} | known),
+        box=box,
+        transcript=None,
     )
 
 

@@ -143,7 +143,7 @@ def rows_of_text(record: Record, own: Row, least: float) -> list[Row]:
     cells = record.get("cells") or [[]] * len(table)
     lines = record["lines"]
     # Earlier versions did not say so, but each line was a row of the table.
-    is_row = table and all(line.get("row") is None for line in lines)
+    is_row = len(lines) == len(table) and all(line.get("row") is None for line in lines)
     rows: list[Row] = []
     before = 0
     for number, line in enumerate(lines):

@@ -98,7 +98,7 @@ export function countDigits(text) {
 
 export function headline(answer) {
   const isNothing = !isEdited(answer) && !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE;
-  return (!isNothing && byLine(answer).map(({ text }) => text).join("\n")) || NOTHING;
+  return (!isNothing && byLine(answer).map(({ text }) => text).filter(Boolean).join("\n")) || NOTHING;
 }
 
 // Return the columns of the cells of a table's row that somebody should look at, from 0 on.

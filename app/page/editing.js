@@ -33,7 +33,7 @@ export function change(index, cells) {
 
 function putPage(picture, index, page) {
   const { answer } = picture;
-  const whole = { ...page, text: page.lines.map(({ text }) => text).join("\n") };
+  const whole = { ...page, text: page.lines.map(({ text }) => text).filter(Boolean).join("\n") };
   picture.answer = answer.pages ? { ...answer, pages: answer.pages.with(index, whole) } : whole;
 }
 
@@ -60,7 +60,7 @@ export function cellsOf(index) {
 function inputFor(value, index, at) {
   const inputMode = INPUT_MODES[element("form").value] ?? "text";
   const { box = state.shown.box } = state.shown.lines[index] ?? {};
-  const own = state.shown.cells?.[index][at].box ?? box;
+  const own = state.shown.cells?.[index]?.[at].box ?? box;
   const onfocus = ({ target }) => closeUp(target, own, box);
   const ariaLabel = described(value, byLine(state.shown)[index], index, at);
   return create("input", { type: "text", value, inputMode, ariaLabel, onfocus });

@@ -61,7 +61,7 @@ export function inPixelsOf({ picture, ...answer }, { isShown, size, sentSize }) 
 function enlarge(answer, size, sentSize) {
   const inOrder = (pair) => (answer.turn === 90 || answer.turn === 270 ? pair.toReversed() : pair);
   const [x, y] = inOrder(size.map((side, axis) => side / sentSize[axis]));
-  const parts = [answer, ...(answer.cells ?? []).flat(), ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
+  const parts = [answer, ...(answer.cells ?? []).flat().filter(Boolean), ...(answer.lines ?? []).flatMap((line) => [line, ...line.digits, ...line.marks])];
   for (const { box } of parts.filter((part) => part.box)) {
     const [left, top] = [Math.round(x * box.left), Math.round(y * box.top)];
     const [right, bottom] = [Math.round(x * (box.left + box.width)), Math.round(y * (box.top + box.height))];

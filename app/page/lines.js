@@ -49,12 +49,14 @@ function bringIntoView({ offsetTop, offsetHeight }) {
 
 function tableOf(rows) {
   const [table, lines] = [create("table"), byLine(state.shown)];
+  const width = Math.max(...rows.map(({ length }) => length));
   rows.forEach((cells, index) => {
     const [label, row] = [lineLabels[index], table.insertRow()];
     for (const cell of cells) row.insertCell().textContent = cell;
+    row.cells[0].colSpan = width - cells.length + 1; // of a line outside of the table, which is all of its row
     row.insertCell().append(label.lastChild); // how sure it is
     const line = lines[index];
-    if (line.cells) row.lastChild.firstChild.textContent = shareOf(line);
+    if (state.shown.cells) row.lastChild.firstChild.textContent = shareOf(line);
     for (const column of unsureCells(line)) row.cells[column].classList.add("unsure");
     label.control.ariaLabel = `Row ${index + 1}: ${line.text}, ${inWords(line)}`;
     label.children[1].textContent = cells[0];

@@ -21,7 +21,7 @@ export async function attempt(picture, signal, say, onPage) {
   const own = { route: "read", form: form.selectedOptions[0].text };
   const printed = picture.url && form.value === SHEETS ? state.form : null;
   const format = form.value === SHEETS ? "" : form.value;
-  const finished = (page) => ({ ...own, ...inPixelsOf(byField(page, printed), sent), milliseconds: performance.now() - started });
+  const finished = (page) => ({ ...own, ...inPixelsOf(inRows(byField(page, printed)), sent), milliseconds: performance.now() - started });
   const pages = missingIn(picture.answer).map(({ page }) => page);
   const ofPicture = `frame=true${picture.url ? "&rotate=auto&picture=true" : ""}${format}`;
   const ofSheet = `picture=true&alternatives=${ALTERNATIVES}`;
@@ -35,7 +35,7 @@ export async function attempt(picture, signal, say, onPage) {
   if (isWhole(picture.answer)) return;
   if (answer.pages || pages.length) throw errorOfMissing(picture.answer);
   const page = finished(answer);
-  if (printed || format || !/^\d?$/.test(page.text)) return (picture.answer = page);
+  if (printed || format || page.table || !/^\d?$/.test(page.text)) return (picture.answer = page);
   const [digit] = page.text ? digitsOf(page) : [inPixelsOf(await ask("predict?frame=true", sent.blob, signal, say), sent)];
   const text = String(digit.digit);
   picture.answer = { ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] };
@@ -59,6 +59,29 @@ function byField({ fields, ...answer }, printed) {
   const lines = fieldsOf(printed).filter(({ name }) => fields[name])
     .map(({ name, required }) => ({ ...fields[name], name, required, digits: [], marks: [] }));
   return { ...answer, lines, text: lines.map(({ text }) => text).join("\n") };
+}
+
+// Return an answer with a line for each row of its table, also for empty ones, and a row of the table for each line.
+function inRows(answer) {
+  const { lines, table, cells } = answer;
+  if (!cells || (lines.length === cells.length && lines.every(({ row }) => row === undefined))) return answer;
+  const first = lines.findIndex(({ row }) => row !== undefined);
+  const ofTable = cells.map((row, index) => lines.find((line) => line.row === index) ?? emptyLine(row, index));
+  const others = lines.filter(({ row }) => row === undefined);
+  const before = first < 0 ? others : others.filter((line) => lines.indexOf(line) < first);
+  const all = [...before, ...ofTable, ...others.slice(before.length)];
+  const rows = all.map(({ row, text }) => table[row] ?? [text]);
+  return { ...answer, lines: all, table: rows, cells: all.map(({ row }) => cells[row]) };
+}
+
+// Return the line of a row without numbers.
+function emptyLine(cells, row) {
+  const boxes = cells.map(({ box }) => box).filter(Boolean);
+  const [left, top] = ["left", "top"].map((side) => Math.min(...boxes.map((box) => box[side])));
+  const width = Math.max(...boxes.map((box) => box.left + box.width)) - left;
+  const height = Math.max(...boxes.map((box) => box.top + box.height)) - top;
+  const confidence = Math.min(...cells.map((cell) => cell.confidence ?? 1));
+  return { text: "", row, box: { left, top, width, height }, confidence, digits: [], marks: [] };
 }
 
 function errorOfMissing(answer) {

@@ -33,7 +33,7 @@ function rowsOfPage(read) {
     const named = each.cells && unsureCells(each).map((column) => `cell${column + 1}`).join(" ");
     const unsure = named ?? (doubt(each) && "yes");
     const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure };
-    return { ...own, line: index + 1, text, cells: table?.[index], confidence, legibility: least, ...box, ...meant };
+    return { ...own, line: index + 1, text, cells: read.cells && !each.cells ? undefined : table?.[index], confidence, legibility: least, ...box, ...meant };
   });
 }
 

@@ -70,11 +70,12 @@ class PageReader:
         is_free = self.reader.field.length is None
         read = sample.copy() if is_page and is_free else {}
         others = [line for line in lines if line not in read]
-        transcripts = self.reader.read(self.strips(page.sheet, others), is_page)
+        strips = self.strips(page.sheet, others, table=page.table)
+        transcripts = self.reader.read(strips, is_page)
         read |= dict(zip(others, transcripts, strict=True))
         if can_read_twice:
             unsure = [line for line in lines if is_unsure(read[line])]
-            wider = self.strips(page.sheet, unsure, WIDER)
+            wider = self.strips(page.sheet, unsure, WIDER, page.table)
             again = self.reader.read(wider, is_page)
             for line, second in zip(unsure, again, strict=True):
                 read[line] = likelier(read[line], second)
@@ -138,11 +139,19 @@ class PageReader:
         return spec.padding * np.ceil(spec.height * shapes / spec.padding)
 
     def strips(
-        self, sheet: Sheet, lines: Sequence[LineBox], stretch: float = 1.0
+        self,
+        sheet: Sheet,
+        lines: Sequence[LineBox],
+        stretch: float = 1.0,
+        table: RuledTable | None = None,
     ) -> list[Strip]:
-        """Cut out lines."""
+        """Cut out lines; those of a table without the sides of their cells."""
         height = self.reader.network.spec.height
-        return [sheet.strip(line, height, stretch) for line in lines]
+        strips = [sheet.strip(line, height, stretch) for line in lines]
+        if table is None:
+            return strips
+        both = zip(strips, lines, strict=True)
+        return [table.without_sides(*each, sheet.picture) for each in both]
 
 
 def cells_of(table: RuledTable, page: PageLayout, read: Read) -> TableCells:

@@ -114,7 +114,7 @@ class PageLayout:
         table = RuledTable.on(sheet, writing, threshold)
         if table is None:
             return cls(sheet, network, writing, network.lines(writing, size))
-        lines = network.lines(table.apart(writing, threshold), size)
+        lines = table.whole(network.lines(table.apart(writing, threshold), size))
         lines += table.overlooked(lines, threshold)
         return cls(sheet, network, writing, lines, table)
 
@@ -124,7 +124,7 @@ class PageLayout:
         if self.table is None:
             return in_rows(self.lines)
         found = self.table.lines_by_cell(self.lines)
-        rows = in_rows(found.get(OUTSIDE, []))
+        rows = in_rows(found.pop(OUTSIDE, []))
         for numbers in self.table.grid.own_numbers:
             rows.append([line for number in numbers for line in found.get(number, [])])
         tilt = tilt_of(self.lines)

@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
+from app.picture.decode import Picture
 from app.picture.maps import Map, connected
-from app.text.grid import Grid
-from app.text.layout import Counts, Floats, LineBox, in_rows, rotated
-from app.text.strips import Sheet
+from app.text.grid import OUTSIDE, Grid
+from app.text.layout import Counts, Floats, LineBox, in_rows, joined, rotated
+from app.text.rules import without_rules
+from app.text.strips import Sheet, Strip
 
 INNER = 0.7  # share of a cell's width and height that is well within it
 MOSTLY = 0.7  # share of a piece of writing that is in the cell from which it juts out
@@ -80,22 +82,31 @@ class RuledTable(NamedTuple):
         return np.where(is_border & is_in_several[parts], np.float32(0), writing)
 
     def lines_by_cell(self, lines: Iterable[LineBox]) -> dict[int, list[LineBox]]:
-        """Return the lines in each cell, by its number, and those OUTSIDE, in order."""
+        """Return the lines in each cell, by its number, and those OUTSIDE."""
         found = dict[int, list[LineBox]]()
         for line in lines:
-            x, y = line.level_centre(0)
-            numbers, _ = self.grid.numbers_at(np.array(x), np.array(y))
-            found.setdefault(int(numbers), []).append(line)
-        return {number: [*chain(*in_rows(some))] for number, some in found.items()}
+            found.setdefault(self.number_of(line), []).append(line)
+        return found
+
+    def number_of(self, line: LineBox) -> int:
+        """Return the number of the cell in which a line is, or OUTSIDE."""
+        x, y = line.level_centre(0)
+        numbers, _ = self.grid.numbers_at(np.array(x), np.array(y))
+        return int(numbers)
+
+    def whole(self, lines: Iterable[LineBox]) -> list[LineBox]:
+        """Join lines beside each other in a cell: parts of one number."""
+        found = self.lines_by_cell(lines)
+        whole = found.pop(OUTSIDE, [])
+        for some in found.values():
+            whole += [row[0] if len(row) == 1 else joined(row) for row in in_rows(some)]
+        return whole
 
     def overlooked(self, lines: Sequence[LineBox], threshold: float) -> list[LineBox]:
         """Return cells with writing that is in none of the lines."""
         found = self.lines_by_cell(lines)
-        return [
-            self.cell_line(int(number))
-            for number in np.flatnonzero(self.seen >= threshold)
-            if number not in found
-        ]
+        seen = np.flatnonzero(self.seen >= threshold).tolist()
+        return [self.cell_line(number) for number in seen if number not in found]
 
     def cell_line(self, number: int) -> LineBox:
         """Return a cell as a line of writing, within its sides."""
@@ -107,3 +118,17 @@ class RuledTable(NamedTuple):
         left, right = along[[0, 3]].mean(), along[1:3].mean()
         inset = INSET * (bottom - top)
         return LineBox(top + inset, bottom - inset, left + inset, right - inset, tilt)
+
+    def without_sides(self, strip: Strip, line: LineBox, picture: Picture) -> Strip:
+        """Paint over the sides of a line's cell in its strip; strokes stay whole."""
+        number = self.number_of(line)
+        if number == OUTSIDE:
+            return strip
+        corner = np.array([picture.left, picture.top])
+        corners = picture.scale * (self.grid.corners(number) + corner)
+        onto = np.linalg.inv(strip.place[:, :2])
+        ends = (corners - strip.place[:, 2]) @ onto.T
+        sides = np.hstack([ends, np.roll(ends, -1, axis=0)])
+        image = Image.fromarray(strip.pixels)
+        clean = without_rules(image, sides, len(strip.pixels))
+        return strip._replace(pixels=np.asarray(clean))

@@ -99,6 +99,8 @@ def in_columns(rows: Sequence[Sequence[PlacedWord]]) -> tuple[tuple[Cell, ...], 
     if len(rows) < 2 or not any(rows):
         return ()
     columns = columns_of(rows)
+    if not len(columns):
+        return ()
     cells = [cells_of(row, columns) for row in rows]
     filled = sum(bool(cell.words) for row in cells for cell in row)
     least = FILLED * len(rows) * len(columns)

@@ -31,7 +31,8 @@ DIGITS = "0123456789"
 PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}
 
 # Picture → text and confidence, which counts for numbers only, and is 0 where there is
-# none; Digits adds a page's table, and rapidocr gives a page's words and their boxes.
+# none; Digits adds the cells of a page's table, and rapidocr gives a page's words and
+# their boxes.
 Read = Callable[[Path], Any]
 
 
@@ -42,10 +43,10 @@ def digits(kind: str) -> Read:
 
     networks = Served.committed()
 
-    def page(path: Path) -> tuple[str, float, list[list[str]]]:
+    def page(path: Path) -> tuple[str, float, list[list[tuple[str, float | None]]]]:
         options = TextOptions(turns=PAGES[kind])
         text = networks.transcription(path.read_bytes(), options)
-        table = [[cell.text for cell in row] for row in text.table]
+        table = [[(cell.text, cell.confidence) for cell in row] for row in text.table]
         return text.text, text.confidence, table
 
     if kind in PAGES:
