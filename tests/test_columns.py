@@ -48,3 +48,23 @@ def test_of_a_row_of_a_table_the_cells_in_doubt_are_named():
     found = rows_of(record, least=0.9)
     assert [row["unsure"] for row in found] == ["cell2", "", "cell1"]
     assert [row["cell2"] for row in found] == ["1", "1", ""]
+
+
+def test_an_empty_row_of_a_table_is_a_row_and_a_line_beside_it_has_no_cells():
+    line = {"text": "7", "confidence": 0.95, "box": {}, "digits": []}
+    lines = [{**line, "text": "2026"}, {**line, "row": 1}]
+    sure, unsure = ({"text": "", "confidence": share} for share in (0.99, 0.5))
+    cells = [[sure, sure], [sure, {"text": "7", "confidence": 0.95}], [unsure, sure]]
+    table = [[cell["text"] for cell in row] for row in cells]
+    record = {"confidence": 0.9, "lines": lines, "table": table, "cells": cells}
+    found = rows_of(record, least=0.9)
+    said = [
+        [row.get(name) for name in ("text", "cell1", "cell2", "unsure")]
+        for row in found
+    ]
+    assert said == [
+        ["2026", None, None, ""],
+        ["", "", "", ""],
+        ["7", "", "7", ""],
+        ["", "", "", "cell1"],
+    ]
