@@ -124,7 +124,8 @@ export function described(text, line, index, column) {
 
 // Return how sure the least certain cell of a row is, or the whole answer.
 function least({ cells, confidence }) {
-  return Math.min(...(cells?.map((cell) => cell.confidence ?? 1) ?? [confidence]));
+  const known = cells?.flat().filter(Boolean).map((cell) => cell.confidence ?? 1);
+  return Math.min(...(known ?? [confidence]));
 }
 
 // Return how sure a row of a table is, in few words.

@@ -374,3 +374,31 @@ def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table
         answered(page)
         assert fits(page)
         assert page.evaluate("lines.scrollWidth > 2 * lines.clientWidth")
+
+
+def test_an_empty_row_keeps_its_place_and_a_line_beside_the_table_is_a_row(
+    page, sheet, answer
+):
+    first, second, *_ = answer["lines"]
+    box = {"left": 5, "top": 5, "width": 40, "height": 20}
+    empty = {"text": "", "confidence": 0.7, "box": box}
+    cells = [[empty, {**empty, "confidence": 0.95}], [{"text": "10"}, empty]]
+    table = [[cell["text"] for cell in row] for row in cells]
+    lines = [first, {**second, "row": 1}]
+    answer_with(page, {**answer, "lines": lines, "table": table, "cells": cells})
+    choose(page, "ruled.png", sheet)
+    expect_count(page, "#lines tr", 3)
+    assert cells_of(page) == [["725"], ["", ""], ["10", ""]]
+    expect_text(page, "#sum", "2 of 3 lines in doubt")
+    rows = saved(page)
+    assert columns_of(rows, "text", "cell1", "cell2", "unsure") == [
+        "725,,,",
+        ",,,cell1",
+        "10,10,,cell2",
+    ]
+    page.dblclick("#lines tr >> nth=1 >> td >> nth=1")
+    field = page.get_by_label("Row 2, column 2: empty, 95.0 % sure", exact=True)
+    expect(field).to_be_focused()
+    field.fill("3")
+    press(page, "Enter")
+    assert columns_of(saved(page), "text", "cell2")[1] == "3,3"
