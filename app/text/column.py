@@ -14,7 +14,11 @@ from app.text.hypothesis import Hypothesis
 from app.text.table import in_columns, words_of
 from app.text.transcript import Transcript
 
-Traits = dict[Hashable, float]  # how often each is there
+# Probability that what is written in a cell is not among what the network sees there,
+# such as a point that a digit hides. With less, less than 99 % of the sure are right.
+UNSEEN = 0.01
+Trait = tuple[str, Hashable]  # its kind, and what it is
+Traits = dict[Trait, float]
 LEAST_OTHERS = 4  # cells of a column from which they say something of one more
 
 
@@ -39,12 +43,13 @@ class Reading(NamedTuple):
     field: FieldReading | None = None
 
     @property
-    def traits(self) -> tuple[Hashable, Hashable]:
+    def traits(self) -> tuple[Trait, Trait]:
         """What it may have in common with others: the number of digits before its
         first mark, and what follows, whichever digits these are.
         """
         rest = self.text.lstrip(DIGITS)
-        return len(self.text) - len(rest), re.sub("[0-9]", "0", rest)
+        length = len(self.text) - len(rest)
+        return ("length", length), ("marks", re.sub("[0-9]", "0", rest))
 
 
 def agreed(found: Hypothesis) -> Hypothesis:
@@ -88,17 +93,17 @@ def agreeing(cells: Sequence[Transcript]) -> list[Transcript]:
         return [*cells]
     found = [readings_of(cell) for cell in cells]
     traits = [traits_of(readings) for readings in found]
-    sums = defaultdict[Hashable, float](float)
+    sums = defaultdict[Trait, float](float)
     for each in traits:
         for trait, share in each.items():
             sums[trait] += share
     agreed = []
     for cell, readings, own in zip(cells, found, traits, strict=True):
-        odds = {
-            trait: (sums[trait] - share + 1) / len(cells)
-            for trait, share in own.items()
+        likely = {
+            trait: (share - own.get(trait, 0) + 1) / len(cells)
+            for trait, share in sums.items()
         }
-        agreed.append(likeliest_of(cell, readings, odds, 1 / len(cells)))
+        agreed.append(likeliest_of(cell, readings, likely))
     return agreed
 
 
@@ -119,29 +124,27 @@ def readings_of(cell: Transcript) -> list[Reading]:
 
 def traits_of(readings: Iterable[Reading]) -> Traits:
     """Add up the probabilities of the traits of readings."""
-    sums = defaultdict[Hashable, float](float)
+    sums = defaultdict[Trait, float](float)
     for reading in readings:
-        for trait in enumerate(reading.traits):
+        for trait in reading.traits:
             sums[trait] += reading.share
     return sums
 
 
 def likeliest_of(
-    cell: Transcript, readings: Sequence[Reading], likely: Traits, unlikely: float
+    cell: Transcript, readings: Sequence[Reading], likely: Traits
 ) -> Transcript:
-    """Return the likeliest reading of a cell, given how likely each trait is, and how
-    likely one that no other cell has.
-    """
+    """Return the likeliest reading of a cell, given how likely each trait is."""
     if not readings:
         return cell
     # The log-odds of a confidence are multiplied by this scale later.
     power = 1 / cell.spec.confidence_scale
     shares = []
     for reading in readings:
-        prior = math.prod(likely[trait] for trait in enumerate(reading.traits))
+        prior = math.prod(likely[trait] for trait in reading.traits)
         shares.append(reading.share * prior**power)
-    others = max(0.0, 1 - sum(reading.share for reading in readings))
-    total = sum(shares) + others * unlikely
+    unseen = max(UNSEEN, 1 - sum(reading.share for reading in readings))
+    total = sum(shares) + unseen * prior_of_all(likely) ** power
     share, reading = max(zip(shares, readings, strict=True))
     share /= total
     if reading.field and cell.rules:
@@ -150,3 +153,12 @@ def likeliest_of(
     if [*reading.symbols] != cell.signs:
         spans = spans_along(cell.emissions.of_signs, reading.symbols)
     return replace(cell, spans=spans, given=share)
+
+
+def prior_of_all(likely: Traits) -> float:
+    """Return how likely a reading with the commonest trait of each kind is."""
+    kinds = {kind for kind, _ in likely}
+    return math.prod(
+        max(share for (kind, _), share in likely.items() if kind == each)
+        for each in kinds
+    )
