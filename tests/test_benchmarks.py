@@ -12,11 +12,13 @@ import pages
 import peers
 import real
 import robustness
+import tables
 from measuring import Served, save_with_extension
 from paths import LINES_MODEL, MODEL
 from pictures import encode, number
 from rivals.recognise import PAGES
 from tensors import as_digits
+from written_tables import write_folder
 
 
 @pytest.fixture
@@ -76,6 +78,27 @@ def test_pages_are_read_with_their_confidence_and_table(kind, digits, tmp_path):
     answer = pages.answer_of("digits", answers[file], page)
     assert answer.text == page.label
     assert 0.5 < answer.confidence < 1
+
+
+def test_a_table_that_lacks_a_row_and_a_column_is_laid_where_most_cells_are_right():
+    cells = [["", "", ""], ["", "12", "3"], ["", "", "45"]]
+    table = tables.Table(Path("a.jpg"), "scan", cells)
+    part = tables.Answer([["12", "3"], ["", "46"]], [[0.95, 0.5], [None, 0.92]])
+    whole = tables.Answer(cells, [[0.95] * 3] * 3)
+    assert tables.score(table, part) == (9, 8, 3, 2, 1)
+    assert tables.score(table, whole) == (9, 9, 3, 3, 0)
+    assert tables.score(table, tables.Answer()) == (9, 6, 3, 0, 0)
+
+
+@pytest.mark.slow
+def test_written_tables_are_read_cell_by_cell(shuffled, tmp_path, capsys):
+    write_folder(tmp_path, as_digits(*shuffled), count=1, seed=0)
+    tables.measure(tables.tables_of(tmp_path), ["digits"])
+    *_, scan, photo = capsys.readouterr().out.splitlines()
+    for line in (scan, photo):
+        _, count, name, shapes, right, *_ = line.split(" | ")
+        assert (count, name, shapes) == ("1", "digits", "1 of 1")
+        assert float(right.split()[0]) > 80
 
 
 @pytest.mark.slow

@@ -197,6 +197,17 @@ def test_without_lines_that_cross_there_is_no_grid():
     assert grid_on(picture) is None
 
 
+def test_hatching_is_no_table():
+    picture = Image.new("L", (1000, 1000), 245)
+    draw = ImageDraw.Draw(picture)
+    for y in range(10, 1000, 12):
+        draw.line((0, y, 999, y), 90, 1)
+    for x in range(10, 1000, 30):
+        draw.line((x, 0, x, 999), 90, 1)
+    assert grid_on(picture) is None
+    assert grid_on(picture.crop((0, 0, 300, 300))).cells.shape == (24, 9)
+
+
 def test_a_number_on_squared_paper_is_not_cut_into_squares():
     picture = Image.new("L", (560, 560), 245)
     draw = ImageDraw.Draw(picture)

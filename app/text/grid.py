@@ -16,6 +16,7 @@ OUTSIDE = -1  # the number of the cell of what is in none
 NEAR = 0.006  # of the longer side of the page: lines that are nearer are one, or meet
 SPREAD = 0.05  # the same, of rules that show how the slope changes over the page
 LEAST_LINES = 3  # along, and across a table
+MOST_CELLS = 2_000  # of a table; hatching has more
 LEAST_MEETINGS = 2  # of a line with others
 PRINTED = 0.5  # share of the table's width or height over which a line is printed
 # Share of the side of a cell that is printed, below which it is one with the next cell.
@@ -117,6 +118,8 @@ class Grid(NamedTuple):
         columns = lines_of(upright, across, along, near)
         rows, columns = largest_table(rows, columns, near)
         if min(len(rows), len(columns)) < LEAST_LINES:
+            return None
+        if (len(rows) - 1) * (len(columns) - 1) > MOST_CELLS:
             return None
         tops = np.array([line.offset for line in rows])
         lefts = np.array([line.offset for line in columns])
