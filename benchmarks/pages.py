@@ -47,6 +47,9 @@ from written_pages import Cells, rotation, write_folder
 
 RECOGNISERS = "digits", "rapidocr"
 CHARACTERS = "0123456789.,-/:"  # of numbers
+Only = Annotated[
+    Literal["digits", "rapidocr"] | None, typer.Option(help="Leave the other one out.")
+]
 OVERLAP = 0.5  # of the lower of two boxes' heights, from which they are in one row
 
 
@@ -240,10 +243,7 @@ def main(
     split: Split = "test",
     count: Annotated[int, typer.Option(min=1, help="Pages of each kind.")] = 4,
     seed: Seed = 0,
-    only: Annotated[
-        Literal["digits", "rapidocr"] | None,
-        typer.Option(help="Leave the other one out."),
-    ] = None,
+    only: Only = None,
     save: Save = None,
 ) -> None:
     """Measure Digits and RapidOCR on the same pages."""

@@ -22,7 +22,7 @@ import json
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -39,7 +39,7 @@ from measuring import (
     percent,
     row,
 )
-from pages import RECOGNISERS, in_rows, numbers_in
+from pages import RECOGNISERS, Only, in_rows, numbers_in
 from peers import read_by_each
 from written_pages import Cells
 from written_tables import write_folder
@@ -181,10 +181,7 @@ def main(
     split: Split = "test",
     count: Annotated[int, typer.Option(min=1, help="Tables of each kind.")] = 50,
     seed: Seed = 0,
-    only: Annotated[
-        Literal["digits", "rapidocr"] | None,
-        typer.Option(help="Leave the other one out."),
-    ] = None,
+    only: Only = None,
     save: Save = None,
 ) -> None:
     """Measure Digits and RapidOCR on the same ruled tables."""

@@ -100,9 +100,7 @@ def page(
     content: str, digits: Digits, is_ruled: bool, rng: Generator
 ) -> tuple[Map, Map, Cells]:
     """Write a page: the form, which is printed, the ink, and the texts of the cells."""
-    width = int(rng.integers(1300 if content == "rows" else 1000, 1700))
-    height = int(width * rng.uniform(1.33, 1.42))
-    form = np.zeros((height, width), np.float32)
+    form = blank(1300 if content == "rows" else 1000, rng)
     ink = np.zeros_like(form)
     columns, texts = write_cells(content, digits, rng)
     names = []
@@ -112,6 +110,7 @@ def page(
         names = [[printed(str(name)) for name in chosen]]
     grid = grid_of([*names, *columns], ink.shape, rng)
     if rng.random() < 0.5:
+        height = len(form)
         heading = printed(str(rng.choice(HEADINGS)))
         small = scaled(heading, 0.022 * height / DIGIT_HEIGHT)
         put(form, small, 0.04 * height, grid.edges[0])
@@ -121,8 +120,20 @@ def page(
         fill(form, grid, 0, column, is_left=True, uneven=0.0, rng=rng)
     for place, column in enumerate(columns, start=len(names)):
         fill(ink, grid, place, column, content == "rows", uneven=0.06, rng=rng)
+    return form, pressed(ink, rng), texts
+
+
+def blank(narrowest: int, rng: Generator) -> Map:
+    """Make an empty page, at least so many pixels wide."""
+    width = int(rng.integers(narrowest, 1700))
+    height = int(width * rng.uniform(1.33, 1.42))
+    return np.zeros((height, width), np.float32)
+
+
+def pressed(ink: Map, rng: Generator) -> Map:
+    """Write with uneven pressure."""
     pressure = np.float32(0.9) + np.float32(0.1) * clouds(ink.shape, 30, rng)
-    return form, ink * pressure.clip(0.6, 1), texts
+    return ink * pressure.clip(0.6, 1)
 
 
 def write_cells(

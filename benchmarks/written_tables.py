@@ -20,16 +20,17 @@ from PIL import Image
 from app.picture.maps import Map
 from training.data import Digits
 from training.writing.scenes import FROM, write_line
-from training.writing.sheets import clouds
 from written_pages import (
     HAND,
     NAMES,
     Cells,
     Grid,
+    blank,
     fill,
     grid_of,
     numbers,
     photo,
+    pressed,
     printed,
     rule,
     scan,
@@ -62,7 +63,7 @@ Column = list[Cell]  # with its heading, if it has one
 
 
 def columns_of(digits: Digits, is_headed: bool, rng: Generator) -> list[Column]:
-    """Print and write the cells of a table, in one hand."""
+    """Print and write the cells of a table."""
     rows = int(rng.integers(ROWS[0], ROWS[1] + 1))
     count = int(rng.integers(COLUMNS[0], COLUMNS[1] + 1))
     columns = [numbers_in(rows, digits, rng) for _ in range(count)]
@@ -97,9 +98,7 @@ def page(digits: Digits, rng: Generator) -> tuple[Map, Map, Cells]:
     """Put a table on a page: the form, which is printed, the ink, and the numbers."""
     is_headed = bool(rng.random() < HEADED)
     columns = columns_of(digits, is_headed, rng)
-    width = int(rng.integers(1000, 1700))
-    height = int(width * rng.uniform(1.33, 1.42))
-    form = np.zeros((height, width), np.float32)
+    form = blank(1000, rng)
     ink = np.zeros_like(form)
     widest = [
         [max(cell.printed, cell.ink, key=np.size) for cell in column]
@@ -113,10 +112,9 @@ def page(digits: Digits, rng: Generator) -> tuple[Map, Map, Cells]:
         is_left = not any(cell.text for cell in column)
         fill(form, grid, place, [cell.printed for cell in column], is_left, 0.0, rng)
         fill(ink, grid, place, [cell.ink for cell in column], is_left, 0.06, rng)
-    pressure = np.float32(0.9) + np.float32(0.1) * clouds(ink.shape, 30, rng)
     texts = [[cell.text for cell in column] for column in columns]
     rows = [list(row) for row in zip(*texts, strict=True)]
-    return form, ink * pressure.clip(0.6, 1), rows
+    return form, pressed(ink, rng), rows
 
 
 def merge_headings(
@@ -142,18 +140,14 @@ def write_table(
 
 
 def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
-    """Write so many tables of each kind to images/, with labels.csv and meta.csv."""
+    """Write so many tables of each kind to images/, with meta.csv."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    labels = [("filename", "label")]
     meta = [("filename", "kind", "table")]
     for kind in KINDS:
         for index in range(count):
             image, rows = write_table(kind, digits, seed, index)
             name = f"{kind}-{index:02}.jpg"
             image.save(folder / "images" / name, quality=85)
-            lines = [" ".join(filter(None, row)) for row in rows]
-            labels.append((name, "\n".join(filter(None, lines))))
             meta.append((name, kind, json.dumps(rows)))
-    for file, lines in (("labels.csv", labels), ("meta.csv", meta)):
-        with (folder / file).open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows(lines)
+    with (folder / "meta.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(meta)

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from app.text.rules import without_rules
+from app.form.crop import without_rules
 
 RULE = 60
 

@@ -5,7 +5,7 @@ that could not be read.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -141,25 +141,31 @@ def rows_of_text(record: Record, own: Row, least: float) -> list[Row]:
     """Return a row for each line of a text, and for each empty row of its table."""
     table = record.get("table") or []
     cells = record.get("cells") or [[]] * len(table)
-    lines = record["lines"]
+    rows = []
+    for line, place in with_empty_rows(record["lines"], len(table)):
+        row = own | (row_of_line(line, least) if line else EMPTY_LINE)
+        if place is not None:
+            row |= cells_in(table[place], cells[place], least)
+        rows.append(row)
+    return rows
+
+
+def with_empty_rows(
+    lines: Sequence[Record], count: int
+) -> Iterator[tuple[Record | None, int | None]]:
+    """Yield the numbered lines of a text, each with its row in a table of so many rows;
+    before it, each row that has no line.
+    """
     # Earlier versions did not say so, but each line was a row of the table.
-    is_row = len(lines) == len(table) and all(line.get("row") is None for line in lines)
-    rows: list[Row] = []
-    before = 0
+    is_row = len(lines) == count and all(line.get("row") is None for line in lines)
+    begin = 0
     for number, line in enumerate(lines):
-        row = own | row_of_line(line, least) | {"line": number + 1}
         place = number if is_row else line.get("row")
         if place is not None:
-            for empty in range(before, place):
-                rows.append(
-                    own | EMPTY_LINE | cells_in(table[empty], cells[empty], least)
-                )
-            row |= cells_in(table[place], cells[place], least)
-            before = place + 1
-        rows.append(row)
-    for empty in range(before, len(table)):
-        rows.append(own | EMPTY_LINE | cells_in(table[empty], cells[empty], least))
-    return rows
+            yield from ((None, empty) for empty in range(begin, place))
+            begin = place + 1
+        yield {**line, "line": number + 1}, place
+    yield from ((None, empty) for empty in range(begin, count))
 
 
 def row_of_line(line: Record, least: float) -> Row:

@@ -3,21 +3,24 @@
 import math
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.form.form import FieldBox
 from app.form.landmarks import Landmarks
 from app.form.placement import applied
 from app.picture.decode import Picture
-from app.picture.maps import sample
+from app.picture.maps import Mask, sample
 from app.picture.pieces import Components
+from app.picture.printed_lines import crossed
 from app.text.layout import Floats
-from app.text.rules import without_rules
-from app.text.strips import Sheet
+from app.text.strips import LEVEL, Sheet
 
 MARGIN = 0.15  # around a field, over its height
+# Width of a printed line with what a sheet may be off, over the height of the field.
+PRINTED = 0.1
 LEAST_CONTRAST = 20.0  # of ink, in levels
 INKED = 0.4  # share of the sheet's contrast from which a pixel is ink
+LEAST_PRINTED = 5  # the same in pixels
 
 
 def field_on(
@@ -88,6 +91,35 @@ def into_image(picture: Picture) -> Floats:
     place = np.diag([1 / picture.scale, 1 / picture.scale, 1])
     place[:2, 2] = -picture.left, -picture.top
     return place
+
+
+def without_rules(crop: Image.Image, rules: Floats, height: float) -> Image.Image:
+    """Paint over printed lines of a field of this height; strokes across stay whole."""
+    width = max(LEAST_PRINTED, round(PRINTED * height))
+    is_level = abs(rules[:, 2] - rules[:, 0]) > abs(rules[:, 3] - rules[:, 1])
+    level = drawn(rules[is_level], crop.size, width)
+    steep = drawn(rules[~is_level], crop.size, width)
+    if not (level.any() or steep.any()):
+        return crop
+    levels = np.asarray(crop).astype(np.int16)
+    ground = int(np.median(levels))
+    away = abs(levels - ground)
+    inked = away > max(1.0, LEVEL * np.percentile(away, 99))
+    stays = inked & ~(level | steep)
+    stays |= inked & level & crossed(stays, width)
+    stays |= inked & steep & crossed(stays.T, width).T
+    clean = crop.copy()
+    clean.paste(ground, (0, 0), Image.fromarray((level | steep) & ~stays))
+    return clean
+
+
+def drawn(rules: Floats, size: tuple[int, int], width: int) -> Mask:
+    """Draw lines of this width: (H, W)."""
+    mask = Image.new("1", size)
+    draw = ImageDraw.Draw(mask)
+    for x1, y1, x2, y2 in rules.tolist():
+        draw.line((x1, y1, x2, y2), 1, width)
+    return np.asarray(mask)
 
 
 def contrast_of(sheet: Sheet) -> float:

@@ -65,18 +65,19 @@ function byField({ fields, ...answer }, printed) {
 function inRows(answer) {
   const { lines, table, cells } = answer;
   if (!cells || (lines.length === cells.length && lines.every(({ row }) => row === undefined))) return answer;
-  const first = lines.findIndex(({ row }) => row !== undefined);
+  const isRow = ({ row }) => row !== undefined;
+  const begin = lines.some(isRow) ? lines.findIndex(isRow) : lines.length;
   const ofTable = cells.map((row, index) => lines.find((line) => line.row === index) ?? emptyLine(row, index));
-  const others = lines.filter(({ row }) => row === undefined);
-  const before = first < 0 ? others : others.filter((line) => lines.indexOf(line) < first);
-  const all = [...before, ...ofTable, ...others.slice(before.length)];
+  const after = lines.slice(begin).filter((line) => !isRow(line));
+  const all = [...lines.slice(0, begin), ...ofTable.filter(Boolean), ...after];
   const rows = all.map(({ row, text }) => table[row] ?? [text]);
   return { ...answer, lines: all, table: rows, cells: all.map(({ row }) => cells[row]) };
 }
 
-// Return the line of a row without numbers.
+// Return the line of a row without numbers, unless all of it is part of the row above.
 function emptyLine(cells, row) {
   const boxes = cells.map(({ box }) => box).filter(Boolean);
+  if (!boxes.length) return;
   const [left, top] = ["left", "top"].map((side) => Math.min(...boxes.map((box) => box[side])));
   const width = Math.max(...boxes.map((box) => box.left + box.width)) - left;
   const height = Math.max(...boxes.map((box) => box.top + box.height)) - top;

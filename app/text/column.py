@@ -57,7 +57,7 @@ def agreed(found: Hypothesis) -> Hypothesis:
     again = dict[Transcript, Transcript]()
     for column in columns_in(found):
         again |= zip(column, agreeing(column), strict=True)
-    return found.replacing(again)
+    return found.with_rows(lambda row: tuple(again.get(each, each) for each in row))
 
 
 def columns_in(found: Hypothesis) -> list[list[Transcript]]:

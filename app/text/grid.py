@@ -224,11 +224,9 @@ def largest_table(
             for row in rows
         ]
     )
-    is_row, is_column = connected_lines(meets)
-    rows = [line for line, is_part in zip(rows, is_row, strict=True) if is_part]
-    columns = [
-        line for line, is_part in zip(columns, is_column, strict=True) if is_part
-    ]
+    group = largest_group(meets)
+    rows = [rows[place] for place in np.flatnonzero(group.any(axis=1))]
+    columns = [columns[place] for place in np.flatnonzero(group.any(axis=0))]
     if not (rows and columns):
         return [], []
     width = columns[0].offset, columns[-1].offset
@@ -239,25 +237,40 @@ def largest_table(
     )
 
 
-def connected_lines(meets: Mask) -> tuple[Mask, Mask]:
-    """Return which rows and columns are of the largest group that meets (n, m)."""
-    is_row, is_column = np.ones(len(meets), bool), np.ones(meets.shape[1], bool)
-    before = -1
-    while before != (before := is_row.sum() + is_column.sum()):
-        is_row &= meets[:, is_column].sum(axis=1) >= LEAST_MEETINGS
-        is_column &= meets[is_row].sum(axis=0) >= LEAST_MEETINGS
-    left = meets & is_row[:, None] & is_column
-    best = np.zeros(len(meets), bool), np.zeros(meets.shape[1], bool)
+def largest_group(meets: Mask) -> Mask:
+    """Return where lines of the largest group meet (n, m), given where all do."""
+    left = meeting_several(meets)
+    best = np.zeros(meets.shape, bool)
     while left.any():
-        rows = np.arange(len(left)) == left.any(axis=1).argmax()
-        count = 0
-        while count != (count := rows.sum()):
-            columns = left[rows].any(axis=0)
-            rows = left[:, columns].any(axis=1)
-        if meets[rows][:, columns].sum() > meets[best[0]][:, best[1]].sum():
-            best = rows, columns
-        left = left & ~rows[:, None]
+        first = int(left.any(axis=1).argmax())
+        group = with_neighbours(left, first)
+        if group.sum() > best.sum():
+            best = group
+        left = left & ~group
     return best
+
+
+def meeting_several(meets: Mask) -> Mask:
+    """Return where lines meet, of which each meets several others."""
+    count = meets.size + 1
+    while meets.sum() < count:
+        count = meets.sum()
+        is_row = meets.sum(axis=1) >= LEAST_MEETINGS
+        is_column = meets.sum(axis=0) >= LEAST_MEETINGS
+        meets = meets & is_row[:, None] & is_column
+    return meets
+
+
+def with_neighbours(meets: Mask, row: int) -> Mask:
+    """Return where lines meet that are connected with a row."""
+    rows = np.arange(len(meets)) == row
+    count = 0
+    while rows.sum() > count:
+        count = rows.sum()
+        columns = meets[rows].any(axis=0)
+        rows = meets[:, columns].any(axis=1)
+    group: Mask = meets & rows[:, None]
+    return group
 
 
 def merged(is_open_below: Mask, is_open_right: Mask) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
 """Hypotheses: what may be written in a picture, and how much speaks for each."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -58,17 +58,14 @@ class Hypothesis:
         """What is read in each strip."""
         return [transcript for row in self.rows for transcript in row]
 
-    def replacing(self, others: Mapping[Transcript, Transcript]) -> "Hypothesis":
-        """Return the hypothesis with other transcripts in place of some."""
-
-        def replaced(row: Row) -> Row:
-            return tuple(others.get(each, each) for each in row)
-
+    def with_rows(self, change: Callable[[Row], Row]) -> "Hypothesis":
+        """Return the hypothesis with changed rows and cells, without empty rows."""
+        rows = filter(None, map(change, self.rows))
         table = tuple(
-            tuple(cell._replace(read=replaced(cell.read)) for cell in row)
+            tuple(cell._replace(read=change(cell.read)) for cell in row)
             for row in self.table
         )
-        return replace(self, rows=tuple(map(replaced, self.rows)), table=table)
+        return replace(self, rows=tuple(rows), table=table)
 
     @property
     def of_length(self) -> "Hypothesis":
@@ -79,12 +76,7 @@ class Hypothesis:
         likely = {each for each in read if each.gain > 0}
         if not likely and read:
             likely = {max(read, key=lambda each: each.gain)}
-        rows = [only(row, likely) for row in self.rows]
-        table = tuple(
-            tuple(cell._replace(read=only(cell.read, likely)) for cell in row)
-            for row in self.table
-        )
-        return Hypothesis(tuple(filter(None, rows)), table=table)
+        return self.with_rows(lambda row: tuple(each for each in row if each in likely))
 
     @property
     def rows_of_table(self) -> dict[Transcript, int]:
@@ -117,11 +109,6 @@ class Hypothesis:
         empty = [each.emptiness for each in self.transcripts if not each.signs]
         read = [each.certainty for each in self.transcripts if each.signs]
         return min(empty, default=1.0) * math.prod(read)
-
-
-def only(row: Row, kept: Collection[Transcript]) -> Row:
-    """Return the transcripts of a row that are kept."""
-    return tuple(each for each in row if each in kept)
 
 
 def count_of(row: Row) -> int:

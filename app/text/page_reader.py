@@ -70,12 +70,11 @@ class PageReader:
         is_free = self.reader.field.length is None
         read = sample.copy() if is_page and is_free else {}
         others = [line for line in lines if line not in read]
-        strips = self.strips(page.sheet, others, table=page.table)
-        transcripts = self.reader.read(strips, is_page)
+        transcripts = self.reader.read(self.strips(page.sheet, others), is_page)
         read |= dict(zip(others, transcripts, strict=True))
         if can_read_twice:
             unsure = [line for line in lines if is_unsure(read[line])]
-            wider = self.strips(page.sheet, unsure, WIDER, page.table)
+            wider = self.strips(page.sheet, unsure, WIDER)
             again = self.reader.read(wider, is_page)
             for line, second in zip(unsure, again, strict=True):
                 read[line] = likelier(read[line], second)
@@ -139,19 +138,11 @@ class PageReader:
         return spec.padding * np.ceil(spec.height * shapes / spec.padding)
 
     def strips(
-        self,
-        sheet: Sheet,
-        lines: Sequence[LineBox],
-        stretch: float = 1.0,
-        table: RuledTable | None = None,
+        self, sheet: Sheet, lines: Sequence[LineBox], stretch: float = 1.0
     ) -> list[Strip]:
-        """Cut out lines; those of a table without the sides of their cells."""
+        """Cut out lines."""
         height = self.reader.network.spec.height
-        strips = [sheet.strip(line, height, stretch) for line in lines]
-        if table is None:
-            return strips
-        both = zip(strips, lines, strict=True)
-        return [table.without_sides(*each, sheet.picture) for each in both]
+        return [sheet.strip(line, height, stretch) for line in lines]
 
 
 def cells_of(table: RuledTable, page: PageLayout, read: Read) -> TableCells:

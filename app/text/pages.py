@@ -114,8 +114,7 @@ class PageLayout:
         table = RuledTable.on(sheet, writing, threshold)
         if table is None:
             return cls(sheet, network, writing, network.lines(writing, size))
-        lines = table.whole(network.lines(table.apart(writing, threshold), size))
-        lines += table.overlooked(lines, threshold)
+        lines = table.whole(network.lines(table.apart(writing), size))
         return cls(sheet, network, writing, lines, table)
 
     @property

@@ -4,21 +4,18 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.picture.maps import Mask, connected, sample, windows
 from app.picture.printed_lines import opened_along_rows
 from app.text.layout import Floats, rotated
-from app.text.strips import LEVEL, Pixels, Sheet, reduction
+from app.text.strips import Pixels, Sheet, reduction
 
 SIDE = 1000  # longer side of the reduced page on which rules are looked for, in pixels
 THIN = 7  # rows, of the thickest rule on it
 SHORTEST = 5  # pixels of a rule on it
 INKED = 0.7  # of the length over which most of a line is ink
 END = 8  # columns of a rule at each end whose height is that of the end
-# Width of a printed line with what it may be off, over the height of its field.
-PRINTED = 0.1
-LEAST_PRINTED = 5  # the same in pixels
 SAMPLE = 500 * 500  # pixels of the page on which ink is told from paper
 MOST_TILTED = 30.0  # degrees by which a page may be turned
 STEP = 0.5  # degrees
@@ -197,39 +194,3 @@ def runs_in(levels: Pixels, kind: Kind) -> Floats:
         last = y[x >= right - END].mean() + 0.5
         found.append((left, first, right, last))
     return np.array(found, float)
-
-
-def without_rules(crop: Image.Image, rules: Floats, height: float) -> Image.Image:
-    """Paint over printed lines of a field of this height; strokes across stay whole."""
-    width = max(LEAST_PRINTED, round(PRINTED * height))
-    is_level = abs(rules[:, 2] - rules[:, 0]) > abs(rules[:, 3] - rules[:, 1])
-    level = drawn(rules[is_level], crop.size, width)
-    steep = drawn(rules[~is_level], crop.size, width)
-    if not (level.any() or steep.any()):
-        return crop
-    levels = np.asarray(crop).astype(np.int16)
-    ground = int(np.median(levels))
-    away = abs(levels - ground)
-    inked = away > max(1.0, LEVEL * np.percentile(away, 99))
-    stays = inked & ~(level | steep)
-    stays |= inked & level & crossed(stays, width)
-    stays |= inked & steep & crossed(stays.T, width).T
-    clean = crop.copy()
-    clean.paste(ground, (0, 0), Image.fromarray((level | steep) & ~stays))
-    return clean
-
-
-def drawn(rules: Floats, size: tuple[int, int], width: int) -> Mask:
-    """Draw lines of this width: (H, W)."""
-    mask = Image.new("1", size)
-    draw = ImageDraw.Draw(mask)
-    for x1, y1, x2, y2 in rules.tolist():
-        draw.line((x1, y1, x2, y2), 1, width)
-    return np.asarray(mask)
-
-
-def crossed(inked: Mask, reach: int) -> Mask:
-    """Return where there is ink within `reach` pixels both above and below."""
-    wider = np.pad(inked, ((reach, reach), (0, 0)))
-    near = windows(np.logical_or, wider, reach)
-    return near[: len(inked)] & near[reach + 1 :]
